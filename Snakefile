@@ -1,0 +1,28 @@
+# advtransfer: what the graph makes. `snakemake` makes everything, `snakemake <target>` one thing:
+# a study, `tables`, `figures`, `report`, or any path of results/index.csv.
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/sources.smk"
+include: "rules/transfers.smk"
+include: "rules/attacks.smk"
+include: "rules/metrics.smk"
+include: "rules/figures.smk"
+
+
+# report
+
+
+rule all:
+    default_target: True
+    input:
+        REPORT,
+        INDEX,
+
+
+for study in PLAN.studies:
+
+    include: f"rules/studies/{study}.smk"

@@ -1,0 +1,78 @@
+# Validation of the config, recipes by address, code as input, paths that several stages name.
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+# The working directory's own code, whatever is installed: it is what `code_of` lists as input.
+sys.path.insert(0, os.getcwd())
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+from workflow_scripts.advtransfer import plan as plans
+from workflow_scripts.advtransfer.closure import recipe_modules, step_code
+from workflow_scripts.advtransfer.errors import UserError
+
+min_version("9.0")
+
+# Steps run under the Python that runs Snakemake.
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:\"$PATH\"; ")
+
+
+def told(function, *arguments):
+    """A user's mistake as Snakemake's own error: one message, no traceback."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLAN = told(plans.make_plan, config)
+OUTPUT = "/".join(filter(None, (plans.RESULTS, config["label"])))
+TABLES = f"{OUTPUT}/tables"
+FIGURES = f"{OUTPUT}/figures"
+REPORT = f"{OUTPUT}/report.html"
+INDEX = f"{OUTPUT}/index.csv"
+LOGS = f"{plans.RESULTS}/logs"
+# A GPU that is there is used; steps that use one then share it as the profile's resources say.
+GPU = int(Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is not None)
+
+
+wildcard_constraints:
+    seed=r"\d+",
+    dataset=r"[^/]+",
+    view=r"[^/]+",
+    source=r"[^/]+",
+    transfer=r"[^/]+",
+    block=r"[^/]+",
+    pairing=r"[^/]+",
+    metrics=r"[^/]+",
+    evaluation=r"[^/]+",
+
+
+def code_of(step, *addresses):
+    """Input: the step and all it imports, plus the modules named by the recipes at wildcards."""
+
+    def files(wildcards):
+        recipes = [told(PLAN.get, wildcards[key]) for key in addresses]
+        return step_code(step, [file for recipe in recipes for file in recipe_modules(recipe)])
+
+    return files if addresses else step_code(step)
+
+
+def recipe_of(key):
+    """Param: canonical JSON of the recipe whose address is the wildcard ``key``."""
+    return lambda wildcards: told(PLAN.json, wildcards[key])
+
+
+def view_and_dataset(view):
+    """A view's file and its dataset's."""
+    return {"view": plans.view_path(view), "dataset": plans.dataset_path(view.dataset)}
+
+
+def checkpoint_path(source, seed):
+    return plans.source_path(source, seed, "model.safetensors")

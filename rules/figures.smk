@@ -1,0 +1,4 @@
+rule report:
+    input: rules.tables.input
+    output: REPORT
+    shell: "touch {output}"

@@ -1,0 +1,42 @@
+# REQUIRED INPUTS: sources of rules/sources.smk, views of rules/data.smk
+# OUTPUTS: results/transfers/<source>/seed<k>/<transfer>.h5, .csv
+
+
+def transfer_inputs(wildcards):
+    recipe = told(PLAN.get, wildcards.transfer)
+    return {
+        "source_view": plans.view_path(told(PLAN.get, wildcards.source).view),
+        "train_view": plans.view_path(recipe.train),
+        "test_view": plans.view_path(recipe.test),
+        "dataset": plans.dataset_path(recipe.train.dataset),
+    }
+
+
+rule transfer_source:
+    """One source and seed to one target, in every mode of the protocol."""
+    input:
+        unpack(transfer_inputs),
+        code=code_of("transfer_source", "source", "transfer"),
+        checkpoint=rules.train_source.output.checkpoint,
+    output:
+        logits=f"{plans.RESULTS}/transfers/{{source}}/seed{{seed}}/{{transfer}}.h5",
+        curves=f"{plans.RESULTS}/transfers/{{source}}/seed{{seed}}/{{transfer}}.csv",
+    params:
+        recipe=recipe_of("transfer"),
+    log:
+        f"{LOGS}/transfer_source/{{source}}/seed{{seed}}/{{transfer}}.log",
+    threads: 1
+    resources:
+        gpu=GPU,
+    shell:
+        "python -m workflow_scripts.transfer_source --recipe {params.recipe:q}"
+        " --seed {wildcards.seed}"
+        " --threads {threads}"
+        " --checkpoint {input.checkpoint:q}"
+        " --source-view {input.source_view:q}"
+        " --train-view {input.train_view:q}"
+        " --test-view {input.test_view:q}"
+        " --dataset {input.dataset:q}"
+        " --output {output.logits:q}"
+        " --curves {output.curves:q}"
+        " 2> {log:q}"

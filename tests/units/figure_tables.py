@@ -1,0 +1,289 @@
+"""Small tables of both studies, random but shaped like real ones, with all their columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_scripts.advtransfer import plotting
+
+Row = dict[str, Any]
+
+MODELS = {
+    "fcnet": "fcnet",
+    "lenet": "lenet",
+    "alexnet": "alexnet",
+    "vgg11": "vgg",
+    "resnet18": "resnet",
+    "resnet50": "resnet",
+    "mobilenet": "mobilenet",
+}
+ATTACKS = [
+    *(("fgsm", "linf", epsilon / 255) for epsilon in (1, 4, 8)),
+    *(("pgd", "linf", epsilon / 255) for epsilon in (1, 4, 8)),
+    *(("pgd", "l2", epsilon) for epsilon in (0.25, 0.5, 1.0)),
+]
+TARGETS = {
+    "animals": ["bird", "cat", "deer", "dog"],
+    "vehicles": ["airplane", "automobile", "ship", "truck"],
+}
+MIXTURES = {
+    "animals_0": ["airplane", "automobile", "ship", "truck"],
+    "animals_25": ["bird", "automobile", "ship", "truck"],
+    "animals_50": ["bird", "cat", "ship", "truck"],
+    "animals_75": ["bird", "cat", "deer", "truck"],
+    "animals_100": ["bird", "cat", "deer", "horse"],
+}
+METRICS = (*plotting.MAIN_METRICS, "alpha_2_squared", "tau_1", "transfer_success_rate")
+FIRST = "adversarial_to_knowledge"
+SECOND = "knowledge_to_adversarial"
+
+# The recipe of every step: what the rules pass.
+RECIPES: dict[str, Row] = {
+    FIRST: {
+        "study": FIRST,
+        "target": "stl10",
+        "reference": "resnet18",
+        "attack": "pgd",
+        "norm": "linf",
+        "epsilon": 8 / 255,
+        "metric": "alpha_1_mean",
+        "direction": "reference_to_source",
+    },
+    SECOND: {
+        "study": SECOND,
+        "target": "animals",
+        "reference": "resnet18",
+        "attack": "pgd",
+        "norm": "linf",
+        "epsilon": 8 / 255,
+        "metric": "alpha_1_mean",
+        "direction": "source_to_reference",
+        "targets": TARGETS,
+        "mixtures": MIXTURES,
+    },
+}
+
+
+def sources(study: str) -> list[Row]:
+    """The sources of a study, with a hidden ``quality`` in [0, 1] that everything follows."""
+    rows: list[Row] = []
+    if study == FIRST:
+        for index, (model, family) in enumerate(MODELS.items()):
+            rows.append({"source_model": model, "source_family": family, "quality": index / 6})
+        for training in ("robust_linf", "robust_l2"):
+            robust = {"source_model": "resnet18", "source_family": "resnet", "quality": 0.45}
+            rows.append({**robust, "source_training": training, "robust": 1})
+    else:
+        for index, mixture in enumerate(MIXTURES):
+            row = {"source_model": "resnet18", "source_family": "resnet", "quality": index / 4}
+            rows.append({**row, "mixture": mixture, "animals": 25 * index})
+    for index, row in enumerate(rows):
+        row.setdefault("source_training", "natural")
+        row.setdefault("robust", 0)
+        row.setdefault("mixture", "")
+        row.setdefault("animals", "")
+        row["study"] = study
+        row["source"] = f"{row['mixture'] or row['source_model']}-{row['source_training']}{index}"
+    return rows
+
+
+def plain(row: Mapping[str, Any]) -> Row:
+    """A source without its hidden quality."""
+    return {key: value for key, value in row.items() if key != "quality"}
+
+
+def study_targets(study: str) -> list[str]:
+    return ["stl10"] if study == FIRST else list(TARGETS)
+
+
+def closeness(source: Row, target: str) -> tuple[float, int]:
+    """How well a source should do on a target, and the classes they share."""
+    quality = 1 - source["quality"] if target == "vehicles" else source["quality"]
+    shared = len(set(MIXTURES.get(source["mixture"], ())) & set(TARGETS.get(target, ())))
+    return quality, shared if source["mixture"] else 9
+
+
+def study_rows(study: str, rng: np.random.Generator) -> list[Row]:
+    rows = []
+    for source in sources(study):
+        for target in study_targets(study):
+            quality, shared = closeness(source, target)
+            for source_seed in (0, 1):
+                last = 0.3 + 0.45 * quality + rng.normal(0, 0.02)
+                knowledge = {
+                    "source_accuracy": 0.6 + 0.3 * source["quality"] + rng.normal(0, 0.02),
+                    "last_layer_accuracy": last,
+                    "last_layer_loss": 2 - last,
+                    "full_network_accuracy": min(0.95, last + 0.15),
+                    "full_network_loss": 1.6 - last,
+                }
+                for reference_seed in (0, 1):
+                    for attack, norm, epsilon in ATTACKS:
+                        for direction in plotting.DIRECTIONS:
+                            for place, metric in enumerate(METRICS):
+                                value = (0.3 + 0.35 * quality) * 0.7**place
+                                rows.append(
+                                    {
+                                        **plain(source),
+                                        **knowledge,
+                                        "source_seed": source_seed,
+                                        "reference_seed": reference_seed,
+                                        "target": target,
+                                        "shared_classes": shared,
+                                        "reference": "resnet18",
+                                        "attack": attack,
+                                        "norm": norm,
+                                        "epsilon": epsilon,
+                                        "steps": 1 if attack == "fgsm" else 20,
+                                        "direction": direction,
+                                        "metric": metric,
+                                        "value": value * (1 + rng.normal(0, 0.08)),
+                                        "n_images": 812,
+                                    }
+                                )
+    return rows
+
+
+def correlation_rows(study: str, rng: np.random.Generator) -> list[Row]:
+    recipe = RECIPES[study]
+    rows = []
+    robust = any(source["robust"] for source in sources(study))
+    count = len([source for source in sources(study) if not source["robust"]])
+    for target in study_targets(study):
+        for kind in ("natural", "all") if robust else ("natural",):
+            for attack, norm, epsilon in ATTACKS:
+                for direction in plotting.DIRECTIONS:
+                    for metric in METRICS:
+                        for transfer in plotting.TRANSFER_LABELS:
+                            for statistic in plotting.STATISTIC_LABELS:
+                                value = float(np.clip(0.75 + rng.normal(0, 0.12), -0.99, 0.99))
+                                test = {
+                                    "target": target,
+                                    "metric": metric,
+                                    "direction": direction,
+                                    "attack": attack,
+                                    "norm": norm,
+                                    "epsilon": epsilon,
+                                }
+                                primary = (
+                                    all(recipe[key] == wanted for key, wanted in test.items())
+                                    and kind == "natural"
+                                    and statistic == "pearson"
+                                    and transfer == "last_layer_accuracy"
+                                )
+                                rows.append(
+                                    {
+                                        **test,
+                                        "study": study,
+                                        "reference": "resnet18",
+                                        "sources": kind,
+                                        "transfer": transfer,
+                                        "statistic": statistic,
+                                        "value": value,
+                                        "ci_low": value - 0.4 * (1.1 - value),
+                                        "ci_high": value + 0.5 * (1 - value),
+                                        "p_value": 0.021,
+                                        "n_models": count + (2 if kind == "all" else 0),
+                                        "n_rows": 4 * count,
+                                        "role": "primary" if primary else "exploratory",
+                                    }
+                                )
+    return rows
+
+
+def source_rows(study: str, rng: np.random.Generator) -> list[Row]:
+    tests = (("none", "", ""), ("pgd", "linf", 4 / 255), ("pgd", "l2", 0.5))
+    rows = []
+    for source in sources(study):
+        for seed in (0, 1):
+            for attack, norm, epsilon in tests:
+                clean = 0.6 + 0.3 * source["quality"]
+                share = 1.0 if attack == "none" else 0.55 if source["robust"] else 0.04
+                rows.append(
+                    {
+                        **plain(source),
+                        "source_seed": seed,
+                        "attack": attack,
+                        "norm": norm,
+                        "epsilon": epsilon,
+                        "accuracy": clean * share + abs(rng.normal(0, 0.01)),
+                        "n_images": 1000,
+                        "epochs": 20,
+                        "seconds": 31.5,
+                    }
+                )
+    return rows
+
+
+def curve_rows(study: str, rng: np.random.Generator) -> list[Row]:
+    rows = []
+    for source in sources(study):
+        for target in study_targets(study):
+            quality, _ = closeness(source, target)
+            for seed in (0, 1):
+                for mode in ("last_layer", "full_network"):
+                    for epoch in range(1, 11):
+                        accuracy = (0.45 + 0.4 * quality) * (1 - np.exp(-epoch / 3))
+                        rows.append(
+                            {
+                                **plain(source),
+                                "source_seed": seed,
+                                "target": target,
+                                "mode": mode,
+                                "epoch": epoch,
+                                "train_loss": 2.3 * np.exp(-epoch / 5),
+                                "test_accuracy": accuracy + rng.normal(0, 0.012),
+                                "test_loss": 2.2 - accuracy,
+                            }
+                        )
+    return rows
+
+
+def per_image_rows(study: str, rng: np.random.Generator, images: int = 250) -> list[Row]:
+    rows = []
+    for source in sources(study):
+        for target in study_targets(study):
+            quality, _ = closeness(source, target)
+            for direction in plotting.DIRECTIONS:
+                alpha = rng.gamma(4, (0.3 + 0.3 * quality) / 4, images)
+                loss = rng.gamma(1.2, 1.4 - quality, images) * np.exp(-0.6 * alpha)
+                for image in range(images):
+                    rows.append(
+                        {
+                            **plain(source),
+                            "target": target,
+                            "reference": "resnet18",
+                            "direction": direction,
+                            "image": image,
+                            "alpha_1": alpha[image] if image else "",
+                            "transferred_loss": loss[image] + 1,
+                            "transfer_loss": loss[image],
+                        }
+                    )
+    return rows
+
+
+def write(path: Path, rows: Sequence[Row]) -> Path:
+    with open(path, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def make_tables(folder: Path) -> None:
+    """All tables of both studies, under their real names."""
+    rng = np.random.default_rng(0)
+    correlations: list[Row] = []
+    for study in (FIRST, SECOND):
+        write(folder / f"{study}.csv", study_rows(study, rng))
+        write(folder / f"{study}_sources.csv", source_rows(study, rng))
+        write(folder / f"{study}_curves.csv", curve_rows(study, rng))
+        write(folder / f"{study}_per_image.csv", per_image_rows(study, rng))
+        correlations += correlation_rows(study, rng)
+    write(folder / "correlations.csv", correlations)

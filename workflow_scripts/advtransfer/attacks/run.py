@@ -1,0 +1,141 @@
+"""Attack a whole view: batches, labels, restarts, precision.
+
+An attack is a module of ``advtransfer.attacks`` with a function
+``perturb(network, images, labels, recipe, generator) -> delta``, loaded by the name in its recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from ..data.batches import as_float
+from ..errors import UserError
+from ..models.network import Network, inference_copy
+from ..recipes import AttackRecipe, attack_label
+
+BATCH = 250
+NOT_ATTACKS = {"__init__", "ball", "run"}
+Perturb = Callable[
+    [torch.nn.Module, torch.Tensor, torch.Tensor, AttackRecipe, torch.Generator], torch.Tensor
+]
+
+
+def known_attacks() -> list[str]:
+    """Names of the attacks there are."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in NOT_ATTACKS)
+
+
+def load_attack(recipe: AttackRecipe) -> Perturb:
+    """The ``perturb`` function of a recipe's attack.
+
+    Raises:
+        UserError: no such attack, or a setting that makes no sense.
+    """
+    if recipe.attack not in known_attacks():
+        raise UserError(
+            f"unknown attack '{recipe.attack}'; there are {', '.join(known_attacks())} "
+            "(docs/add-an-attack.md says how to add one)."
+        )
+    if recipe.norm not in ("linf", "l2"):
+        raise UserError(f"attack '{recipe.attack}': norm is linf or l2, not '{recipe.norm}'.")
+    if recipe.epsilon < 0 or recipe.steps < 1 or recipe.restarts < 1:
+        raise UserError(
+            f"attack '{recipe.attack}': epsilon must not be negative ({recipe.epsilon}), steps "
+            f"({recipe.steps}) and restarts ({recipe.restarts}) must be at least 1."
+        )
+    perturb: Perturb = import_module(f".{recipe.attack}", __package__).perturb
+    return perturb
+
+
+@torch.no_grad()
+def predict(network: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
+    """Logits float32 (N, classes) of uint8 images or of float images in [0, 1], in evaluation mode."""
+    was_training = network.training
+    network.eval()
+    parts = []
+    for start in range(0, len(images), batch):
+        chosen = images[start : start + batch]
+        parts.append(network(as_float(chosen) if chosen.dtype == torch.uint8 else chosen))
+    network.train(was_training)
+    return torch.cat(parts)
+
+
+def attack_images(
+    network: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    recipe: AttackRecipe,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Perturbations of all images under one attack; the best of ``restarts`` by the loss.
+
+    Args:
+        network: images to logits, frozen, already in the recipe's precision.
+        images: uint8 or float32 in [0, 1], (N, C, H, W).
+        labels: int64 (N,): what the attack moves away from.
+
+    Returns:
+        float32 (N, C, H, W) on the images' device.
+    """
+    perturb = load_attack(recipe)
+    deltas = []
+    bar = tqdm(
+        range(0, len(images), BATCH), desc=attack_label(recipe), unit="batch", disable=None, leave=False
+    )
+    for start in bar:
+        batch = images[start : start + BATCH]
+        batch = as_float(batch) if batch.dtype == torch.uint8 else batch
+        target = labels[start : start + BATCH]
+        best = perturb(network, batch, target, recipe, generator)
+        if recipe.restarts > 1:
+            best_loss = _losses(network, batch + best, target)
+            for _ in range(recipe.restarts - 1):
+                delta = perturb(network, batch, target, recipe, generator)
+                loss = _losses(network, batch + delta, target)
+                better = loss > best_loss
+                best = torch.where(better.view(-1, 1, 1, 1), delta, best)
+                best_loss = torch.maximum(loss, best_loss)
+        deltas.append(best)
+    return torch.cat(deltas)
+
+
+@torch.no_grad()
+def _losses(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(network(images), labels, reduction="none")
+
+
+def attack_labels(
+    recipe: AttackRecipe, logits: torch.Tensor, true_labels: torch.Tensor | None
+) -> torch.Tensor:
+    """What the attack moves away from: the network's own prediction, or the true label.
+
+    Raises:
+        UserError: true labels asked for, but the network has other classes than the view.
+    """
+    if recipe.labels == "predicted":
+        return logits.argmax(1)
+    if true_labels is None:
+        raise UserError(
+            f"attack '{recipe.attack}' asks for labels: true, but the attacked network knows other "
+            "classes than the view it is attacked on; use labels: predicted."
+        )
+    return true_labels
+
+
+class AttackedCopies:
+    """Frozen copies of one network, one per precision, made when first used."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._copies: dict[str, Network] = {}
+
+    def __getitem__(self, precision: str) -> Network:
+        if precision not in self._copies:
+            self._copies[precision] = inference_copy(self._network, precision)
+        return self._copies[precision]

@@ -1,0 +1,59 @@
+"""What every step shares: its parser, its log, and its way to end.
+
+A step is `python -m workflow_scripts.<step> --recipe ... --input ... --output ...`: it parses, calls
+the library, and writes atomically. Heavy imports stay inside its ``main``, so that ``--help``
+answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from .errors import UserError
+
+log = logging.getLogger("advtransfer")
+
+
+def step_parser(
+    description: str, *, recipe: bool = True, hardware: bool = False
+) -> argparse.ArgumentParser:
+    """Parser with ``--recipe`` (what is made) and, for network steps, ``--device``, ``--threads``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if recipe:
+        parser.add_argument("--recipe", required=True, help="canonical JSON of what to make")
+    if hardware:
+        parser.add_argument(
+            "--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ..."
+        )
+        parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    return parser
+
+
+def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
+    """Parse, run ``main``, exit: 0, or 1 after one line on stderr for a user's mistake."""
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    started = time.perf_counter()
+    try:
+        main(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    log.info("done in %.1f s", time.perf_counter() - started)
+    # Everything is written and closed: skip torch's and HDF5's slow tear-down.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

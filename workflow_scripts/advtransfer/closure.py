@@ -1,0 +1,73 @@
+"""Which files of ours decide what a step does: its import closure, read from the source.
+
+The rules list these files as input, so that an edit re-runs exactly the steps that import what was
+edited. Imports must be static; the modules that a recipe names (families, attacks, datasets) are
+the exception and are given by `recipe_modules`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .recipes import AttackRecipe, DatasetRecipe, ModelRecipe
+
+PACKAGE = Path("workflow_scripts")  # relative, so that a moved repository re-runs nothing
+LIBRARY = PACKAGE / "advtransfer"
+
+
+def import_closure(files: Iterable[Path]) -> list[str]:
+    """All files of the package that ``files`` import, directly or not, themselves included."""
+    seen: set[Path] = set()
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += _imports(file)
+    return sorted(str(file) for file in seen)
+
+
+def step_code(step: str, modules: Iterable[Path] = ()) -> list[str]:
+    """Import closure of a step and of the modules that its recipe names."""
+    return import_closure([PACKAGE / f"{step}.py", *modules])
+
+
+@lru_cache(maxsize=None)
+def _imports(file: Path) -> tuple[Path, ...]:
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(), str(file))):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = file.parents[node.level - 1]
+            elif node.module and node.module.split(".")[0] == PACKAGE.name:
+                base = PACKAGE.parent
+            else:
+                continue
+            base = base.joinpath(*(node.module or "").split("."))
+            # `from .package import module` names a file each; `from .module import name` one.
+            candidates = [base.with_suffix(".py"), *(base / f"{a.name}.py" for a in node.names)]
+            found += [candidate for candidate in candidates if candidate.is_file()]
+    return tuple(found)
+
+
+def recipe_modules(recipe: Any) -> list[Path]:
+    """Files of the extension modules that a recipe names, its upstream recipes included."""
+    found: set[Path] = set()
+    if isinstance(recipe, ModelRecipe):
+        found.add(LIBRARY / "models" / "families" / f"{recipe.family}.py")
+    elif isinstance(recipe, AttackRecipe):
+        found.add(LIBRARY / "attacks" / f"{recipe.attack}.py")
+    elif isinstance(recipe, DatasetRecipe):
+        found.add(LIBRARY / "data" / "datasets" / f"{recipe.name}.py")
+    elif dataclasses.is_dataclass(recipe):
+        for item in dataclasses.fields(recipe):
+            found.update(recipe_modules(getattr(recipe, item.name)))
+    elif isinstance(recipe, (list, tuple)):
+        for item in recipe:
+            found.update(recipe_modules(item))
+    return sorted(found)

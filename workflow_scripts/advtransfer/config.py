@@ -1,0 +1,113 @@
+"""The configuration: checked against its schema, every problem as one readable line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+SCHEMA = Path(__file__).parents[2] / "rules" / "schemas" / "config.schema.json"
+Config = dict[str, Any]
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration that does not fit the schema.
+
+    Raises:
+        UserError: every problem, by key, with what was expected and the nearest known key.
+    """
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
+    problems = sorted(
+        {
+            line
+            for error in validator.iter_errors(config)
+            for line in _lines(error, validator.schema)
+        }
+    )
+    if problems:
+        raise UserError(
+            "the configuration has "
+            + ("one problem:" if len(problems) == 1 else f"{len(problems)} problems:")
+            + "".join(f"\n  - {line}" for line in problems)
+            + "\nconfig.yaml explains every key; a file given with --configfile is laid over it."
+        )
+
+
+def parse_epsilon(value: float | str) -> float:
+    """``8/255``, ``"0.25"`` or a number, as a float.
+
+    Raises:
+        UserError: division by zero.
+    """
+    if isinstance(value, str):
+        numerator, _, denominator = value.partition("/")
+        if denominator and float(denominator) == 0:
+            raise UserError(f"epsilon {value}: division by zero.")
+        return float(numerator) / float(denominator or 1)
+    return float(value)
+
+
+def _lines(error: Any, schema: Any) -> list[str]:
+    """One schema violation in words."""
+    path = _dotted(error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        return [_unknown_key(path, key, known) for key in unknown]
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        properties = error.schema.get("properties", {})
+        return [
+            f"{_join(path, key)} is missing: {_description(properties.get(key, {}), schema)}."
+            for key in missing
+        ]
+    value = error.instance
+    if isinstance(value, str) and error.validator in ("type", "anyOf"):
+        wants_number = error.validator_value in ("integer", "number")
+        if re.fullmatch(r"-?\d+(\.\d*)?[eE][+-]?\d+", value):
+            number = float(value)
+            return [
+                f"{path}: '{value}' is text to YAML because it has no dot; write {number:g} or "
+                f"{value.lower().replace('e', '.0e')}."
+            ]
+        if wants_number:
+            return [f"{path}: expected a number, got the text '{value}'."]
+    if error.validator == "anyOf":
+        description = _description(error.schema, schema)
+        return [f"{path}: {value!r} does not fit. {description}, not negative."]
+    if error.validator == "minItems":
+        return [f"{path}: needs at least {error.validator_value} item, got an empty list."]
+    if error.validator == "minProperties":
+        return [f"{path}: needs at least {error.validator_value} entry."]
+    return [f"{path or 'the file'}: {error.message}."]
+
+
+def _unknown_key(path: str, key: str, known: list[str]) -> str:
+    near = get_close_matches(str(key), known, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}."
+    return f"{_join(path, str(key))}: no such key; {hint}"
+
+
+def _description(schema: Mapping[str, Any], root: Any) -> str:
+    if "description" in schema:
+        return str(schema["description"])
+    reference = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+    return str(root.get("$defs", {}).get(reference, {}).get("description", "required"))
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _dotted(path: Any) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text

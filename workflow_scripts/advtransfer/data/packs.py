@@ -1,0 +1,132 @@
+"""HDF5 packs: any labelled images as one file, the form in which users bring their own data.
+
+``images`` uint8 (N, H, W, 3), ``labels`` integer (N,), ``split`` bytes (N,) of ``train`` and
+``test``; attributes ``class_names`` (a JSON list), ``source``, ``licence``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifacts import decode_attribute
+from ..errors import UserError
+from .dataset import RawDataset, checked_splits
+
+SPLITS = ("train", "test")
+
+
+def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
+    """The dataset that an HDF5 pack holds; its further attributes are carried along.
+
+    Args:
+        path: the pack.
+        sha256: what the file's content must hash to; None: not checked.
+
+    Raises:
+        UserError: the pack is missing, truncated, another file than ``sha256`` says, or not in
+            the form that this module's docstring gives.
+    """
+    import h5py
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such HDF5 pack. Correct the path, or put the file there.")
+    if sha256 is not None:
+        with open(path, "rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if found != sha256.lower():
+            raise UserError(
+                f"{path}: this is another file than the config asks for: sha256 expected {sha256}, "
+                f"found {found}. Restore the file, or set the key sha256 to the new value."
+            )
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = {key: _plain(value) for key, value in file.attrs.items()}
+            missing = [
+                name
+                for name in ("images", "labels", "split")
+                if not isinstance(file.get(name), h5py.Dataset)
+            ]
+            if missing:
+                raise UserError(
+                    f"{path}: this HDF5 pack lacks {', '.join(missing)}; it has {sorted(file)}. "
+                    "A pack holds images, labels and split."
+                )
+            _check_images(path, file["images"])
+            images, labels, split = (file[name][()] for name in ("images", "labels", "split"))
+    except OSError as error:
+        raise UserError(
+            f"{path}: this HDF5 pack is truncated, damaged or no HDF5 file, {path.stat().st_size} "
+            f"bytes ({error}). Copy it anew from where it came."
+        ) from None
+    class_names = _class_names(path, attributes)
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"{path}: 'labels' is {labels.dtype} {labels.shape}; expected one integer for each of "
+            f"the {len(images)} images."
+        )
+    split = np.array([_text(value) for value in split.reshape(-1)])
+    values = np.unique(split).tolist()
+    if split.shape != (len(images),) or set(values) != set(SPLITS):
+        raise UserError(
+            f"{path}: 'split' has {len(split)} values, {values[:5]}; expected 'train' or "
+            f"'test' for each of the {len(images)} images, and both present."
+        )
+    return RawDataset(
+        splits=checked_splits(
+            {name: (images[split == name], labels[split == name]) for name in SPLITS},
+            class_names,
+            str(path),
+        ),
+        class_names=class_names,
+        source=str(attributes.pop("source", f"HDF5 pack {path.name}")),
+        licence=str(attributes.pop("licence", "not stated in the pack")),
+        attributes=attributes,
+    )
+
+
+def _check_images(path: Path, images: Any) -> None:
+    """Refuse before reading: a wrong pack may be large."""
+    if images.dtype != np.uint8:
+        raise UserError(
+            f"{path}: 'images' is {images.dtype}; expected uint8 in 0..255. Store the pixels "
+            "before any scaling or normalisation: those are part of a model, not of the data."
+        )
+    if images.ndim != 4 or images.shape[-1] != 3:
+        raise UserError(
+            f"{path}: 'images' has shape {images.shape}; expected (N, H, W, 3). Give grey images "
+            "three equal channels; channels come last."
+        )
+
+
+def _class_names(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
+    names = attributes.pop("class_names", None)
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) and name for name in names)
+        or len(set(names)) != len(names)
+    ):
+        raise UserError(
+            f"{path}: the attribute 'class_names' is {names!r}; expected a JSON list of different "
+            'names, one per label, like ["cat", "dog"].'
+        )
+    return tuple(names)
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """An HDF5 attribute as JSON types."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str | bytes):
+        return decode_attribute(value)
+    return value if isinstance(value, int | float) else str(value)

@@ -1,0 +1,155 @@
+"""Fixed selections of images: classes, disjoint halves, balanced subsets, sizes.
+
+A view's file holds indices into its dataset and the labels; pixels are stored only where the view
+changes them (another size). What was selected depends on the recipe and the dataset alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..artifacts import provenance, read_hdf5, write_hdf5
+from ..errors import UserError
+from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class View:
+    """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    indices: np.ndarray
+    recipe: ViewRecipe
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.recipe.classes
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np.ndarray:
+    """Indices of the view in its split, interleaved by class so that any prefix is balanced.
+
+    Args:
+        labels: (N,) integer labels of the whole split.
+        class_names: the dataset's classes, in label order.
+
+    Raises:
+        UserError: an unknown class, or fewer images than asked for.
+    """
+    unknown = [name for name in recipe.classes if name not in class_names]
+    if unknown:
+        raise UserError(
+            f"dataset '{recipe.dataset.name}' has no class {unknown}; its classes are "
+            f"{', '.join(class_names)}."
+        )
+    # The order within a class must not depend on the classes beside it, or halves of two views of
+    # one dataset would not be disjoint: it is seeded by dataset, split and class alone.
+    columns = []
+    for name in recipe.classes:
+        members = np.flatnonzero(labels == class_names.index(name))
+        order = derived_seed(recipe.dataset, recipe.subset_seed, f"{recipe.split}/{name}")
+        members = np.random.default_rng(order).permutation(members)
+        if recipe.half is not None:
+            members = members[recipe.half :: 2]
+        columns.append(members)
+    wanted = recipe.images
+    longest = max(len(column) for column in columns)
+    table = np.full((longest, len(columns)), -1)
+    for position, column in enumerate(columns):
+        table[: len(column), position] = column
+    chosen = table.ravel()
+    chosen = chosen[chosen >= 0]
+    if wanted is not None and len(chosen) < wanted:
+        raise UserError(
+            f"view of '{recipe.dataset.name}' ({recipe.split}, {', '.join(recipe.classes)}"
+            + (f", half {recipe.half}" if recipe.half is not None else "")
+            + f") asks for {wanted} images but there are {len(chosen)}: lower `images` in the "
+            "config, or add classes."
+        )
+    return chosen if wanted is None else chosen[:wanted]
+
+
+def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) -> None:
+    """Select from a dataset file and write the view file (HDF5)."""
+    split = recipe.split
+    arrays, attributes = read_hdf5(dataset_file, [f"{split}/labels"])
+    labels = arrays[f"{split}/labels"]
+    class_names = list(attributes["class_names"])
+    indices = select(recipe, labels, class_names)
+    position = {class_names.index(name): k for k, name in enumerate(recipe.classes)}
+    content: dict[str, np.ndarray] = {
+        "indices": indices.astype(np.int64),
+        "labels": np.array([position[label] for label in labels[indices]], dtype=np.int64),
+    }
+    images = read_hdf5(dataset_file, [f"{split}/images"])[0][f"{split}/images"][indices]
+    if recipe.size is not None and images.shape[1:3] != (recipe.size, recipe.size):
+        images = resize(images, recipe.size)
+        content["images"] = images
+    content["fingerprints"] = fingerprints(images)
+    write_hdf5(
+        output,
+        content,
+        {"recipe": to_plain(recipe), "classes": list(recipe.classes), "versions": provenance()},
+    )
+
+
+def resize(images: np.ndarray, size: int) -> np.ndarray:
+    """Bicubic, antialiased resize of uint8 (N, H, W, 3) to (N, size, size, 3)."""
+    from PIL import Image
+
+    return np.stack(
+        [np.asarray(Image.fromarray(i).resize((size, size), Image.Resampling.BICUBIC)) for i in images]
+    )
+
+
+def fingerprints(images: np.ndarray) -> np.ndarray:
+    """First 8 bytes of the SHA-256 of every image's pixels, as uint64 (N,)."""
+    return np.array(
+        [int.from_bytes(hashlib.sha256(i.tobytes()).digest()[:8], "big") for i in images],
+        dtype=np.uint64,
+    )
+
+
+def load_view(view_file: str | Path, dataset_file: str | Path) -> View:
+    """The images and labels of a view.
+
+    Raises:
+        UserError: a file is damaged, or the view does not fit the dataset.
+    """
+    arrays, attributes = read_hdf5(view_file)
+    recipe = from_plain(ViewRecipe, attributes["recipe"])
+    indices = arrays["indices"]
+    if "images" in arrays:
+        images = arrays["images"]
+    else:
+        name = f"{recipe.split}/images"
+        whole = read_hdf5(dataset_file, [name])[0][name]
+        if indices.max(initial=-1) >= len(whole):
+            raise UserError(f"{view_file} does not belong to {dataset_file}: indices out of range.")
+        images = whole[indices]
+    return View(images, arrays["labels"], indices, recipe)
+
+
+def check_disjoint(first_file: str | Path, second_file: str | Path) -> None:
+    """Refuse two views that share an image, by content, whatever their datasets.
+
+    Raises:
+        UserError: with the number of shared images and what to change.
+    """
+    first, second = (
+        read_hdf5(file, ["fingerprints"])[0]["fingerprints"] for file in (first_file, second_file)
+    )
+    shared = np.intersect1d(first, second)
+    if len(shared):
+        raise UserError(
+            f"{first_file} and {second_file} share {len(shared)} images: source and target images "
+            "must not overlap. Give them different classes, or `half: 0` and `half: 1`."
+        )

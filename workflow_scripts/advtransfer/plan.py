@@ -1,0 +1,523 @@
+"""From the configuration to recipes: everything that the studies need, by address.
+
+An address is ``<readable name>-<digest>``; the name follows from the recipe alone, so two studies that
+need the same artefact share the file. The Snakefile asks this module what to make; the steps that
+collect tables ask it where things are. No torch here: it runs at every start of Snakemake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .config import Config, check_config, parse_epsilon
+from .errors import UserError
+from .recipes import (
+    AttackBlockRecipe,
+    AttackRecipe,
+    DatasetRecipe,
+    EvaluationRecipe,
+    MetricsRecipe,
+    ModelRecipe,
+    ModeRecipe,
+    PairingRecipe,
+    SourceRecipe,
+    TrainingRecipe,
+    TransferRecipe,
+    ViewRecipe,
+    attack_label,
+    digest,
+    format_epsilon,
+    to_json,
+)
+
+RESULTS = "results"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of a study: a recipe, its seeds, and what the tables call it."""
+
+    recipe: SourceRecipe
+    seeds: tuple[int, ...]
+    model: str
+    training: str
+    mixture: str = ""
+    animals: float | None = None  # per cent
+
+    @property
+    def robust(self) -> bool:
+        return self.recipe.training.attack is not None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference architecture on one target, with its blocks of seeds."""
+
+    recipe: SourceRecipe
+    model: str
+    seed_blocks: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target task of a study."""
+
+    name: str
+    train: ViewRecipe  # of the references
+    transfer: TransferRecipe
+    attacked: ViewRecipe
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one study needs; it owns no computation."""
+
+    name: str
+    sources: tuple[Source, ...]
+    targets: tuple[Target, ...]
+    blocks: tuple[tuple[AttackRecipe, ...], ...]
+    mask: str
+    evaluation_attacks: tuple[AttackRecipe, ...]
+    evaluation_images: int
+    primary: Mapping[str, Any]
+
+    def evaluation(self, source: Source) -> EvaluationRecipe:
+        """Test images of the source's own classes, and the attacks that measure its robustness."""
+        view = source.recipe.view
+        own = ViewRecipe(
+            view.dataset, "test", view.classes, images=self.evaluation_images, size=view.size
+        )
+        return EvaluationRecipe(own, self.evaluation_attacks)
+
+    def attack_blocks(self, target: Target) -> list[AttackBlockRecipe]:
+        return [AttackBlockRecipe(target.attacked, block) for block in self.blocks]
+
+    def metrics(self, target: Target) -> Iterator[tuple[Reference, MetricsRecipe]]:
+        """Every (reference, block of its seeds, block of attacks) on a target."""
+        for reference in target.references:
+            for seeds in reference.seed_blocks:
+                for block in self.attack_blocks(target):
+                    pairing = PairingRecipe(reference.recipe, seeds, block)
+                    yield reference, MetricsRecipe(pairing, self.mask)
+
+
+def name_of(recipe: Any) -> str:
+    """Readable part of an address: a function of the recipe alone."""
+    if isinstance(recipe, DatasetRecipe):
+        return recipe.name
+    if isinstance(recipe, ViewRecipe):
+        return f"{recipe.dataset.name}-{recipe.split}-{len(recipe.classes)}classes"
+    if isinstance(recipe, SourceRecipe):
+        attack = recipe.training.attack
+        training = "natural"
+        if attack is not None:
+            training = f"{attack.norm}_{format_epsilon(attack.epsilon).replace('/', '_')}"
+        view = recipe.view
+        classes = f"{len(view.classes)}classes"
+        return f"{recipe.model.family}-{view.dataset.name}-{classes}-{training}"
+    if isinstance(recipe, (AttackBlockRecipe, EvaluationRecipe)):
+        return name_of(recipe.view)
+    if isinstance(recipe, TransferRecipe):
+        return name_of(recipe.train)
+    if isinstance(recipe, PairingRecipe):
+        return name_of(recipe.reference)
+    if isinstance(recipe, MetricsRecipe):
+        return name_of(recipe.pairing)
+    raise TypeError(f"no address for {type(recipe).__name__}")
+
+
+def address(recipe: Any) -> str:
+    """``<readable name>-<digest>``."""
+    return f"{name_of(recipe)}-{digest(recipe)}"
+
+
+@dataclass
+class Plan:
+    """All studies of a configuration, and every recipe by its address."""
+
+    config: Config
+    studies: dict[str, Study]
+    recipes: dict[str, Any] = field(default_factory=dict)
+
+    def register(self, recipe: Any) -> str:
+        """Address of a recipe, which is remembered; two recipes at one address are an error."""
+        where = address(recipe)
+        if self.recipes.setdefault(where, recipe) != recipe:
+            raise UserError(f"two different recipes share the address '{where}': rename one model.")
+        return where
+
+    def json(self, where: str) -> str:
+        """Canonical JSON of the recipe at an address.
+
+        Raises:
+            UserError: the configuration asks for no such artefact.
+        """
+        return to_json(self.get(where))
+
+    def get(self, where: str) -> Any:
+        """The recipe at an address."""
+        if where not in self.recipes:
+            raise UserError(
+                f"'{where}' is not made by this configuration; results/index.csv lists what is."
+            )
+        return self.recipes[where]
+
+
+# Paths of artefacts ------------------------------------------------------------------------------
+
+
+def dataset_path(recipe: DatasetRecipe) -> str:
+    return f"{RESULTS}/data/datasets/{address(recipe)}.h5"
+
+
+def view_path(recipe: ViewRecipe) -> str:
+    return f"{RESULTS}/data/views/{address(recipe)}.h5"
+
+
+def source_path(recipe: SourceRecipe, seed: int, file: str) -> str:
+    return f"{RESULTS}/sources/{address(recipe)}/seed{seed}/{file}"
+
+
+def evaluation_path(source: SourceRecipe, seed: int, recipe: EvaluationRecipe) -> str:
+    return f"{RESULTS}/evaluations/{address(source)}/seed{seed}/{address(recipe)}.csv"
+
+
+def transfer_path(source: SourceRecipe, seed: int, recipe: TransferRecipe, suffix: str) -> str:
+    return f"{RESULTS}/transfers/{address(source)}/seed{seed}/{address(recipe)}.{suffix}"
+
+
+def attack_path(source: SourceRecipe, seed: int, recipe: AttackBlockRecipe) -> str:
+    return f"{RESULTS}/attacks/{address(source)}/seed{seed}/{address(recipe)}.h5"
+
+
+def response_path(source: SourceRecipe, seed: int, recipe: PairingRecipe) -> str:
+    return f"{RESULTS}/responses/{address(source)}/seed{seed}/{address(recipe)}.h5"
+
+
+def metrics_path(source: SourceRecipe, seed: int, recipe: MetricsRecipe, suffix: str) -> str:
+    return f"{RESULTS}/metrics/{address(source)}/seed{seed}/{address(recipe)}.{suffix}"
+
+
+# From the configuration --------------------------------------------------------------------------
+
+
+def make_plan(config: Config) -> Plan:
+    """Check a configuration and expand it.
+
+    Raises:
+        UserError: a problem, by key.
+    """
+    check_config(config)
+    plan = Plan(config, {name: _Reader(config, name).study() for name in config["studies"]})
+    for study in plan.studies.values():
+        for source in study.sources:
+            _register_source(plan, source.recipe)
+            _register_view(plan, study.evaluation(source).view)
+            plan.register(study.evaluation(source))
+        for target in study.targets:
+            for view in (target.train, target.transfer.train, target.transfer.test, target.attacked):
+                _register_view(plan, view)
+            plan.register(target.transfer)
+            for block in study.attack_blocks(target):
+                plan.register(block)
+            for reference, metrics in study.metrics(target):
+                _register_source(plan, reference.recipe)
+                plan.register(metrics.pairing)
+                plan.register(metrics)
+    return plan
+
+
+def study_config(config: Config, study: str) -> str:
+    """The part of the configuration that decides a study's tables, as canonical JSON."""
+    part = {key: value for key, value in config.items() if key != "label"}
+    part["studies"] = {study: config["studies"][study]}
+    part["data"] = {"datasets": config["data"]["datasets"], "providers": ["local"]}
+    return json.dumps({"label": "", **part}, sort_keys=True, separators=(",", ":"))
+
+
+def _register_source(plan: Plan, recipe: SourceRecipe) -> None:
+    plan.register(recipe)
+    _register_view(plan, recipe.view)
+    if recipe.test is not None:
+        _register_view(plan, recipe.test)
+
+
+def _register_view(plan: Plan, recipe: ViewRecipe) -> None:
+    plan.register(recipe)
+    plan.register(recipe.dataset)
+
+
+class _Reader:
+    """Turns one study's part of a checked configuration into recipes."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self.config, self.name = config, name
+        self.part = config["studies"][name]
+        self.key = f"studies.{name}"
+
+    def study(self) -> Study:
+        sources = tuple(self._sources())
+        targets = tuple(self._target(name) for name in self.part["targets"])
+        for source in sources:
+            for target in targets:
+                self._check_disjoint(source, target)
+        evaluation = self.config["evaluation"]
+        study = Study(
+            name=self.name,
+            sources=sources,
+            targets=targets,
+            blocks=tuple(self._block(name, f"{self.key}.attacks") for name in self.part["attacks"]),
+            mask=self.part["mask"],
+            evaluation_attacks=self._block(evaluation["attacks"], "evaluation.attacks"),
+            evaluation_images=evaluation["images"],
+            primary=self._primary(),
+        )
+        self._check_primary(study)
+        return study
+
+    def _lookup(self, section: str, name: str, key: str) -> Any:
+        if name not in self.config[section]:
+            known = ", ".join(self.config[section])
+            raise UserError(f"{key}: no '{name}' in `{section}`; there are {known}.")
+        return self.config[section][name]
+
+    def _dataset(self, name: str, key: str) -> DatasetRecipe:
+        datasets = self.config["data"]["datasets"]
+        if name not in datasets:
+            raise UserError(
+                f"{key}.dataset: no '{name}' in `data.datasets`; there are {', '.join(datasets)}."
+            )
+        pack = datasets[name].get("pack")
+        if pack is None:
+            return DatasetRecipe(name)
+        if not Path(pack).is_file():
+            raise UserError(f"data.datasets.{name}.pack: no such file '{pack}'.")
+        # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
+        with open(pack, "rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
+
+    def _view(self, part: Mapping[str, Any], classes: list[str], split: str, images: int) -> ViewRecipe:
+        key = f"{self.key} ({split} images)"
+        return ViewRecipe(
+            dataset=self._dataset(part["dataset"], key),
+            split=split,
+            classes=tuple(classes),
+            images=images,
+            half=part.get("half") if split == "train" else None,
+            size=part.get("size"),
+        )
+
+    def _attack(self, part: Mapping[str, Any]) -> AttackRecipe:
+        fields = dict(part)
+        fields["epsilon"] = parse_epsilon(fields["epsilon"])
+        if "step_size" in fields:
+            fields["step_size"] = parse_epsilon(fields["step_size"])
+        return AttackRecipe(**fields, precision=self.config["precision"]["attacks"])
+
+    def _block(self, name: str, key: str) -> tuple[AttackRecipe, ...]:
+        block = tuple(self._attack(part) for part in self._lookup("attacks", name, key))
+        labels = [attack_label(attack) for attack in block]
+        twice = {label for label in labels if labels.count(label) > 1}
+        if twice:
+            raise UserError(
+                f"attacks.{name}: {', '.join(sorted(twice))} stands twice; put the variant into a "
+                "block of its own."
+            )
+        return block
+
+    def _training(self, part: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> TrainingRecipe:
+        fields = dict(part)
+        if model is not None and "learning_rate" in model:
+            fields["learning_rate"] = model["learning_rate"]
+        if "attack" in fields:
+            fields["attack"] = self._attack(fields["attack"])
+        return TrainingRecipe(**fields, precision=self.config["precision"]["training"])
+
+    def _network(
+        self, view: ViewRecipe, model_name: str, training_name: str, key: str
+    ) -> SourceRecipe:
+        model = self._lookup("models", model_name, f"{key}.models")
+        training = self._training(
+            self._lookup("trainings", training_name, f"{key}.training"), model
+        )
+        if training.checkpoint == "best_on_validation" and not training.validation_images:
+            raise UserError(
+                f"trainings.{training_name}: checkpoint best_on_validation needs validation_images."
+            )
+        test = None
+        if training.checkpoint == "best_on_test":
+            test = ViewRecipe(view.dataset, "test", view.classes, size=view.size)
+        parameters = {k: v for k, v in model.items() if k not in ("family", "learning_rate")}
+        return SourceRecipe(view, ModelRecipe(model["family"], parameters), training, test)
+
+    def _sources(self) -> Iterator[Source]:
+        part = self.part["sources"]
+        key = f"{self.key}.sources"
+        robust = part.get("robust", {"models": [], "trainings": []})
+        pairs = [(model, part["training"]) for model in part["models"]]
+        pairs += [(m, t) for m in robust["models"] for t in robust["trainings"]]
+        mixtures = part.get("mixtures") or {"": part["classes"]}
+        for mixture, classes in mixtures.items():
+            animals = None
+            if mixture:
+                animals = 100 * sum(name in part["animals"] for name in classes) / len(classes)
+            view = self._view(part, classes, "train", part["images"])
+            for model, training in pairs:
+                recipe = self._network(view, model, training, key)
+                yield Source(recipe, tuple(part["seeds"]), model, training, mixture, animals)
+
+    def _target(self, name: str) -> Target:
+        part = self.part["targets"][name]
+        key = f"{self.key}.targets.{name}"
+        if part["transfer_images"] > part["images"]:
+            raise UserError(
+                f"{key}: transfer_images ({part['transfer_images']}) must not be more than images "
+                f"({part['images']})."
+            )
+        if part["attacked_images"] > part["test_images"]:
+            raise UserError(
+                f"{key}: attacked_images ({part['attacked_images']}) must not be more than "
+                f"test_images ({part['test_images']})."
+            )
+        train = self._view(part, part["classes"], "train", part["images"])
+        test = self._view(part, part["classes"], "test", part["test_images"])
+        references = self.part["references"]
+        return Target(
+            name=name,
+            train=train,
+            transfer=TransferRecipe(
+                train=self._view(part, part["classes"], "train", part["transfer_images"]),
+                test=test,
+                modes=self._modes(),
+            ),
+            attacked=self._view(part, part["classes"], "test", part["attacked_images"]),
+            references=tuple(
+                Reference(
+                    self._network(train, model, references["training"], f"{self.key}.references"),
+                    model,
+                    tuple(tuple(block) for block in references["seeds"]),
+                )
+                for model in references["models"]
+            ),
+        )
+
+    def _modes(self) -> tuple[ModeRecipe, ...]:
+        part = self._lookup("transfers", self.part["transfer"], f"{self.key}.transfer")
+        last, full = part["last_layer"], part["full_network"]
+        head = ModeRecipe(
+            "last_layer",
+            solver=last["solver"],
+            regularization=last.get("regularization", 0.0),
+            training=self._training(last["training"]) if "training" in last else None,
+        )
+        return head, ModeRecipe("full_network", training=self._training(full["training"]))
+
+    def _primary(self) -> dict[str, Any]:
+        return {**self.part["primary"], "epsilon": parse_epsilon(self.part["primary"]["epsilon"])}
+
+    def _check_primary(self, study: Study) -> None:
+        primary = study.primary
+        for kind, known in (
+            ("target", list(self.part["targets"])),
+            ("reference", self.part["references"]["models"]),
+        ):
+            if primary[kind] not in known:
+                raise UserError(
+                    f"{self.key}.primary.{kind}: '{primary[kind]}' is not in the study; there are "
+                    f"{', '.join(known)}."
+                )
+        attacks = [attack for block in study.blocks for attack in block]
+        wanted = (primary["attack"], primary["norm"], primary["epsilon"])
+        if wanted not in [(a.attack, a.norm, a.epsilon) for a in attacks]:
+            raise UserError(
+                f"{self.key}.primary: {wanted[0]} {wanted[1]} {format_epsilon(wanted[2])} is not "
+                f"among the study's attacks: {', '.join(attack_label(a) for a in attacks)}."
+            )
+
+    def _check_disjoint(self, source: Source, target: Target) -> None:
+        first, second = source.recipe.view, target.train
+        if (first.dataset, first.split) != (second.dataset, second.split):
+            return
+        halves = {first.half, second.half}
+        shared = sorted(set(first.classes) & set(second.classes))
+        if shared and halves != {0, 1}:
+            raise UserError(
+                f"{self.key}: sources and target '{target.name}' would share images of "
+                f"{', '.join(shared)}. Give them different classes, or `half: 0` to the sources and "
+                "`half: 1` to the target."
+            )
+
+
+def index_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Names in the configuration and the paths of their artefacts, without repeats."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def add(study: Study, kind: str, name: str, seed: int | str, path: str) -> None:
+        row = {"study": study.name, "kind": kind, "name": name, "seed": seed, "path": path}
+        rows.setdefault((study.name, path), row)
+
+    for study in plan.studies.values():
+        for source in study.sources:
+            name = "/".join(filter(None, (source.mixture, source.model, source.training)))
+            view = source.recipe.view
+            add(study, "dataset", view.dataset.name, "", dataset_path(view.dataset))
+            add(study, "view", f"{name} training images", "", view_path(view))
+            for seed in source.seeds:
+                model = source_path(source.recipe, seed, "model.safetensors")
+                add(study, "source", name, seed, model)
+                evaluation = evaluation_path(source.recipe, seed, study.evaluation(source))
+                add(study, "evaluation", name, seed, evaluation)
+                for target in study.targets:
+                    pair = f"{name} -> {target.name}"
+                    moved = transfer_path(source.recipe, seed, target.transfer, "h5")
+                    add(study, "transfer", pair, seed, moved)
+                    for block in study.attack_blocks(target):
+                        add(study, "attacks", pair, seed, attack_path(source.recipe, seed, block))
+                    for reference, metrics in study.metrics(target):
+                        against = f"{pair}, reference {reference.model}"
+                        responses = response_path(source.recipe, seed, metrics.pairing)
+                        add(study, "responses", against, seed, responses)
+                        measured = metrics_path(source.recipe, seed, metrics, "csv")
+                        add(study, "metrics", against, seed, measured)
+        for target in study.targets:
+            add(study, "dataset", target.train.dataset.name, "", dataset_path(target.train.dataset))
+            add(study, "view", f"{target.name} attacked images", "", view_path(target.attacked))
+            for reference in target.references:
+                for seed in (s for block in reference.seed_blocks for s in block):
+                    model = source_path(reference.recipe, seed, "model.safetensors")
+                    add(study, "reference", f"{target.name}/{reference.model}", seed, model)
+    return list(rows.values())
+
+
+def study_files(study: Study) -> list[str]:
+    """Every file that the tables of a study are gathered from."""
+    files: list[str] = []
+    for source in study.sources:
+        recipe = source.recipe
+        for seed in source.seeds:
+            files.append(source_path(recipe, seed, "history.csv"))
+            files.append(evaluation_path(recipe, seed, study.evaluation(source)))
+            for target in study.targets:
+                for suffix in ("h5", "csv"):
+                    files.append(transfer_path(recipe, seed, target.transfer, suffix))
+                for _, metrics in study.metrics(target):
+                    files += [metrics_path(recipe, seed, metrics, s) for s in ("csv", "h5")]
+    return files
+
+
+def statistics_recipe(plan: Plan, study: str) -> str:
+    """What decides a study's table of correlations, as canonical JSON."""
+    recipe = {
+        "study": study,
+        "primary": dict(plan.studies[study].primary),
+        **plan.config["statistics"],
+    }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,633 @@
+"""What the figures and study pages share: recipe, tables, names, marks, style, saving.
+
+A figure reads tables and draws; it computes no science. Heavy imports stay inside the functions,
+so that a step can import this module and still answer ``--help`` at once.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import UserError
+from .recipes import format_epsilon
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SOURCE_COLUMNS = (
+    "study",
+    "source",
+    "source_model",
+    "source_family",
+    "source_training",
+    "robust",
+    "mixture",
+    "animals",
+)
+ATTACK_COLUMNS = ("attack", "norm", "epsilon")
+STUDY_COLUMNS = (
+    *SOURCE_COLUMNS,
+    *ATTACK_COLUMNS,
+    "source_seed",
+    "reference_seed",
+    "target",
+    "shared_classes",
+    "reference",
+    "direction",
+    "metric",
+    "value",
+    "n_images",
+    "last_layer_accuracy",
+    "full_network_accuracy",
+)
+CORRELATION_COLUMNS = (
+    "study",
+    "target",
+    "reference",
+    "sources",
+    "metric",
+    "direction",
+    *ATTACK_COLUMNS,
+    "transfer",
+    "statistic",
+    "value",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "n_models",
+    "n_rows",
+    "role",
+)
+# Read as text whatever they look like: a mixture may be called 25, a model 1e5.
+TEXT_COLUMNS = (
+    *("study", "source", "source_model", "source_family", "source_training", "mixture"),
+    *("target", "reference", "attack", "norm", "direction", "metric", "mode"),
+    *("sources", "transfer", "statistic", "role"),
+)
+
+DIRECTIONS = ("source_to_reference", "reference_to_source")
+MAIN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared")
+
+METRIC_LABELS = {
+    "alpha_1_mean": "α₁",
+    "alpha_1_median": "α₁ (median)",
+    "alpha_1_ratio_of_means": "α₁ (ratio of means)",
+    "alpha_1_share_above_1": "share of images with α₁ > 1",
+    "alpha_1_zero_denominators": "images without a defined α₁",
+    "alpha_2": "α₂",
+    "alpha_2_squared": "α₂ (squared form)",
+    "alpha_2_squared_unbiased": "α₂ (squared form, unbiased)",
+    "combined": "α₁∘α₂",
+    "combined_squared": "α₁∘α₂ (squared form)",
+    "combined_squared_unbiased": "α₁∘α₂ (squared form, unbiased)",
+    "tau_1": "τ₁",
+    "tau_2": "τ₂",
+    "transfer_success_rate": "transfer success rate",
+    "transferred_loss": "loss on transferred perturbations",
+}
+MODEL_LABELS = {
+    "fcnet": "Fully connected",
+    "fully_connected": "Fully connected",
+    "mlp": "MLP",
+    "lenet": "LeNet",
+    "lenet5": "LeNet-5",
+    "alexnet": "AlexNet",
+    "vgg": "VGG",
+    "resnet": "ResNet",
+    "mobilenet": "MobileNet",
+    "densenet": "DenseNet",
+    "efficientnet": "EfficientNet",
+    "convnext": "ConvNeXt",
+    "vit": "ViT",
+}
+TARGET_LABELS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "stl10": "STL-10",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "svhn": "SVHN",
+}
+TRAINING_LABELS = {"natural": "natural", "robust_linf": "robust ℓ∞", "robust_l2": "robust ℓ₂"}
+DIRECTION_LABELS = {
+    "source_to_reference": "source → reference",
+    "reference_to_source": "reference → source",
+}
+TRANSFER_LABELS = {
+    "last_layer_accuracy": "last-layer transfer accuracy",
+    "full_network_accuracy": "full-network transfer accuracy",
+}
+NORM_LABELS = {"linf": "ℓ∞", "l2": "ℓ₂"}
+STATISTIC_LABELS = {
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+    "kendall": "Kendall τ",
+    "partial_pearson": "partial r given source accuracy",
+}
+
+# Okabe and Ito's colours, told apart with every common colour blindness; one per model family.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARK: dict[str, Any] = {"markersize": 6.5, "markeredgewidth": 1.1}
+DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 1.8}
+INK = "#333333"
+FAINT = "#8c8c8c"
+WIDTH = 7.2  # inches: two columns of a paper
+
+
+@dataclass(frozen=True)
+class FigureRecipe:
+    """What a figure or page shows. Each step says which fields it reads; the rest may be absent."""
+
+    study: str
+    target: str | None = None
+    reference: str | None = None
+    attack: str | None = None
+    norm: str | None = None
+    epsilon: float | None = None
+    metric: str | None = None
+    direction: str | None = None
+    transfer: str = "last_layer_accuracy"
+    mode: str = "full_network"  # of the learning curves
+    metrics: tuple[str, ...] = MAIN_METRICS
+    targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+    mixtures: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+    bootstrap: int = 1000  # resamples behind the regression band
+    facts: dict[str, Any] = field(default_factory=dict)  # pages: settings to print, label: value
+
+    def attacked(self) -> dict[str, Any]:
+        """The fields that choose one attack, as conditions of ``select``."""
+        return {"attack": self.attack, "norm": self.norm, "epsilon": self.epsilon}
+
+
+# Tables -----------------------------------------------------------------------------------------
+
+
+def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
+    """A tidy table that must have ``columns`` and at least one row.
+
+    Raises:
+        UserError: no such file, no rows, or a column is missing.
+    """
+    import pandas as pd
+
+    columns = list(columns)
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(TEXT_COLUMNS, "object"),
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table.") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: not a table with column '{columns[0]}' ({error}). Delete it and run the "
+            "same snakemake command again: it is made anew."
+        ) from None
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise UserError(
+            f"{path}: no column '{missing[0]}'; the table has {', '.join(map(str, frame.columns))}."
+        )
+    if frame.empty:
+        raise UserError(f"{path}: the table has no rows, nothing in column '{columns[0]}'.")
+    frame.attrs["path"] = str(path)
+    return frame
+
+
+def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """Rows where every column has its value; a condition that is None is no condition.
+
+    Raises:
+        UserError: nothing is left; names the file, the column and the values there are.
+    """
+    import numpy as np
+
+    for column, wanted in conditions.items():
+        if wanted is None:
+            continue
+        if isinstance(wanted, float):
+            chosen = np.isclose(frame[column].astype(float), wanted, rtol=1e-6, atol=1e-9)
+        elif isinstance(wanted, (tuple, list)):
+            chosen = frame[column].isin(list(wanted))
+        else:
+            chosen = frame[column] == wanted
+        if not chosen.any():
+            there = ", ".join(str(value) for value in frame[column].dropna().unique()[:20])
+            path = frame.attrs.get("path", "the table")
+            raise UserError(
+                f"{path}: no row left with {column} = {wanted}; column '{column}' has: {there}."
+            )
+        frame = frame[chosen]
+    return frame
+
+
+def correlation(frame: pd.DataFrame, **conditions: Any) -> pd.Series:
+    """The one row of a correlation table that meets ``conditions``.
+
+    Raises:
+        UserError: no row does, or several do.
+    """
+    rows = select(frame, **conditions)
+    if len(rows) > 1:
+        free = [c for c in CORRELATION_COLUMNS if c not in conditions and rows[c].nunique() > 1]
+        raise UserError(
+            f"{frame.attrs.get('path', 'the table')}: {len(rows)} rows where one is expected; "
+            f"they differ in column '{(free or ['study'])[0]}'."
+        )
+    return rows.iloc[0]
+
+
+def mean_and_range(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """Mean, smallest and largest value of ``column`` in each group, in the order of first rows."""
+    kept = frame.dropna(subset=[column])
+    groups = kept.groupby(list(by), sort=False, dropna=False)[column]
+    return groups.agg(mean="mean", low="min", high="max").reset_index()
+
+
+def per_source(frame: pd.DataFrame, transfer: str) -> pd.DataFrame:
+    """One row per source: mean and range over seeds of the metric (x) and of ``transfer`` (y)."""
+    frame = frame.dropna(subset=["value", transfer])
+    if frame.empty:
+        raise UserError(
+            f"{frame.attrs.get('path', 'the table')}: column 'value' or '{transfer}' is empty in "
+            "every row that the figure shows."
+        )
+    x = mean_and_range(frame, SOURCE_COLUMNS, "value")
+    y = mean_and_range(frame, SOURCE_COLUMNS, transfer)
+    columns = {name: "y" if name == "mean" else f"y_{name}" for name in ("mean", "low", "high")}
+    points = x.rename(columns={"mean": "x", "low": "x_low", "high": "x_high"})
+    return points.join(y[["mean", "low", "high"]].rename(columns=columns))
+
+
+# Names ------------------------------------------------------------------------------------------
+
+
+def metric_label(name: str) -> str:
+    """Display name of a metric; its own name where there is none."""
+    return METRIC_LABELS.get(name, name)
+
+
+def model_label(name: str) -> str:
+    """Display name of an architecture: ``resnet18`` is ResNet-18; others keep their own name."""
+    if name in MODEL_LABELS:
+        return MODEL_LABELS[name]
+    stem = name.rstrip("0123456789")
+    if stem in MODEL_LABELS and stem != name:
+        return f"{MODEL_LABELS[stem]}-{name[len(stem) :]}"
+    return name.replace("_", " ")
+
+
+def training_label(name: str) -> str:
+    """Display name of a training."""
+    return TRAINING_LABELS.get(name, name.replace("_", " "))
+
+
+def direction_label(name: str) -> str:
+    """``source → reference`` or the other way round."""
+    return DIRECTION_LABELS.get(name, name)
+
+
+def transfer_label(name: str) -> str:
+    """Display name of a measure of knowledge transfer."""
+    return TRANSFER_LABELS.get(name, name.replace("_", " "))
+
+
+def epsilon_label(epsilon: float, norm: str) -> str:
+    """Grey levels for l-infinity (the value may come from a table of ten digits), else decimals."""
+    return format_epsilon(round(epsilon * 255, 5) / 255) if norm == "linf" else f"{epsilon:g}"
+
+
+def attack_label(attack: str, norm: str, epsilon: float | None = None) -> str:
+    """``PGD, ℓ∞``, with the strength if one is given."""
+    if attack == "none":
+        return "clean"
+    text = f"{attack.upper()} {NORM_LABELS.get(norm, norm)}"
+    return text if epsilon is None else f"{text}, ε = {epsilon_label(epsilon, norm)}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Fixed decimals with a real minus sign; a dash where there is no value."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(row: Mapping[str, Any] | pd.Series) -> str:
+    """``0.83 [0.41, 0.97]`` of a row of the correlation table."""
+    return f"{number(row['value'])} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+
+
+def target_label(name: str) -> str:
+    """Display name of a target."""
+    return TARGET_LABELS.get(name, name.replace("_", " "))
+
+
+def target_title(name: str, classes: Sequence[str], width: int = 90) -> str:
+    """A target by its name and by what it truly holds."""
+    text = f"Target {target_label(name)}"
+    return textwrap.fill(f"{text}: {', '.join(classes)}" if classes else text, width)
+
+
+def settings_line(recipe: FigureRecipe, *, attack: bool = True, target: bool = True) -> str:
+    """The conditions of a figure, to print under its title."""
+    parts = []
+    if attack and recipe.attack:
+        parts.append(attack_label(recipe.attack, recipe.norm or "", recipe.epsilon))
+    if target and recipe.target:
+        parts.append(f"target {target_label(recipe.target)}")
+    if recipe.reference:
+        parts.append(f"reference {model_label(recipe.reference)}")
+    return "; ".join(parts)
+
+
+# Marks ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one source looks in every figure of its study."""
+
+    label: str
+    colour: str
+    marker: str
+    training: str
+    robust: bool
+
+    @property
+    def face(self) -> str:
+        """Robust sources are hollow."""
+        return "white" if self.robust else self.colour
+
+    @property
+    def dotted(self) -> bool:
+        """A dot tells l2-robust sources from linf-robust ones."""
+        return self.robust and self.training == "robust_l2"
+
+    @property
+    def line(self) -> str:
+        """Style of its curve."""
+        return ":" if self.dotted else "--" if self.robust else "-"
+
+    def handle(self) -> Any:
+        """Its legend entry."""
+        from matplotlib.lines import Line2D
+
+        style: dict[str, Any] = {"linestyle": "none", "color": self.colour}
+        outer = Line2D([], [], marker=self.marker, **MARK, markerfacecolor=self.face, **style)
+        return (outer, Line2D([], [], **DOT, color=self.colour)) if self.dotted else outer
+
+
+def family_looks(models: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of every model of ``models`` (model: family), hues in the order given.
+
+    A hue and a marker per family; within one, the larger the number in the name, the lighter.
+    """
+    import seaborn as sns
+
+    looks = {}
+    for index, family in enumerate(dict.fromkeys(models.values())):
+        own = [model for model in models if models[model] == family]
+        shades = sns.light_palette(PALETTE[index % len(PALETTE)], len(own) + 1).as_hex()[::-1]
+        for model, shade in zip(sorted(own, key=lambda name: (len(name), name)), shades):
+            looks[model] = (shade, MARKERS[index % len(MARKERS)])
+    return looks
+
+
+def model_families(frame: pd.DataFrame) -> dict[str, str]:
+    """Family of every architecture of a table, sorted by family."""
+    rows = frame[["source_family", "source_model"]].drop_duplicates()
+    rows = rows.sort_values(["source_family", "source_model"])
+    return dict(zip(rows["source_model"], rows["source_family"], strict=True))
+
+
+def mixture_colours(frame: pd.DataFrame) -> dict[float, str]:
+    """Colour of every share of animals, from dark to light."""
+    import seaborn as sns
+
+    shares = sorted(frame["animals"].dropna().astype(float).unique())
+    shades = sns.color_palette("viridis", len(shares) + 1).as_hex()[: len(shares)]
+    return dict(zip(shares, shades, strict=True))
+
+
+def source_marks(frame: pd.DataFrame) -> dict[str, Mark]:
+    """The mark of every source of a study, in a fixed order: natural first, then robust."""
+    sources = frame.drop_duplicates("source")
+    looks = family_looks(model_families(sources))
+    shades = mixture_colours(sources)
+    several_models = sources["source_model"].nunique() > 1
+    marks = {}
+    order = ["robust", "source_training", "animals", "source_family", "source_model", "source"]
+    for _, row in sources.sort_values(order, na_position="first").iterrows():
+        colour, marker = looks[row["source_model"]]
+        label = model_label(row["source_model"])
+        if isinstance(row["mixture"], str):
+            colour = shades[float(row["animals"])]
+            share = f"{row['animals']:g} % animals"
+            label = f"{label}, {share}" if several_models else share
+        robust = bool(row["robust"])
+        if robust:
+            label = f"{label}, {training_label(row['source_training'])}"
+        marks[row["source"]] = Mark(label, colour, marker, row["source_training"], robust)
+    return marks
+
+
+def published_marks(frame: pd.DataFrame) -> dict[str, Mark]:
+    """Marks of the published models: those that ``frame`` has too look as they do there."""
+    from .published import ARCHITECTURES
+
+    families = model_families(frame)
+    by_label = {model_label(model): model for model in families}
+    names = {}
+    for row in ARCHITECTURES:
+        plain = row.model.lower().replace(" ", "_")
+        names[row.model] = by_label.get(model_label(plain), plain)
+        stem = names[row.model].rstrip("0123456789")
+        families.setdefault(names[row.model], stem)
+    looks = family_looks(families)
+    return {
+        model: Mark(model_label(name), *looks[name], "natural", False)
+        for model, name in names.items()
+    }
+
+
+# Drawing ----------------------------------------------------------------------------------------
+
+
+def new_figure(
+    rows: int, columns: int, height: float, *, width: float = WIDTH, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure in the house style and its axes, always as a two-dimensional array."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    sns.set_theme(
+        style="ticks",
+        rc={
+            "font.family": "sans-serif",
+            # A reader without the first font gets a narrower one: nothing can overlap by it.
+            "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
+            "font.size": 8,
+            "axes.labelsize": 8,
+            "axes.titlesize": 8,
+            "xtick.labelsize": 7.5,
+            "ytick.labelsize": 7.5,
+            "legend.fontsize": 7.5,
+            "figure.titlesize": 9,
+            "axes.linewidth": 0.7,
+            "xtick.major.width": 0.7,
+            "ytick.major.width": 0.7,
+            "xtick.major.size": 3,
+            "ytick.major.size": 3,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+            "svg.fonttype": "none",  # text stays text: searchable, editable
+            "svg.hashsalt": "advtransfer",
+        },
+    )
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options
+    )
+    return figure, axes
+
+
+def finish(figure: Figure, path: str | Path, title: str = "", note: str = "") -> None:
+    """Title the figure, line the labels up and save it, byte-stable, as SVG or PNG by its name.
+
+    Raises:
+        UserError: the name ends in something else, or the file cannot be written.
+    """
+    import matplotlib.pyplot as plt
+
+    from .artifacts import atomic
+
+    kind = Path(path).suffix.lower()
+    metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": "advtransfer"}}.get(
+        kind, {"Software": None}
+    )
+    if kind not in (".svg", ".png"):
+        raise UserError(f"{path}: a figure is written as .svg or .png, not '{kind}'.")
+    heading = "\n".join(line for line in (title, note) if line)
+    if heading:
+        figure.suptitle(heading, linespacing=1.4)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format=kind[1:], dpi=150, metadata=metadata)
+    plt.close(figure)
+
+
+def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
+    """Regression line of y on x with its bootstrap band, over natural sources only."""
+    import numpy as np
+    from matplotlib.collections import PolyCollection
+
+    from .statistics import regression_band
+
+    natural = points[points["robust"] == 0]
+    if natural["x"].nunique() < 3:
+        return
+    x, y = natural["x"].to_numpy(float), natural["y"].to_numpy(float)
+    grid = np.linspace(x.min(), x.max(), 60)
+    line, low, high = regression_band(x, y, grid, bootstrap=bootstrap)
+    # The band of a few points can be far wider than they are: it must not set the limits.
+    outline = np.column_stack([np.append(grid, grid[::-1]), np.append(low, high[::-1])])
+    band = PolyCollection([outline], facecolors=FAINT, alpha=0.18, linewidths=0, zorder=0)
+    axes.add_collection(band, autolim=False)
+    axes.plot(grid, line, color=FAINT, linewidth=1.2, zorder=1)
+
+
+def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> None:
+    """One mark per source with thin bars over its seeds."""
+    for row in points.itertuples():
+        mark = marks[row.source]
+        axes.errorbar(
+            row.x,
+            row.y,
+            xerr=[[row.x - row.x_low], [row.x_high - row.x]],
+            yerr=[[row.y - row.y_low], [row.y_high - row.y]],
+            color=mark.colour,
+            marker=mark.marker,
+            markerfacecolor=mark.face,
+            elinewidth=0.7,
+            zorder=3,
+            **MARK,
+        )
+        if mark.dotted:
+            axes.plot(row.x, row.y, **DOT, color=mark.colour, zorder=4)
+
+
+def draw_scatter(
+    axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark], bootstrap: int
+) -> None:
+    """The scatter panel of both studies: band, marks, bars."""
+    from matplotlib.ticker import MaxNLocator
+
+    draw_points(axes, points, marks)
+    draw_band(axes, points, bootstrap)
+    axes.margins(0.08)
+    for axis, ticks in ((axes.xaxis, 5), (axes.yaxis, 7)):
+        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+
+
+def correlation_title(correlations: pd.DataFrame, robust: bool, **conditions: Any) -> str:
+    """Correlation with its interval over natural sources, and over all where some are robust."""
+    lines = []
+    for sources, name in (("natural", "natural"), ("all", "with robust"))[: 2 if robust else 1]:
+        row = correlation(correlations, sources=sources, statistic="pearson", **conditions)
+        text = f"r = {interval(row)}, n = {row['n_models']:.0f}"
+        lines.append(f"{name}: {text}" if robust else text)
+    return "\n".join(lines)
+
+
+def source_legend(figure: Figure, marks: Iterable[Mark], columns: int = 4) -> None:
+    """One legend under the figure for all its panels."""
+    from matplotlib.legend_handler import HandlerTuple
+
+    marks = list(marks)
+    figure.legend(
+        [mark.handle() for mark in marks],
+        [mark.label for mark in marks],
+        loc="outside lower center",
+        ncols=min(columns, len(marks)),
+        handler_map={tuple: HandlerTuple(ndivide=1, pad=0)},
+        columnspacing=1.6,
+        handletextpad=0.5,
+    )
+
+
+def row_label(axes: Axes, text: str) -> None:
+    """Name of a row of panels, along the right edge of its last one."""
+    axes.annotate(
+        text,
+        (1.03, 0.5),
+        xycoords="axes fraction",
+        rotation=270,
+        ha="left",
+        va="center",
+        fontsize=8,
+        fontweight="bold",
+    )
+
+
+def target_panels(recipe: FigureRecipe, frame: pd.DataFrame) -> list[str]:
+    """Targets to draw, one panel each: those of the recipe, else all of the table."""
+    return list(recipe.targets) or sorted(frame["target"].unique())

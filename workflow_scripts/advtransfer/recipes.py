@@ -1,0 +1,260 @@
+"""What an artefact is made from: typed, frozen recipes and their canonical JSON.
+
+A recipe holds everything that decides the bytes of an artefact, its upstream recipes included, and
+nothing else: no device, threads, paths of results or labels. Its digest is part of the artefact's
+path, and its canonical JSON is the one science parameter of a Snakemake rule.
+
+A field that has its default value is left out of the JSON. So a new hyper-parameter that gets a
+neutral default (the behaviour before it existed) changes no digest; a field whose *meaning* changes
+needs a new name.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .errors import UserError
+
+R = TypeVar("R")
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DatasetRecipe:
+    """One dataset as a whole. ``name`` is a module of ``advtransfer.data.datasets``."""
+
+    name: str
+    path: str | None = None  # hdf5_pack: the file
+    sha256: str | None = None  # hdf5_pack: the file's content, so that another file is another recipe
+
+
+@dataclass(frozen=True)
+class ViewRecipe:
+    """A fixed selection of images. Labels are positions in ``classes``."""
+
+    dataset: DatasetRecipe
+    split: str
+    classes: tuple[str, ...]
+    images: int | None = None  # as even over the classes as it can be; None: all
+    half: int | None = None  # 0 or 1: one of two disjoint halves of every class
+    subset_seed: int = 0
+    size: int | None = None  # pixels a side after resizing; None: as stored
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """An architecture. ``family`` is a module of ``advtransfer.models.families``."""
+
+    family: str
+    parameters: Parameters = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AttackRecipe:
+    """One attack at one strength. ``attack`` is a module of ``advtransfer.attacks``.
+
+    Epsilon and step size are in pixel units, images being in [0, 1].
+    """
+
+    attack: str
+    norm: str  # "linf" or "l2"
+    epsilon: float
+    steps: int = 1
+    step_size: float | None = None  # None: the attack's own rule
+    random_start: bool = False
+    restarts: int = 1
+    labels: str = "predicted"  # or "true"
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How a network is fitted. ``attack`` makes it adversarial training (Madry et al. 2018)."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: str = "cosine"  # "one_cycle", "cosine", "step", "constant"
+    augmentation: str = "none"  # "crop_flip" or "none"
+    attack: AttackRecipe | None = None
+    validation_images: int = 0  # held out of the training view
+    checkpoint: str = "last"  # or "best_on_validation", "best_on_test" (the papers' choice)
+    batch_norm: str = "adapt"  # "frozen": statistics stay as they are
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class SourceRecipe:
+    """A trained network: a source or a reference model, they are made alike."""
+
+    view: ViewRecipe
+    model: ModelRecipe
+    training: TrainingRecipe
+    test: ViewRecipe | None = None  # only for checkpoint: best_on_test
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """Clean and robust accuracy of a source on test images of its own classes."""
+
+    view: ViewRecipe
+    attacks: tuple[AttackRecipe, ...]
+
+
+@dataclass(frozen=True)
+class ModeRecipe:
+    """One way to carry a network over to a target."""
+
+    mode: str  # "last_layer" or "full_network"
+    solver: str = "sgd"  # last_layer only: "lbfgs" solves the head on cached features
+    regularization: float = 0.0  # lbfgs only: l2 penalty on the weights, per image
+    training: TrainingRecipe | None = None  # sgd only
+
+
+@dataclass(frozen=True)
+class TransferRecipe:
+    """Knowledge transfer to one target: a block of modes that one job makes."""
+
+    train: ViewRecipe
+    test: ViewRecipe
+    modes: tuple[ModeRecipe, ...]
+
+
+@dataclass(frozen=True)
+class AttackBlockRecipe:
+    """Perturbations of one view: a block of attacks that one job makes."""
+
+    view: ViewRecipe
+    attacks: tuple[AttackRecipe, ...]
+
+
+@dataclass(frozen=True)
+class PairingRecipe:
+    """A source against a block of reference seeds, on one block of attacks, in both directions."""
+
+    reference: SourceRecipe
+    reference_seeds: tuple[int, ...]
+    attacks: AttackBlockRecipe
+
+
+@dataclass(frozen=True)
+class MetricsRecipe:
+    """Transferability metrics of a pairing, over the images that ``mask`` lets count."""
+
+    pairing: PairingRecipe
+    mask: str = "reference_correct"  # or "all"
+
+
+def to_plain(recipe: Any) -> Any:
+    """Recipe to JSON types, fields that have their default left out."""
+    if dataclasses.is_dataclass(recipe) and not isinstance(recipe, type):
+        plain = {}
+        for item in dataclasses.fields(recipe):
+            value = getattr(recipe, item.name)
+            default = (
+                item.default_factory()
+                if item.default_factory is not dataclasses.MISSING
+                else item.default
+            )
+            if value != default:
+                plain[item.name] = to_plain(value)
+        return plain
+    if isinstance(recipe, (list, tuple)):
+        return [to_plain(item) for item in recipe]
+    if isinstance(recipe, dict):
+        return {str(key): to_plain(value) for key, value in recipe.items()}
+    if recipe is None or isinstance(recipe, (bool, int, float, str)):
+        return recipe
+    raise TypeError(f"a recipe cannot hold {type(recipe).__name__}: {recipe!r}")
+
+
+def to_json(recipe: Any) -> str:
+    """Canonical JSON: sorted keys, no white space, defaults left out."""
+    return json.dumps(to_plain(recipe), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _build(kind: Any, value: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        kind = next(option for option in typing.get_args(kind) if option is not type(None))
+        return _build(kind, value)
+    if origin is tuple:
+        return tuple(_build(typing.get_args(kind)[0], item) for item in value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise UserError(f"{kind.__name__} has no field {sorted(unknown)}; it has {sorted(hints)}")
+        try:
+            return kind(**{key: _build(hints[key], item) for key, item in value.items()})
+        except TypeError as error:
+            raise UserError(f"{kind.__name__}: {error}") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def from_plain(kind: type[R], value: Any) -> R:
+    """The recipe of type ``kind`` that JSON types describe; the inverse of `to_plain`.
+
+    Raises:
+        UserError: a field is unknown or missing.
+    """
+    if not isinstance(value, dict):
+        raise UserError(f"a recipe is a JSON object, not {type(value).__name__}")
+    return typing.cast(R, _build(kind, value))
+
+
+def from_json(kind: type[R], text: str) -> R:
+    """The recipe of type ``kind`` that canonical (or hand-written) JSON describes.
+
+    Raises:
+        UserError: the text is not JSON, or a field is unknown or missing.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"the recipe is not JSON: {error}") from None
+    return from_plain(kind, value)
+
+
+def digest(recipe: Any) -> str:
+    """Ten base32 characters (50 bits) of the SHA-256 of the canonical JSON."""
+    raw = hashlib.sha256(to_json(recipe).encode()).digest()
+    return base64.b32encode(raw).decode().lower()[:10]
+
+
+def derived_seed(recipe: Any, seed: int, purpose: str) -> int:
+    """A 63-bit random seed from a recipe, the seed index and what it is for."""
+    text = f"{to_json(recipe)}|{seed}|{purpose}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def format_epsilon(epsilon: float) -> str:
+    """``8/255`` where epsilon is a whole number of grey levels, else the shortest decimal.
+
+    >>> format_epsilon(8 / 255), format_epsilon(0.25)
+    ('8/255', '0.25')
+    """
+    levels = epsilon * 255
+    if epsilon and abs(levels - round(levels)) < 1e-9:
+        return f"{round(levels)}/255"
+    return f"{epsilon:g}"
+
+
+def attack_label(attack: AttackRecipe) -> str:
+    """Short name of an attack inside a block, e.g. ``pgd-linf-8_255``."""
+    steps = f"{attack.steps}" if attack.steps > 1 else ""
+    return f"{attack.attack}{steps}-{attack.norm}-{format_epsilon(attack.epsilon)}".replace("/", "_")

@@ -1,0 +1,252 @@
+"""The one training loop: natural and adversarial sources, heads by SGD, fine-tuning.
+
+Weights are float32; ``precision: bf16`` runs the network under autocast. Progress is saved after
+every epoch to a resume file, so a killed job goes on from its last epoch with the same numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from ..artifacts import load_tensors, save_tensors
+from ..attacks.run import load_attack
+from ..data.batches import batch_bounds, epoch_batches
+from ..device import autocast
+from ..errors import UserError
+from ..models.network import Network, inference_copy
+from ..recipes import AttackRecipe, TrainingRecipe, digest
+
+log = logging.getLogger("advtransfer")
+HistoryRow = dict[str, float]
+
+
+@dataclass
+class Fitted:
+    """What a fit leaves: one row an epoch, and the epoch whose weights the network has."""
+
+    history: list[HistoryRow] = field(default_factory=list)
+    best_epoch: int = 0
+
+
+def learning_rate(recipe: TrainingRecipe, progress: float) -> float:
+    """Learning rate at a share ``progress`` of all steps.
+
+    ``one_cycle``: linear warm-up over the first fifth, then linear to zero; ``cosine``: half a
+    cosine to zero; ``step``: a tenth after each third; ``constant``.
+    """
+    base = recipe.learning_rate
+    if recipe.schedule == "one_cycle":
+        return base * min(progress / 0.2, (1 - progress) / 0.8)
+    if recipe.schedule == "cosine":
+        return base * 0.5 * (1 + math.cos(math.pi * progress))
+    if recipe.schedule == "step":
+        return base * 0.1 ** int(progress * 3)
+    if recipe.schedule == "constant":
+        return base
+    raise UserError(
+        f"unknown schedule '{recipe.schedule}'; there are one_cycle, cosine, step, constant."
+    )
+
+
+def fit(
+    network: Network,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    recipe: TrainingRecipe,
+    *,
+    seed: int,
+    parameters: Iterable[torch.nn.Parameter] | None = None,
+    evaluate: Callable[[], HistoryRow] | None = None,
+    resume: Path | None = None,
+    identity: str = "",
+    name: str = "training",
+) -> Fitted:
+    """Train ``network`` in place by SGD on the cross-entropy.
+
+    Args:
+        network: on its device; what ``parameters`` does not name stays as it is.
+        images: uint8 (N, 3, H, W) on the same device.
+        labels: int64 (N,) on the same device.
+        recipe: hyper-parameters; with ``attack`` every batch is attacked first (Madry et al.,
+            ICLR 2018, eq. 2.1), the attacked copy being in evaluation mode.
+        seed: of the order, the augmentation and the random starts.
+        parameters: those to train; None: all.
+        evaluate: called after every epoch; its numbers join the history. With ``checkpoint:
+            best_on_*`` the weights of the epoch with the highest ``test_accuracy`` are kept.
+        resume: file to save progress to and to go on from.
+        identity: what the resume file must be about (a digest); another one is not used.
+
+    Raises:
+        UserError: the loss diverged; the message names epoch and batch.
+    """
+    if recipe.batch_norm not in ("adapt", "frozen"):
+        raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
+    trained = list(network.parameters() if parameters is None else parameters)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    device = images.device
+    optimizer = torch.optim.SGD(
+        trained,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+    generator = torch.Generator().manual_seed(seed)
+    progress = _Progress(network, optimizer, trained, generator, resume, f"{identity}/{digest(recipe)}")
+    fitted, best = progress.load()
+    per_epoch = len(batch_bounds(len(images), recipe.batch_size))
+
+    for epoch in range(len(fitted.history), recipe.epochs):
+        started = time.perf_counter()
+        network.train(recipe.batch_norm == "adapt")
+        total = torch.zeros((), device=device)
+        correct = torch.zeros((), device=device)
+        batches = epoch_batches(images, labels, recipe.batch_size, recipe.augmentation, generator)
+        bar = tqdm(
+            batches,
+            total=per_epoch,
+            desc=f"{name} {epoch + 1}/{recipe.epochs}",
+            unit="batch",
+            disable=None,
+            leave=False,
+        )
+        losses = []
+        for number, (x, y) in enumerate(bar):
+            share = (epoch * per_epoch + number + 0.5) / (recipe.epochs * per_epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, share)
+            if recipe.attack is not None:
+                x = x + _adversarial(network, x, y, recipe.attack, generator)
+            with autocast(device, recipe.precision):
+                logits = network(x)
+                loss = F.cross_entropy(logits, y)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+            total += loss.detach() * len(x)
+            correct += (logits.detach().argmax(1) == y).sum()
+        _check_finite(torch.stack(losses), name, epoch, recipe)
+        row: HistoryRow = {
+            "epoch": epoch + 1,
+            "train_loss": float(total) / len(images),
+            "train_accuracy": float(correct) / len(images),
+            "seconds": time.perf_counter() - started,
+        }
+        if evaluate is not None:
+            row |= evaluate()
+        fitted.history.append(row)
+        log.info("%s epoch %d/%d: %s", name, epoch + 1, recipe.epochs, _describe(row))
+        if recipe.checkpoint != "last":
+            accuracies = [r["test_accuracy"] for r in fitted.history]
+            if accuracies[-1] == max(accuracies):
+                fitted.best_epoch = epoch + 1
+                best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        else:
+            fitted.best_epoch = epoch + 1
+        progress.save(fitted, best)
+    if best is not None:
+        network.load_state_dict(best)
+    network.eval()
+    return fitted
+
+
+def _adversarial(
+    network: Network,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    attack: AttackRecipe,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Perturbations of a training batch, on a frozen folded copy of the network as it is now."""
+    copied = inference_copy(network, attack.precision)
+    return load_attack(attack)(copied, images, labels, attack, generator)
+
+
+def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingRecipe) -> None:
+    """One look an epoch, so that a GPU is not waited for after every batch."""
+    bad = (~torch.isfinite(losses)).nonzero()
+    if len(bad):
+        raise UserError(
+            f"{name} diverged: the loss is {float(losses[bad[0, 0]])} in epoch {epoch + 1}, batch "
+            f"{int(bad[0, 0]) + 1} of {len(losses)}. Lower its learning_rate (now "
+            f"{recipe.learning_rate:g}) in the config and run again; what is finished stays."
+        )
+
+
+def _describe(row: HistoryRow) -> str:
+    return ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
+
+
+class _Progress:
+    """The resume file: weights, momenta, random state and history after the last whole epoch."""
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: torch.optim.SGD,
+        trained: list[torch.nn.Parameter],
+        generator: torch.Generator,
+        path: Path | None,
+        identity: str,
+    ) -> None:
+        self.network, self.optimizer, self.trained = network, optimizer, trained
+        self.generator, self.path, self.identity = generator, path, identity
+
+    def load(self) -> tuple[Fitted, dict[str, Any] | None]:
+        if self.path is None or not self.path.exists():
+            return Fitted(), None
+        try:
+            tensors, attributes = load_tensors(self.path)
+        except UserError as error:
+            log.warning("%s Training starts over.", error)
+            return Fitted(), None
+        if attributes.get("identity") != self.identity:
+            log.warning("%s is about another recipe or seed: training starts over.", self.path)
+            return Fitted(), None
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}, "best": {}}
+        for key, value in tensors.items():
+            group, _, name = key.partition("/")
+            if group != "random":
+                parts[group][name] = value
+        self.network.load_state_dict(parts["network"])
+        for k, parameter in enumerate(self.trained):
+            if str(k) in parts["momentum"]:
+                momentum = parts["momentum"][str(k)].to(parameter.device)
+                self.optimizer.state[parameter]["momentum_buffer"] = momentum
+        self.generator.set_state(tensors["random/"])
+        history = attributes["history"]
+        log.info("going on after epoch %d (%s)", len(history), self.path)
+        return Fitted(history, attributes["best_epoch"]), parts["best"] or None
+
+    def save(self, fitted: Fitted, best: dict[str, Any] | None) -> None:
+        if self.path is None:
+            return
+        tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
+        tensors["random/"] = self.generator.get_state()
+        for k, parameter in enumerate(self.trained):
+            momentum = self.optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                tensors[f"momentum/{k}"] = momentum
+        if best is not None:
+            tensors |= {f"best/{k}": v for k, v in best.items()}
+        attributes = {
+            "identity": self.identity,
+            "history": json.dumps(fitted.history),
+            "best_epoch": fitted.best_epoch,
+        }
+        save_tensors(self.path, tensors, attributes)

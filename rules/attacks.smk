@@ -7,21 +7,22 @@ rule attack_source:
     input:
         unpack(lambda w: view_and_dataset(told(PLAN.get, w.block).view)),
         code=code_of("attack_source", "source", "block"),
-        checkpoint=rules.train_source.output.checkpoint,
+        checkpoints=checkpoints,
     output:
-        f"{plans.RESULTS}/attacks/{{source}}/seed{{seed}}/{{block}}.h5",
+        f"{plans.RESULTS}/attacks/{{source}}/seeds{{seeds}}/{{block}}.h5",
     params:
         recipe=recipe_of("block"),
+        seeds=lambda w: seeds_of(w.seeds),
     log:
-        f"{LOGS}/attack_source/{{source}}/seed{{seed}}/{{block}}.log",
+        f"{LOGS}/attack_source/{{source}}/seeds{{seeds}}/{{block}}.log",
     threads: 1
     resources:
         gpu=GPU,
     shell:
         "python -m workflow_scripts.attack_source --recipe {params.recipe:q}"
-        " --seed {wildcards.seed}"
+        " --seeds {params.seeds}"
         " --threads {threads}"
-        " --checkpoint {input.checkpoint:q}"
+        " --checkpoints {input.checkpoints:q}"
         " --view {input.view:q}"
         " --dataset {input.dataset:q}"
         " --output {output:q}"
@@ -29,17 +30,13 @@ rule attack_source:
 
 
 def response_inputs(wildcards):
-    source, seed = told(PLAN.get, wildcards.source), wildcards.seed
+    source = told(PLAN.get, wildcards.source)
     recipe = told(PLAN.get, wildcards.pairing)
-    seeds = recipe.reference_seeds
     return {
         **view_and_dataset(recipe.attacks.view),
-        "source_checkpoint": checkpoint_path(source, seed),
-        "source_attacks": plans.attack_path(source, seed, recipe.attacks),
-        "reference_checkpoints": [checkpoint_path(recipe.reference, k) for k in seeds],
-        "reference_attacks": [
-            plans.attack_path(recipe.reference, k, recipe.attacks) for k in seeds
-        ],
+        "source_checkpoints": checkpoints(wildcards),
+        "reference_checkpoints": checkpoint_paths(recipe.reference, recipe.reference_seeds),
+        **pair_of_attacks(source, seeds_of(wildcards.seeds), recipe),
     }
 
 
@@ -49,18 +46,20 @@ rule respond:
         unpack(response_inputs),
         code=code_of("respond", "source", "pairing"),
     output:
-        f"{plans.RESULTS}/responses/{{source}}/seed{{seed}}/{{pairing}}.h5",
+        f"{plans.RESULTS}/responses/{{source}}/seeds{{seeds}}/{{pairing}}.h5",
     params:
         recipe=recipe_of("pairing"),
+        seeds=lambda w: seeds_of(w.seeds),
     log:
-        f"{LOGS}/respond/{{source}}/seed{{seed}}/{{pairing}}.log",
+        f"{LOGS}/respond/{{source}}/seeds{{seeds}}/{{pairing}}.log",
     threads: 1
     resources:
         gpu=GPU,
     shell:
         "python -m workflow_scripts.respond --recipe {params.recipe:q}"
+        " --seeds {params.seeds}"
         " --threads {threads}"
-        " --source-checkpoint {input.source_checkpoint:q}"
+        " --source-checkpoints {input.source_checkpoints:q}"
         " --source-attacks {input.source_attacks:q}"
         " --reference-checkpoints {input.reference_checkpoints:q}"
         " --reference-attacks {input.reference_attacks:q}"

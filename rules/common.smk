@@ -44,6 +44,7 @@ GPU = int(Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is not No
 
 wildcard_constraints:
     seed=r"\d+",
+    seeds=r"\d+(-\d+)*",
     dataset=r"[^/]+",
     view=r"[^/]+",
     source=r"[^/]+",
@@ -74,5 +75,25 @@ def view_and_dataset(view):
     return {"view": plans.view_path(view), "dataset": plans.dataset_path(view.dataset)}
 
 
-def checkpoint_path(source, seed):
-    return plans.source_path(source, seed, "model.safetensors")
+def seeds_of(block):
+    """A block of seeds, `0-1-2` in a path, as a step wants it."""
+    return block.split("-")
+
+
+def checkpoint_paths(source, seeds):
+    return [plans.source_path(source, seed, "model.safetensors") for seed in seeds]
+
+
+def checkpoints(wildcards):
+    """Input: the weights of a block of a source's seeds."""
+    return checkpoint_paths(told(PLAN.get, wildcards.source), seeds_of(wildcards.seeds))
+
+
+def pair_of_attacks(source, seeds, pairing):
+    """Perturbations of both sides of a pairing."""
+    block = pairing.attacks
+    reference, reference_seeds = pairing.reference, pairing.reference_seeds
+    return {
+        "source_attacks": plans.block_path("attacks", source, seeds, block, "h5"),
+        "reference_attacks": plans.block_path("attacks", reference, reference_seeds, block, "h5"),
+    }

@@ -1,4 +1,56 @@
+# REQUIRED INPUTS: results/tables; the figures themselves stand in rules/studies/<study>.smk
+# OUTPUTS: results/report.html
+
+
+def figure_recipe(study, keys):
+    """What decides a figure beside its tables, as canonical JSON: only the keys it uses."""
+    return told(plans.figure_recipe, PLAN, study, keys.split())
+
+
+def page_recipe(study):
+    """The same for a study's page, with the facts of the config that it prints."""
+    return told(plans.page_recipe, PLAN, study)
+
+
+def page_templates(study):
+    """The template of a study's page, what it includes, and the captions it repeats."""
+    folder = Path("rules/report")
+    templates = [folder / f"{name}.html.j2" for name in (study, "base", "parts")]
+    return [str(path) for path in (*templates, *sorted(folder.glob("figure_*.rst")))]
+
+
+def figures_of(*studies):
+    """Input: every figure and page of the studies, read off the rules of their files."""
+    return [
+        str(output)
+        for rule in workflow.rules
+        for output in rule.output
+        if any(
+            str(output).startswith((f"{FIGURES}/{study}/", f"{OUTPUT}/pages/{study}."))
+            for study in studies
+        )
+    ]
+
+
+rule figures:
+    """Target: every figure and every page."""
+    input:
+        lambda w: figures_of(*PLAN.studies),
+
+
 rule report:
-    input: rules.tables.input
-    output: REPORT
-    shell: "touch {output}"
+    """One HTML file with pages, figures, tables, configuration and environment."""
+    input:
+        rules.tables.input,
+        lambda w: figures_of(*PLAN.studies),
+        captions=sorted(str(path) for path in Path("rules/report").glob("*.rst")),
+        config=rules.record_run.output.config,
+    output:
+        REPORT,
+    log:
+        f"{LOGS}/report/{config['label']}all.log",
+    shell:
+        # A Snakemake inside Snakemake, which only reads: hence no lock. It gets the configuration as
+        # it was resolved, whatever overlays and --config options this run was given.
+        "snakemake tables figures --report {output:q} --configfile {input.config:q}"
+        " --nolock --quiet all > {log:q} 2>&1"

@@ -3,16 +3,10 @@
 
 
 def metrics_inputs(wildcards):
-    source, seed = told(PLAN.get, wildcards.source), wildcards.seed
+    source, seeds = told(PLAN.get, wildcards.source), seeds_of(wildcards.seeds)
     pairing = told(PLAN.get, wildcards.metrics).pairing
-    return {
-        "source_attacks": plans.attack_path(source, seed, pairing.attacks),
-        "reference_attacks": [
-            plans.attack_path(pairing.reference, k, pairing.attacks)
-            for k in pairing.reference_seeds
-        ],
-        "responses": plans.response_path(source, seed, pairing),
-    }
+    responses = plans.block_path("responses", source, seeds, pairing, "h5")
+    return {"responses": responses, **pair_of_attacks(source, seeds, pairing)}
 
 
 rule compute_metrics:
@@ -21,14 +15,16 @@ rule compute_metrics:
         unpack(metrics_inputs),
         code=code_of("compute_metrics"),
     output:
-        table=f"{plans.RESULTS}/metrics/{{source}}/seed{{seed}}/{{metrics}}.csv",
-        per_image=f"{plans.RESULTS}/metrics/{{source}}/seed{{seed}}/{{metrics}}.h5",
+        table=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.csv",
+        per_image=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.h5",
     params:
         recipe=recipe_of("metrics"),
+        seeds=lambda w: seeds_of(w.seeds),
     log:
-        f"{LOGS}/compute_metrics/{{source}}/seed{{seed}}/{{metrics}}.log",
+        f"{LOGS}/compute_metrics/{{source}}/seeds{{seeds}}/{{metrics}}.log",
     shell:
         "python -m workflow_scripts.compute_metrics --recipe {params.recipe:q}"
+        " --seeds {params.seeds}"
         " --source-attacks {input.source_attacks:q}"
         " --reference-attacks {input.reference_attacks:q}"
         " --responses {input.responses:q}"
@@ -44,7 +40,13 @@ rule collect_study:
         code=code_of("collect_study"),
     output:
         table=f"{TABLES}/{{study}}.csv",
-        sources=f"{TABLES}/{{study}}_sources.csv",
+        sources=report(
+            f"{TABLES}/{{study}}_sources.csv",
+            caption="report/table_sources.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "sources"},
+        ),
         curves=f"{TABLES}/{{study}}_curves.csv",
         per_image=f"{TABLES}/{{study}}_per_image.csv",
     params:
@@ -68,7 +70,13 @@ rule correlate_study:
         code=code_of("correlate_study"),
         table=rules.collect_study.output.table,
     output:
-        f"{TABLES}/{{study}}_correlations.csv",
+        report(
+            f"{TABLES}/{{study}}_correlations.csv",
+            caption="report/table_correlations.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "correlations"},
+        ),
     params:
         recipe=lambda w: plans.statistics_recipe(PLAN, w.study),
     wildcard_constraints:
@@ -98,19 +106,38 @@ rule correlations:
         " 2> {log:q}"
 
 
-rule index:
-    """Names in the config and the paths of their artefacts."""
+rule record_run:
+    """What every artefact is and where, the configuration, the environment."""
     input:
-        code=code_of("write_index"),
+        code=code_of("record_run"),
     output:
-        INDEX,
+        index=report(
+            INDEX,
+            caption="report/table_index.rst",
+            category="About this run",
+            labels={"table": "index of artefacts"},
+        ),
+        config=report(
+            f"{OUTPUT}/config.yaml",
+            caption="report/config.rst",
+            category="About this run",
+            labels={"table": "configuration"},
+        ),
+        environment=report(
+            f"{OUTPUT}/environment.csv",
+            caption="report/environment.rst",
+            category="About this run",
+            labels={"table": "environment"},
+        ),
     params:
-        recipe=json.dumps(config, sort_keys=True),
+        recipe=json.dumps(config),
     log:
-        f"{LOGS}/index/{config['label']}all.log",
+        f"{LOGS}/record_run/{config['label']}all.log",
     shell:
-        "python -m workflow_scripts.write_index --recipe {params.recipe:q}"
-        " --output {output:q}"
+        "python -m workflow_scripts.record_run --recipe {params.recipe:q}"
+        " --index {output.index:q}"
+        " --config {output.config:q}"
+        " --environment {output.environment:q}"
         " 2> {log:q}"
 
 
@@ -119,3 +146,4 @@ rule tables:
     input:
         expand(rules.collect_study.output, study=PLAN.studies),
         rules.correlations.output,
+        rules.record_run.output,

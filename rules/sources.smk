@@ -52,21 +52,22 @@ rule evaluate_source:
     input:
         unpack(lambda w: view_and_dataset(told(PLAN.get, w.evaluation).view)),
         code=code_of("evaluate_source", "source", "evaluation"),
-        checkpoint=rules.train_source.output.checkpoint,
+        checkpoints=checkpoints,
     output:
-        f"{plans.RESULTS}/evaluations/{{source}}/seed{{seed}}/{{evaluation}}.csv",
+        f"{plans.RESULTS}/evaluations/{{source}}/seeds{{seeds}}/{{evaluation}}.csv",
     params:
         recipe=recipe_of("evaluation"),
+        seeds=lambda w: seeds_of(w.seeds),
     log:
-        f"{LOGS}/evaluate_source/{{source}}/seed{{seed}}/{{evaluation}}.log",
+        f"{LOGS}/evaluate_source/{{source}}/seeds{{seeds}}/{{evaluation}}.log",
     threads: 1
     resources:
         gpu=GPU,
     shell:
         "python -m workflow_scripts.evaluate_source --recipe {params.recipe:q}"
-        " --seed {wildcards.seed}"
+        " --seeds {params.seeds}"
         " --threads {threads}"
-        " --checkpoint {input.checkpoint:q}"
+        " --checkpoints {input.checkpoints:q}"
         " --view {input.view:q}"
         " --dataset {input.dataset:q}"
         " --output {output:q}"

@@ -17,22 +17,23 @@ rule transfer_source:
     input:
         unpack(transfer_inputs),
         code=code_of("transfer_source", "source", "transfer"),
-        checkpoint=rules.train_source.output.checkpoint,
+        checkpoints=checkpoints,
     output:
-        logits=f"{plans.RESULTS}/transfers/{{source}}/seed{{seed}}/{{transfer}}.h5",
-        curves=f"{plans.RESULTS}/transfers/{{source}}/seed{{seed}}/{{transfer}}.csv",
+        logits=f"{plans.RESULTS}/transfers/{{source}}/seeds{{seeds}}/{{transfer}}.h5",
+        curves=f"{plans.RESULTS}/transfers/{{source}}/seeds{{seeds}}/{{transfer}}.csv",
     params:
         recipe=recipe_of("transfer"),
+        seeds=lambda w: seeds_of(w.seeds),
     log:
-        f"{LOGS}/transfer_source/{{source}}/seed{{seed}}/{{transfer}}.log",
+        f"{LOGS}/transfer_source/{{source}}/seeds{{seeds}}/{{transfer}}.log",
     threads: 1
     resources:
         gpu=GPU,
     shell:
         "python -m workflow_scripts.transfer_source --recipe {params.recipe:q}"
-        " --seed {wildcards.seed}"
+        " --seeds {params.seeds}"
         " --threads {threads}"
-        " --checkpoint {input.checkpoint:q}"
+        " --checkpoints {input.checkpoints:q}"
         " --source-view {input.source_view:q}"
         " --train-view {input.train_view:q}"
         " --test-view {input.test_view:q}"

@@ -1,7 +1,7 @@
 """Draw how the correlations of a study depend on attack, norm and epsilon."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .advtransfer import plotting
 from .advtransfer.cli import run, step_parser
@@ -50,13 +50,15 @@ def draw(panel: "Axes", rows: "pd.DataFrame", recipe: plotting.FigureRecipe, nor
             primary = (own["role"] == "primary").to_numpy()
             panel.plot(where[primary], own["value"][primary], **PRIMARY)
     panel.axhline(0, color=plotting.FAINT, linewidth=0.7, zorder=0)
-    panel.set_xticks(range(len(epsilons)), [plotting.epsilon_label(epsilon, norm) for epsilon in epsilons])
+    panel.set_xticks(
+        range(len(epsilons)), [plotting.epsilon_label(epsilon, norm) for epsilon in epsilons]
+    )
     panel.set_xlim(-0.5, len(epsilons) - 0.5)
     panel.set_ylim(-1.05, 1.05)
     panel.set_yticks([-1, -0.5, 0, 0.5, 1])
 
 
-PRIMARY = {
+PRIMARY: dict[str, Any] = {
     "linestyle": "none",
     "marker": "o",
     "markersize": 11,
@@ -66,8 +68,8 @@ PRIMARY = {
 }
 
 
-def legend_entries(recipe: plotting.FigureRecipe, rows: "pd.DataFrame") -> list:
-    """Metrics by colour and marker, sets of sources by line and face, the primary test by a ring."""
+def legend_entries(recipe: plotting.FigureRecipe, rows: "pd.DataFrame") -> list[Any]:
+    """Metrics by colour and marker, sets of sources by line and face, the primary by a ring."""
     from matplotlib.lines import Line2D
 
     entries = [
@@ -79,8 +81,9 @@ def legend_entries(recipe: plotting.FigureRecipe, rows: "pd.DataFrame") -> list:
     for kind, (line, label) in SOURCES.items():
         if (rows["sources"] == kind).any():
             face = plotting.FAINT if kind == "natural" else "white"
-            style = {"linestyle": line, "marker": "o", "markersize": 4.5, "markerfacecolor": face}
-            entries.append(Line2D([], [], color=plotting.FAINT, label=label, **style))
+            style: dict[str, Any] = {"linestyle": line, "marker": "o", "markersize": 4.5}
+            style |= {"color": plotting.FAINT, "markerfacecolor": face}
+            entries.append(Line2D([], [], label=label, **style))
     if (rows["role"] == "primary").any():
         entries.append(Line2D([], [], label="primary test", **PRIMARY))
     return entries

@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def draw(panel: "Axes", images: "pd.DataFrame", extent: tuple[float, ...], colour: str) -> None:
+def draw(
+    panel: "Axes", images: "pd.DataFrame", extent: tuple[float, float, float, float], colour: str
+) -> None:
     """Counts of images in grey, medians of the loss over bins of alpha_1 in the source's colour."""
     import pandas as pd
 
@@ -50,11 +52,11 @@ def draw(panel: "Axes", images: "pd.DataFrame", extent: tuple[float, ...], colou
     )
     bins = pd.qcut(images["alpha_1"], BINS, duplicates="drop")
     middles = images.groupby(bins, observed=True)
-    quartiles = middles["transfer_loss"].quantile([0.25, 0.5, 0.75]).unstack()
+    first, median, third = (middles["transfer_loss"].quantile(q) for q in (0.25, 0.5, 0.75))
     panel.errorbar(
         middles["alpha_1"].median(),
-        quartiles[0.5],
-        yerr=[quartiles[0.5] - quartiles[0.25], quartiles[0.75] - quartiles[0.5]],
+        median,
+        yerr=[median - first, third - median],
         color=colour,
         marker="o",
         markersize=4,
@@ -82,12 +84,14 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"{path}: column 'alpha_1' or 'transfer_loss' is empty.")
     marks = plotting.source_marks(table)
 
-    columns = min(len(marks), min(PANELS_PER_ROW, key=lambda number: (-len(marks) % number, -number)))
+    columns = min(
+        len(marks), min(PANELS_PER_ROW, key=lambda number: (-len(marks) % number, -number))
+    )
     rows = -(-len(marks) // columns)
     figure, axes = plotting.new_figure(
         rows, columns, height=1.1 + 1.75 * rows, sharex=True, sharey=True
     )
-    right, top = (table[name].quantile(SHOWN) for name in ("alpha_1", "transfer_loss"))
+    right, top = (float(table[name].quantile(SHOWN)) for name in ("alpha_1", "transfer_loss"))
     for panel, (source, mark) in zip(axes.flat, marks.items(), strict=False):
         images = table[table["source"] == source]
         draw(panel, images, (0.0, right, 0.0, top), plotting.PALETTE[0])

@@ -24,9 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.recipes import from_json
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.select(
-        plotting.read_table(arguments.sources, COLUMNS), study=recipe.study
-    )
+    table = plotting.select(plotting.read_table(arguments.sources, COLUMNS), study=recipe.study)
     marks = plotting.source_marks(table)
     means = plotting.mean_and_range(
         table, ["source", "source_training", *plotting.ATTACK_COLUMNS], "accuracy"

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
                 transfer=recipe.transfer,
                 **chosen,
             )
-            panel.set_title(title, fontsize=7.5)
+            panel.set_title(title, fontsize=6.6)
             panel.set_xlabel(plotting.metric_label(metric))
         axes[row, 0].set_ylabel(plotting.transfer_label(recipe.transfer))
         plotting.row_label(axes[row, -1], plotting.direction_label(direction))

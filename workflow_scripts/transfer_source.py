@@ -2,15 +2,15 @@
 
 import argparse
 
-from .advtransfer.cli import run, step_parser
+from .advtransfer.cli import add_seeds, run, step_parser
 
-COLUMNS = ("mode", "epoch", "train_loss", "test_accuracy", "test_loss")
+COLUMNS = ("seed", "mode", "epoch", "train_loss", "test_accuracy", "test_loss")
 
 
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
-    parser.add_argument("--seed", type=int, required=True, help="seed index of the source")
-    parser.add_argument("--checkpoint", required=True, help="the source's weights")
+    add_seeds(parser)
+    parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
     parser.add_argument("--source-view", required=True, help="what the source was trained on")
     parser.add_argument("--train-view", required=True, help="target images to train on")
     parser.add_argument("--test-view", required=True, help="target images to measure on")
@@ -35,24 +35,23 @@ def main(arguments: argparse.Namespace) -> None:
     device = prepare(arguments.device, arguments.threads)
     for view in (arguments.train_view, arguments.test_view):
         check_disjoint(arguments.source_view, view)
-    network, _ = load_checkpoint(arguments.checkpoint, device)
     views = [load_view(v, arguments.dataset) for v in (arguments.train_view, arguments.test_view)]
     train, test = (
         (to_device(view.images, device), torch.from_numpy(view.labels).to(device)) for view in views
     )
     arrays = {"labels": views[1].labels}
     rows = []
-    for mode in recipe.modes:
-        seed = derived_seed(recipe, arguments.seed, mode.mode)
-        outcome = transfer(network, train, test, len(views[1].classes), mode, seed)
-        arrays[f"{mode.mode}/logits"] = outcome.logits.cpu().numpy()
-        rows += [
-            {"mode": mode.mode} | {k: v for k, v in row.items() if k in COLUMNS}
-            for row in outcome.history
-        ]
+    for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
+        network, _ = load_checkpoint(checkpoint, device)
+        for mode in recipe.modes:
+            start = derived_seed(recipe, seed, mode.mode)
+            outcome = transfer(network, train, test, len(views[1].classes), mode, start)
+            arrays[f"seed{seed}/{mode.mode}/logits"] = outcome.logits.cpu().numpy()
+            for row in outcome.history:
+                kept = {key: value for key, value in row.items() if key in COLUMNS}
+                rows.append({"seed": seed, "mode": mode.mode, **kept})
     attributes = {
         "recipe": to_plain(recipe),
-        "seed": arguments.seed,
         "device": describe(device),
         "versions": provenance(),
     }

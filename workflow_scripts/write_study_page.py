@@ -29,6 +29,7 @@ FIGURES = {
     "transfer_curves": "Accuracy on the target over epochs of transfer",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
+DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics
 TEST = ("target", "reference", "attack", "norm", "epsilon", "metric", "direction", "transfer")
 FEW_MODELS = 7  # up to here the smallest p that permutations allow is worth a sentence
 
@@ -99,8 +100,9 @@ def describe_primary(row: "pd.Series") -> dict[str, Any]:
     direction = plotting.direction_label(row["direction"])
     test = (
         f"{plotting.metric_label(row['metric'])} ({direction}) against "
-        f"{plotting.transfer_label(row['transfer'])}, {attack}, target "
-        f"{plotting.target_label(row['target'])}, reference {plotting.model_label(row['reference'])}"
+        f"{plotting.transfer_label(row['transfer'])}, {attack}, "
+        f"target {plotting.target_label(row['target'])}, "
+        f"reference {plotting.model_label(row['reference'])}"
     )
     floor = ""
     if 2 < models <= FEW_MODELS:
@@ -130,7 +132,7 @@ def describe_primary(row: "pd.Series") -> dict[str, Any]:
 def describe_robust(natural: "pd.Series", everything: "pd.Series | None") -> str:
     """What adding adversarially trained sources changes."""
     if everything is None or everything["n_models"] == natural["n_models"]:
-        return "There are no adversarially trained sources in it."
+        return "No adversarially trained sources were measured."
     same = verdict(*natural[["value", "ci_low", "ci_high"]])["kind"]
     other = verdict(*everything[["value", "ci_low", "ci_high"]])["kind"]
     outcome = "the same conclusion" if same == other else "a different conclusion"
@@ -216,7 +218,7 @@ def target_grid(rows: "pd.DataFrame", primary: "pd.Series") -> dict[str, Any]:
                 plotting.target_label(row["target"]),
                 plotting.model_label(row["reference"]),
                 plotting.interval(row),
-                p_text(row["p_value"]),
+                plotting.number(row["p_value"], 3),
                 f"{row['n_models']:.0f}",
             ]
         )
@@ -227,58 +229,69 @@ def overlap_grid(table: "pd.DataFrame", recipe: plotting.FigureRecipe) -> dict[s
     """How many classes each mixture shares with each target."""
     rows = table.dropna(subset=["mixture"]).drop_duplicates(["mixture", "target"])
     shared = rows.pivot(index=["animals", "mixture"], columns="target", values="shared_classes")
-    heads = [plotting.target_title(name, recipe.targets.get(name, []), 200) for name in shared]
+    heads = [
+        plotting.target_title(name, recipe.targets.get(name, []), 200) for name in map(str, shared)
+    ]
     lines = []
-    for (animals, mixture), counts in shared.iterrows():
+    label: Any
+    for label, counts in shared.iterrows():
+        animals, mixture = label
         classes = ", ".join(recipe.mixtures.get(mixture, [])) or mixture
         name = f"{animals:g} % animals: {classes}"
         lines.append([name, *(plotting.number(count, 0) for count in counts)])
     return {"head": ["source", *heads], "rows": lines}
 
 
-def published_grid(table: "pd.DataFrame", recipe: plotting.FigureRecipe) -> dict[str, Any]:
-    """Published rows, then ours, natural sources at the primary attack."""
+def published_architectures(ours: "pd.DataFrame") -> list[list[str]]:
+    """The rows of the published image table."""
     from .advtransfer import published
 
-    # The mixtures' table has no squared metric beside it: its own measure is a loss.
-    mixtures = table["mixture"].notna().any()
-    direction = "source_to_reference" if mixtures else "reference_to_source"
-    ours = plotting.select(table, direction=direction, robust=0, **recipe.attacked())
-    ours = plotting.select(ours, target=recipe.target, reference=recipe.reference)
-    marks = plotting.source_marks(ours)
-    accuracies = ["last_layer_accuracy", "full_network_accuracy"] if mixtures else [
-        "last_layer_accuracy"
+    marks = plotting.published_marks(ours)
+    return [
+        [f"published: {marks[row.model].label}", *(plotting.number(value, 3) for value in row[1:])]
+        for row in published.ARCHITECTURES
     ]
-    metrics = (
-        {"transferred_loss": "loss on transferred perturbations", "alpha_1_mean": "α₁"}
-        if mixtures
-        else {
-            name: plotting.metric_label(name)
-            for name in ("alpha_1_mean", "alpha_2_squared", "combined_squared")
-        }
+
+
+def published_mixtures() -> list[list[str]]:
+    """The bars of the published figure, by their true share of animals; it has no alpha_1."""
+    from .advtransfer import published
+
+    lines = []
+    for bar in published.MIXTURES:
+        values = (bar.last_layer_accuracy, bar.full_network_accuracy, bar.transferred_loss)
+        cells = [plotting.number(value, 3) for value in values]
+        lines.append([f"published: {bar.animals} % animals", *cells, "–"])
+    return lines
+
+
+def published_grid(table: "pd.DataFrame", recipe: plotting.FigureRecipe) -> dict[str, Any]:
+    """Published rows, then ours: natural sources at the primary attack, the authors' direction."""
+    mixtures = table["mixture"].notna().any()
+    ours = plotting.select(
+        table,
+        target=recipe.target,
+        reference=recipe.reference,
+        **recipe.attacked(),
+        direction="source_to_reference" if mixtures else "reference_to_source",
+        robust=0,
     )
-    lines: list[list[str]] = []
     if mixtures:
-        for bar in published.MIXTURES:
-            accuracy = [plotting.number(bar.last_layer_accuracy, 3)]
-            accuracy.append(plotting.number(bar.full_network_accuracy, 3))
-            loss = plotting.number(bar.transferred_loss, 3)
-            lines.append([f"published: {bar.animals} % animals", *accuracy, loss, "–"])
+        lines = published_mixtures()
+        accuracies = ["last_layer_accuracy", "full_network_accuracy"]
+        metrics = ["transferred_loss", "alpha_1_mean"]
     else:
-        for row in published.ARCHITECTURES:
-            accuracy = [plotting.number(row.last_layer_accuracy, 3)]
-            values = (row.alpha_1, row.alpha_2_squared, row.combined_squared)
-            name = plotting.published_marks(ours)[row.model].label
-            cells = [plotting.number(value, 3) for value in values]
-            lines.append([f"published: {name}", *accuracy, *cells])
-    for source, mark in marks.items():
+        lines = published_architectures(ours)
+        accuracies = ["last_layer_accuracy"]
+        metrics = ["alpha_1_mean", "alpha_2_squared", "combined_squared"]
+    for source, mark in plotting.source_marks(ours).items():
         own = ours[ours["source"] == source]
         cells = [plotting.number(own[name].mean(), 3) for name in accuracies]
         for metric in metrics:
             cells.append(plotting.number(own.loc[own["metric"] == metric, "value"].mean(), 3))
         lines.append([f"ours: {mark.label}", *cells])
     heads = [plotting.transfer_label(name) for name in accuracies]
-    return {"head": ["source", *heads, *metrics.values()], "rows": lines}
+    return {"head": ["source", *heads, *map(plotting.metric_label, metrics)], "rows": lines}
 
 
 def count_text(table: "pd.DataFrame", sources: "pd.DataFrame") -> dict[str, Any]:
@@ -298,6 +311,7 @@ def count_text(table: "pd.DataFrame", sources: "pd.DataFrame") -> dict[str, Any]
     return {
         "natural": int((each["robust"] == 0).sum()),
         "robust": int((each["robust"] == 1).sum()),
+        "repeats": f"{seeds} source and {references} reference seed{'s' * (references != 1)}",
         "images": f"{low}" if low == high else f"{low} to {high}",
         "sources": text,
     }
@@ -318,7 +332,9 @@ def embedded(arguments: list[str], captions: Path) -> dict[str, dict[str, str]]:
     for argument in arguments:
         name, _, file = argument.partition("=")
         if name not in FIGURES:
-            raise UserError(f"--figures {argument}: no figure '{name}'; there are {sorted(FIGURES)}.")
+            raise UserError(
+                f"--figures {argument}: no figure '{name}'; there are {sorted(FIGURES)}."
+            )
         path, caption = Path(file), captions / f"figure_{name}.rst"
         for needed in (path, caption):
             if not needed.is_file():
@@ -345,9 +361,7 @@ def main(arguments: argparse.Namespace) -> None:
         plotting.read_table(arguments.table, plotting.STUDY_COLUMNS), study=recipe.study
     )
     columns = (*plotting.SOURCE_COLUMNS, "attack", "accuracy")
-    sources = plotting.select(
-        plotting.read_table(arguments.sources, columns), study=recipe.study
-    )
+    sources = plotting.select(plotting.read_table(arguments.sources, columns), study=recipe.study)
     correlations = plotting.select(
         plotting.read_table(arguments.correlations, plotting.CORRELATION_COLUMNS),
         study=recipe.study,
@@ -361,6 +375,7 @@ def main(arguments: argparse.Namespace) -> None:
     attacked = plotting.select(correlations, **{column: conditions[column] for column in place})
     alike = correlations[
         (correlations["role"] != "primary")
+        & ~correlations["metric"].isin(DIAGNOSTICS)
         & (correlations["statistic"] == primary["statistic"])
         & (correlations["sources"] == primary["sources"])
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -110,137 +111,126 @@ def closeness(source: Row, target: str) -> tuple[float, int]:
 
 def study_rows(study: str, rng: np.random.Generator) -> list[Row]:
     rows = []
-    for source in sources(study):
-        for target in study_targets(study):
-            quality, shared = closeness(source, target)
-            for source_seed in (0, 1):
-                last = 0.3 + 0.45 * quality + rng.normal(0, 0.02)
-                knowledge = {
-                    "source_accuracy": 0.6 + 0.3 * source["quality"] + rng.normal(0, 0.02),
-                    "last_layer_accuracy": last,
-                    "last_layer_loss": 2 - last,
-                    "full_network_accuracy": min(0.95, last + 0.15),
-                    "full_network_loss": 1.6 - last,
+    for source, target, source_seed in product(sources(study), study_targets(study), (0, 1)):
+        quality, shared = closeness(source, target)
+        last = 0.3 + 0.45 * quality + rng.normal(0, 0.02)
+        fixed = {
+            **plain(source),
+            "source_seed": source_seed,
+            "target": target,
+            "shared_classes": shared,
+            "reference": "resnet18",
+            "n_images": 812,
+            "source_accuracy": 0.6 + 0.3 * source["quality"] + rng.normal(0, 0.02),
+            "last_layer_accuracy": last,
+            "last_layer_loss": 2 - last,
+            "full_network_accuracy": min(0.95, last + 0.15),
+            "full_network_loss": 1.6 - last,
+        }
+        for reference_seed, (attack, norm, epsilon), direction, metric in product(
+            (0, 1), ATTACKS, plotting.DIRECTIONS, METRICS
+        ):
+            value = (0.3 + 0.35 * quality) * 0.7 ** METRICS.index(metric)
+            rows.append(
+                {
+                    **fixed,
+                    "reference_seed": reference_seed,
+                    "attack": attack,
+                    "norm": norm,
+                    "epsilon": epsilon,
+                    "steps": 1 if attack == "fgsm" else 20,
+                    "direction": direction,
+                    "metric": metric,
+                    "value": value * (1 + rng.normal(0, 0.08)),
                 }
-                for reference_seed in (0, 1):
-                    for attack, norm, epsilon in ATTACKS:
-                        for direction in plotting.DIRECTIONS:
-                            for place, metric in enumerate(METRICS):
-                                value = (0.3 + 0.35 * quality) * 0.7**place
-                                rows.append(
-                                    {
-                                        **plain(source),
-                                        **knowledge,
-                                        "source_seed": source_seed,
-                                        "reference_seed": reference_seed,
-                                        "target": target,
-                                        "shared_classes": shared,
-                                        "reference": "resnet18",
-                                        "attack": attack,
-                                        "norm": norm,
-                                        "epsilon": epsilon,
-                                        "steps": 1 if attack == "fgsm" else 20,
-                                        "direction": direction,
-                                        "metric": metric,
-                                        "value": value * (1 + rng.normal(0, 0.08)),
-                                        "n_images": 812,
-                                    }
-                                )
+            )
     return rows
 
 
 def correlation_rows(study: str, rng: np.random.Generator) -> list[Row]:
-    recipe = RECIPES[study]
     rows = []
-    robust = any(source["robust"] for source in sources(study))
-    count = len([source for source in sources(study) if not source["robust"]])
-    for target in study_targets(study):
-        for kind in ("natural", "all") if robust else ("natural",):
-            for attack, norm, epsilon in ATTACKS:
-                for direction in plotting.DIRECTIONS:
-                    for metric in METRICS:
-                        for transfer in plotting.TRANSFER_LABELS:
-                            for statistic in plotting.STATISTIC_LABELS:
-                                value = float(np.clip(0.75 + rng.normal(0, 0.12), -0.99, 0.99))
-                                test = {
-                                    "target": target,
-                                    "metric": metric,
-                                    "direction": direction,
-                                    "attack": attack,
-                                    "norm": norm,
-                                    "epsilon": epsilon,
-                                }
-                                primary = (
-                                    all(recipe[key] == wanted for key, wanted in test.items())
-                                    and kind == "natural"
-                                    and statistic == "pearson"
-                                    and transfer == "last_layer_accuracy"
-                                )
-                                rows.append(
-                                    {
-                                        **test,
-                                        "study": study,
-                                        "reference": "resnet18",
-                                        "sources": kind,
-                                        "transfer": transfer,
-                                        "statistic": statistic,
-                                        "value": value,
-                                        "ci_low": value - 0.4 * (1.1 - value),
-                                        "ci_high": value + 0.5 * (1 - value),
-                                        "p_value": 0.021,
-                                        "n_models": count + (2 if kind == "all" else 0),
-                                        "n_rows": 4 * count,
-                                        "role": "primary" if primary else "exploratory",
-                                    }
-                                )
+    robust = sum(source["robust"] for source in sources(study))
+    natural = len(sources(study)) - robust
+    for target, kind, (attack, norm, epsilon), direction, metric, transfer, statistic in product(
+        study_targets(study),
+        ("natural", "all") if robust else ("natural",),
+        ATTACKS,
+        plotting.DIRECTIONS,
+        METRICS,
+        plotting.TRANSFER_LABELS,
+        plotting.STATISTIC_LABELS,
+    ):
+        value = float(np.clip(0.75 + rng.normal(0, 0.12), -0.99, 0.99))
+        test = {
+            "target": target,
+            "metric": metric,
+            "direction": direction,
+            "attack": attack,
+            "norm": norm,
+            "epsilon": epsilon,
+        }
+        primary = (kind, statistic, transfer) == ("natural", "pearson", "last_layer_accuracy")
+        primary &= all(RECIPES[study][key] == wanted for key, wanted in test.items())
+        models = natural + (robust if kind == "all" else 0)
+        rows.append(
+            {
+                "study": study,
+                "reference": "resnet18",
+                "sources": kind,
+                **test,
+                "transfer": transfer,
+                "statistic": statistic,
+                "value": value,
+                "ci_low": value - 0.4 * (1.1 - value),
+                "ci_high": value + 0.5 * (1 - value),
+                "p_value": 0.021,
+                "n_models": models,
+                "n_rows": 4 * models,
+                "role": "primary" if primary else "exploratory",
+            }
+        )
     return rows
 
 
 def source_rows(study: str, rng: np.random.Generator) -> list[Row]:
     tests = (("none", "", ""), ("pgd", "linf", 4 / 255), ("pgd", "l2", 0.5))
     rows = []
-    for source in sources(study):
-        for seed in (0, 1):
-            for attack, norm, epsilon in tests:
-                clean = 0.6 + 0.3 * source["quality"]
-                share = 1.0 if attack == "none" else 0.55 if source["robust"] else 0.04
-                rows.append(
-                    {
-                        **plain(source),
-                        "source_seed": seed,
-                        "attack": attack,
-                        "norm": norm,
-                        "epsilon": epsilon,
-                        "accuracy": clean * share + abs(rng.normal(0, 0.01)),
-                        "n_images": 1000,
-                        "epochs": 20,
-                        "seconds": 31.5,
-                    }
-                )
+    for source, seed, (attack, norm, epsilon) in product(sources(study), (0, 1), tests):
+        share = 1.0 if attack == "none" else 0.55 if source["robust"] else 0.04
+        rows.append(
+            {
+                **plain(source),
+                "source_seed": seed,
+                "attack": attack,
+                "norm": norm,
+                "epsilon": epsilon,
+                "accuracy": (0.6 + 0.3 * source["quality"]) * share + abs(rng.normal(0, 0.01)),
+                "n_images": 1000,
+                "epochs": 20,
+                "seconds": 31.5,
+            }
+        )
     return rows
 
 
 def curve_rows(study: str, rng: np.random.Generator) -> list[Row]:
     rows = []
-    for source in sources(study):
-        for target in study_targets(study):
-            quality, _ = closeness(source, target)
-            for seed in (0, 1):
-                for mode in ("last_layer", "full_network"):
-                    for epoch in range(1, 11):
-                        accuracy = (0.45 + 0.4 * quality) * (1 - np.exp(-epoch / 3))
-                        rows.append(
-                            {
-                                **plain(source),
-                                "source_seed": seed,
-                                "target": target,
-                                "mode": mode,
-                                "epoch": epoch,
-                                "train_loss": 2.3 * np.exp(-epoch / 5),
-                                "test_accuracy": accuracy + rng.normal(0, 0.012),
-                                "test_loss": 2.2 - accuracy,
-                            }
-                        )
+    for source, target, seed, mode, epoch in product(
+        sources(study), study_targets(study), (0, 1), ("last_layer", "full_network"), range(1, 11)
+    ):
+        accuracy = (0.45 + 0.4 * closeness(source, target)[0]) * (1 - np.exp(-epoch / 3))
+        rows.append(
+            {
+                **plain(source),
+                "source_seed": seed,
+                "target": target,
+                "mode": mode,
+                "epoch": epoch,
+                "train_loss": 2.3 * np.exp(-epoch / 5),
+                "test_accuracy": accuracy + rng.normal(0, 0.012),
+                "test_loss": 2.2 - accuracy,
+            }
+        )
     return rows
 
 

@@ -163,9 +163,7 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Seq
         writer = csv.DictWriter(handle, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow(
-                {k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()}
-            )
+            writer.writerow({k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
@@ -177,12 +175,16 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
         raise file_error(path, error, "read") from None
 
 
-def save_tensors(path: str | Path, tensors: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+def save_tensors(
+    path: str | Path, tensors: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> None:
     """Tensors to safetensors, attributes as its JSON metadata."""
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in attributes.items()}
+    text = {
+        k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in attributes.items()
+    }
     with atomic(path) as temporary:
         try:
             save_file(plain, str(temporary), metadata=text)

@@ -37,6 +37,11 @@ def step_parser(
     return parser
 
 
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    """``--seeds``: the block of seed indices that a job serves."""
+    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed indices")
+
+
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
     """Parse, run ``main``, exit: 0, or 1 after one line on stderr for a user's mistake."""
     arguments = parser.parse_args()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def step_code(step: str, modules: Iterable[Path] = ()) -> list[str]:
     return import_closure([PACKAGE / f"{step}.py", *modules])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(file: Path) -> tuple[Path, ...]:
     found = []
     for node in ast.walk(ast.parse(file.read_text(), str(file))):

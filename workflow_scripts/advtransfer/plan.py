@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .config import Config, check_config, parse_epsilon
 from .errors import UserError
@@ -36,15 +36,15 @@ from .recipes import (
 )
 
 RESULTS = "results"
-T = TypeVar("T")
+Seeds = tuple[int, ...]  # a block: one job transfers, attacks and compares all of it
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source of a study: a recipe, its seeds, and what the tables call it."""
+    """A source of a study: a recipe, its blocks of seeds, and what the tables call it."""
 
     recipe: SourceRecipe
-    seeds: tuple[int, ...]
+    seed_blocks: tuple[Seeds, ...]
     model: str
     training: str
     mixture: str = ""
@@ -61,7 +61,7 @@ class Reference:
 
     recipe: SourceRecipe
     model: str
-    seed_blocks: tuple[tuple[int, ...], ...]
+    seed_blocks: tuple[Seeds, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,21 @@ class Study:
                 for block in self.attack_blocks(target):
                     pairing = PairingRecipe(reference.recipe, seeds, block)
                     yield reference, MetricsRecipe(pairing, self.mask)
+
+    def artefacts(self, source: Source) -> Iterator[tuple[str, str, Any, str]]:
+        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
+        yield "evaluations", "", self.evaluation(source), "csv"
+        for target in self.targets:
+            label = f" -> {target.name}"
+            for suffix in ("h5", "csv"):
+                yield "transfers", label, target.transfer, suffix
+            for block in self.attack_blocks(target):
+                yield "attacks", label, block, "h5"
+            for reference, metrics in self.metrics(target):
+                against = f"{label}, reference {reference.model}"
+                yield "responses", against, metrics.pairing, "h5"
+                for suffix in ("csv", "h5"):
+                    yield "metrics", against, metrics, suffix
 
 
 def name_of(recipe: Any) -> str:
@@ -185,24 +200,15 @@ def source_path(recipe: SourceRecipe, seed: int, file: str) -> str:
     return f"{RESULTS}/sources/{address(recipe)}/seed{seed}/{file}"
 
 
-def evaluation_path(source: SourceRecipe, seed: int, recipe: EvaluationRecipe) -> str:
-    return f"{RESULTS}/evaluations/{address(source)}/seed{seed}/{address(recipe)}.csv"
+def seeds_name(seeds: Seeds) -> str:
+    """A block of seeds in a path: ``seeds0-1-2``."""
+    return "seeds" + "-".join(map(str, seeds))
 
 
-def transfer_path(source: SourceRecipe, seed: int, recipe: TransferRecipe, suffix: str) -> str:
-    return f"{RESULTS}/transfers/{address(source)}/seed{seed}/{address(recipe)}.{suffix}"
-
-
-def attack_path(source: SourceRecipe, seed: int, recipe: AttackBlockRecipe) -> str:
-    return f"{RESULTS}/attacks/{address(source)}/seed{seed}/{address(recipe)}.h5"
-
-
-def response_path(source: SourceRecipe, seed: int, recipe: PairingRecipe) -> str:
-    return f"{RESULTS}/responses/{address(source)}/seed{seed}/{address(recipe)}.h5"
-
-
-def metrics_path(source: SourceRecipe, seed: int, recipe: MetricsRecipe, suffix: str) -> str:
-    return f"{RESULTS}/metrics/{address(source)}/seed{seed}/{address(recipe)}.{suffix}"
+def block_path(stage: str, source: SourceRecipe, seeds: Seeds, recipe: Any, suffix: str) -> str:
+    """Artefact of a stage for a block of a source's seeds; what else decides it is ``recipe``."""
+    where = f"{RESULTS}/{stage}/{address(source)}/{seeds_name(seeds)}"
+    return f"{where}/{address(recipe)}.{suffix}"
 
 
 # From the configuration --------------------------------------------------------------------------
@@ -222,7 +228,12 @@ def make_plan(config: Config) -> Plan:
             _register_view(plan, study.evaluation(source).view)
             plan.register(study.evaluation(source))
         for target in study.targets:
-            for view in (target.train, target.transfer.train, target.transfer.test, target.attacked):
+            for view in (
+                target.train,
+                target.transfer.train,
+                target.transfer.test,
+                target.attacked,
+            ):
                 _register_view(plan, view)
             plan.register(target.transfer)
             for block in study.attack_blocks(target):
@@ -252,6 +263,10 @@ def _register_source(plan: Plan, recipe: SourceRecipe) -> None:
 def _register_view(plan: Plan, recipe: ViewRecipe) -> None:
     plan.register(recipe)
     plan.register(recipe.dataset)
+
+
+def _blocks(seeds: list[list[int]]) -> tuple[Seeds, ...]:
+    return tuple(tuple(block) for block in seeds)
 
 
 class _Reader:
@@ -304,7 +319,9 @@ class _Reader:
             content = hashlib.file_digest(handle, "sha256").hexdigest()
         return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
 
-    def _view(self, part: Mapping[str, Any], classes: list[str], split: str, images: int) -> ViewRecipe:
+    def _view(
+        self, part: Mapping[str, Any], classes: list[str], split: str, images: int
+    ) -> ViewRecipe:
         key = f"{self.key} ({split} images)"
         return ViewRecipe(
             dataset=self._dataset(part["dataset"], key),
@@ -333,7 +350,9 @@ class _Reader:
             )
         return block
 
-    def _training(self, part: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> TrainingRecipe:
+    def _training(
+        self, part: Mapping[str, Any], model: Mapping[str, Any] | None = None
+    ) -> TrainingRecipe:
         fields = dict(part)
         if model is not None and "learning_rate" in model:
             fields["learning_rate"] = model["learning_rate"]
@@ -372,7 +391,7 @@ class _Reader:
             view = self._view(part, classes, "train", part["images"])
             for model, training in pairs:
                 recipe = self._network(view, model, training, key)
-                yield Source(recipe, tuple(part["seeds"]), model, training, mixture, animals)
+                yield Source(recipe, _blocks(part["seeds"]), model, training, mixture, animals)
 
     def _target(self, name: str) -> Target:
         part = self.part["targets"][name]
@@ -403,7 +422,7 @@ class _Reader:
                 Reference(
                     self._network(train, model, references["training"], f"{self.key}.references"),
                     model,
-                    tuple(tuple(block) for block in references["seeds"]),
+                    _blocks(references["seeds"]),
                 )
                 for model in references["models"]
             ),
@@ -460,56 +479,48 @@ def index_rows(plan: Plan) -> list[dict[str, Any]]:
     """Names in the configuration and the paths of their artefacts, without repeats."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def add(study: Study, kind: str, name: str, seed: int | str, path: str) -> None:
-        row = {"study": study.name, "kind": kind, "name": name, "seed": seed, "path": path}
+    def add(study: Study, kind: str, name: str, seeds: Seeds, path: str) -> None:
+        text = " ".join(map(str, seeds))
+        row = {"study": study.name, "kind": kind, "name": name, "seeds": text, "path": path}
         rows.setdefault((study.name, path), row)
 
+    def add_networks(study: Study, kind: str, name: str, network: Source | Reference) -> None:
+        view = network.recipe.view
+        add(study, "dataset", view.dataset.name, (), dataset_path(view.dataset))
+        add(study, "view", f"{name} training images", (), view_path(view))
+        for seed in (seed for block in network.seed_blocks for seed in block):
+            add(study, kind, name, (seed,), source_path(network.recipe, seed, "model.safetensors"))
+
     for study in plan.studies.values():
+        for target in study.targets:
+            add(study, "view", f"{target.name} attacked images", (), view_path(target.attacked))
+            for reference in target.references:
+                add_networks(study, "reference", f"{target.name}/{reference.model}", reference)
         for source in study.sources:
             name = "/".join(filter(None, (source.mixture, source.model, source.training)))
-            view = source.recipe.view
-            add(study, "dataset", view.dataset.name, "", dataset_path(view.dataset))
-            add(study, "view", f"{name} training images", "", view_path(view))
-            for seed in source.seeds:
-                model = source_path(source.recipe, seed, "model.safetensors")
-                add(study, "source", name, seed, model)
-                evaluation = evaluation_path(source.recipe, seed, study.evaluation(source))
-                add(study, "evaluation", name, seed, evaluation)
-                for target in study.targets:
-                    pair = f"{name} -> {target.name}"
-                    moved = transfer_path(source.recipe, seed, target.transfer, "h5")
-                    add(study, "transfer", pair, seed, moved)
-                    for block in study.attack_blocks(target):
-                        add(study, "attacks", pair, seed, attack_path(source.recipe, seed, block))
-                    for reference, metrics in study.metrics(target):
-                        against = f"{pair}, reference {reference.model}"
-                        responses = response_path(source.recipe, seed, metrics.pairing)
-                        add(study, "responses", against, seed, responses)
-                        measured = metrics_path(source.recipe, seed, metrics, "csv")
-                        add(study, "metrics", against, seed, measured)
-        for target in study.targets:
-            add(study, "dataset", target.train.dataset.name, "", dataset_path(target.train.dataset))
-            add(study, "view", f"{target.name} attacked images", "", view_path(target.attacked))
-            for reference in target.references:
-                for seed in (s for block in reference.seed_blocks for s in block):
-                    model = source_path(reference.recipe, seed, "model.safetensors")
-                    add(study, "reference", f"{target.name}/{reference.model}", seed, model)
+            add_networks(study, "source", name, source)
+            for seeds in source.seed_blocks:
+                for stage, label, recipe, suffix in study.artefacts(source):
+                    path = block_path(stage, source.recipe, seeds, recipe, suffix)
+                    add(study, stage, f"{name}{label}", seeds, path)
     return list(rows.values())
 
 
 def study_files(study: Study) -> list[str]:
     """Every file that the tables of a study are gathered from."""
-    files: list[str] = []
-    for source in study.sources:
-        recipe = source.recipe
-        for seed in source.seeds:
-            files.append(source_path(recipe, seed, "history.csv"))
-            files.append(evaluation_path(recipe, seed, study.evaluation(source)))
-            for target in study.targets:
-                for suffix in ("h5", "csv"):
-                    files.append(transfer_path(recipe, seed, target.transfer, suffix))
-                for _, metrics in study.metrics(target):
-                    files += [metrics_path(recipe, seed, metrics, s) for s in ("csv", "h5")]
+    files = [
+        source_path(source.recipe, seed, "history.csv")
+        for source in study.sources
+        for block in source.seed_blocks
+        for seed in block
+    ]
+    files += [
+        block_path(stage, source.recipe, seeds, recipe, suffix)
+        for source in study.sources
+        for seeds in source.seed_blocks
+        for stage, _, recipe, suffix in study.artefacts(source)
+        if stage in ("evaluations", "transfers", "metrics")
+    ]
     return files
 
 
@@ -520,4 +531,41 @@ def statistics_recipe(plan: Plan, study: str) -> str:
         "primary": dict(plan.studies[study].primary),
         **plan.config["statistics"],
     }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
+def figure_recipe(plan: Plan, study: str, keys: list[str]) -> str:
+    """What decides a figure beside its tables: the primary test's values for ``keys``."""
+    found = plan.studies[study]
+    values = {**found.primary, "targets": {t.name: list(t.train.classes) for t in found.targets}}
+    recipe = {"study": study, **{key: values[key] for key in keys}}
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
+def page_recipe(plan: Plan, study: str) -> str:
+    """What decides a study's page beside its tables and figures."""
+    found = plan.studies[study]
+    part = plan.config["studies"][study]
+    keys = ["target", "reference", "attack", "norm", "epsilon"]
+    recipe = json.loads(figure_recipe(plan, study, [*keys, "targets"]))
+    recipe["mixtures"] = {
+        s.mixture: list(s.recipe.view.classes) for s in found.sources if s.mixture
+    }
+    target = part["targets"][found.primary["target"]]
+    recipe["facts"] = {
+        "training images of a source": part["sources"]["images"],
+        "epochs of a source": plan.config["trainings"][part["sources"]["training"]]["epochs"],
+        "source seeds": sum(map(len, part["sources"]["seeds"])),
+        "reference seeds": sum(map(len, part["references"]["seeds"])),
+        "target images for transfer": target["transfer_images"],
+        "target test images": target["test_images"],
+        "attacked images": target["attacked_images"],
+        "attacks": [attack_label(a).replace("_", "/") for block in found.blocks for a in block],
+        "images that count": part["mask"].replace("_", " "),
+        "arithmetic": plan.config["precision"],
+        "bootstrap resamples": plan.config["statistics"]["bootstrap"],
+    }
+    chosen = {s.recipe.training.checkpoint for s in found.sources}
+    if "best_on_test" in chosen:
+        recipe["facts"]["warning"] = "checkpoints were selected on test data, as in the paper"
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))

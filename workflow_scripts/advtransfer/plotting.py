@@ -137,8 +137,7 @@ STATISTIC_LABELS = {
 # Okabe and Ito's colours, told apart with every common colour blindness; one per model family.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-MARK: dict[str, Any] = {"markersize": 6.5, "markeredgewidth": 1.1}
-DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 1.8}
+DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.4, "markeredgewidth": 0}
 INK = "#333333"
 FAINT = "#8c8c8c"
 WIDTH = 7.2  # inches: two columns of a paper
@@ -321,11 +320,15 @@ def number(value: float, digits: int = 2) -> str:
     """Fixed decimals with a real minus sign; a dash where there is no value."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no "−0.00"
 
 
 def interval(row: Mapping[str, Any] | pd.Series) -> str:
-    """``0.83 [0.41, 0.97]`` of a row of the correlation table."""
+    """``0.83 [0.41, 0.97]`` of a row of the correlation table; says so where there is none."""
+    if math.isnan(row["value"]):
+        return "undefined"
+    if math.isnan(row["ci_low"]) or math.isnan(row["ci_high"]):
+        return f"{number(row['value'])} (no interval)"
     return f"{number(row['value'])} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
@@ -371,6 +374,13 @@ class Mark:
         return "white" if self.robust else self.colour
 
     @property
+    def shape(self) -> dict[str, Any]:
+        """Its marker; hollow ones are larger, so that a dot has room."""
+        size = 7.5 if self.robust else 6.5
+        face = {"markerfacecolor": self.face, "markeredgewidth": 1.1}
+        return {"marker": self.marker, "markersize": size, **face}
+
+    @property
     def dotted(self) -> bool:
         """A dot tells l2-robust sources from linf-robust ones."""
         return self.robust and self.training == "robust_l2"
@@ -385,7 +395,7 @@ class Mark:
         from matplotlib.lines import Line2D
 
         style: dict[str, Any] = {"linestyle": "none", "color": self.colour}
-        outer = Line2D([], [], marker=self.marker, **MARK, markerfacecolor=self.face, **style)
+        outer = Line2D([], [], **self.shape, **style)
         return (outer, Line2D([], [], **DOT, color=self.colour)) if self.dotted else outer
 
 
@@ -400,7 +410,8 @@ def family_looks(models: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     for index, family in enumerate(dict.fromkeys(models.values())):
         own = [model for model in models if models[model] == family]
         shades = sns.light_palette(PALETTE[index % len(PALETTE)], len(own) + 1).as_hex()[::-1]
-        for model, shade in zip(sorted(own, key=lambda name: (len(name), name)), shades):
+        own.sort(key=lambda name: (len(name), name))
+        for model, shade in zip(own, shades, strict=False):
             looks[model] = (shade, MARKERS[index % len(MARKERS)])
     return looks
 
@@ -545,6 +556,8 @@ def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
     natural = points[points["robust"] == 0]
     if natural["x"].nunique() < 3:
         return
+    if len(natural) < 4:
+        bootstrap = 0  # as for their correlation: three points bear no interval
     x, y = natural["x"].to_numpy(float), natural["y"].to_numpy(float)
     grid = np.linspace(x.min(), x.max(), 60)
     line, low, high = regression_band(x, y, grid, bootstrap=bootstrap)
@@ -557,6 +570,7 @@ def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
 
 def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> None:
     """One mark per source with thin bars over its seeds."""
+    row: Any
     for row in points.itertuples():
         mark = marks[row.source]
         axes.errorbar(
@@ -565,11 +579,9 @@ def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> 
             xerr=[[row.x - row.x_low], [row.x_high - row.x]],
             yerr=[[row.y - row.y_low], [row.y_high - row.y]],
             color=mark.colour,
-            marker=mark.marker,
-            markerfacecolor=mark.face,
             elinewidth=0.7,
             zorder=3,
-            **MARK,
+            **mark.shape,
         )
         if mark.dotted:
             axes.plot(row.x, row.y, **DOT, color=mark.colour, zorder=4)
@@ -591,7 +603,7 @@ def draw_scatter(
 def correlation_title(correlations: pd.DataFrame, robust: bool, **conditions: Any) -> str:
     """Correlation with its interval over natural sources, and over all where some are robust."""
     lines = []
-    for sources, name in (("natural", "natural"), ("all", "with robust"))[: 2 if robust else 1]:
+    for sources, name in (("natural", "natural"), ("all", "all"))[: 2 if robust else 1]:
         row = correlation(correlations, sources=sources, statistic="pearson", **conditions)
         text = f"r = {interval(row)}, n = {row['n_models']:.0f}"
         lines.append(f"{name}: {text}" if robust else text)

@@ -32,7 +32,9 @@ class DatasetRecipe:
 
     name: str
     path: str | None = None  # hdf5_pack: the file
-    sha256: str | None = None  # hdf5_pack: the file's content, so that another file is another recipe
+    sha256: str | None = (
+        None  # hdf5_pack: the file's content, so that another file is another recipe
+    )
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,9 @@ def _build(kind: Any, value: Any) -> Any:
         hints = typing.get_type_hints(kind)
         unknown = set(value) - set(hints)
         if unknown:
-            raise UserError(f"{kind.__name__} has no field {sorted(unknown)}; it has {sorted(hints)}")
+            raise UserError(
+                f"{kind.__name__} has no field {sorted(unknown)}; it has {sorted(hints)}"
+            )
         try:
             return kind(**{key: _build(hints[key], item) for key, item in value.items()})
         except TypeError as error:
@@ -257,4 +261,11 @@ def format_epsilon(epsilon: float) -> str:
 def attack_label(attack: AttackRecipe) -> str:
     """Short name of an attack inside a block, e.g. ``pgd-linf-8_255``."""
     steps = f"{attack.steps}" if attack.steps > 1 else ""
-    return f"{attack.attack}{steps}-{attack.norm}-{format_epsilon(attack.epsilon)}".replace("/", "_")
+    return f"{attack.attack}{steps}-{attack.norm}-{format_epsilon(attack.epsilon)}".replace(
+        "/", "_"
+    )
+
+
+def pair_name(source_seed: int, reference_seed: int, label: str, what: str) -> str:
+    """Name of one pair's array under one attack in a file of responses or metrics."""
+    return f"source{source_seed}/reference{reference_seed}/{label}/{what}"

@@ -9,17 +9,8 @@ import numpy as np
 
 from .artifacts import read_hdf5, read_rows
 from .metrics.transferability import cross_entropy
-from .plan import (
-    Source,
-    Study,
-    Target,
-    address,
-    evaluation_path,
-    metrics_path,
-    source_path,
-    transfer_path,
-)
-from .recipes import attack_label
+from .plan import Reference, Seeds, Source, Study, Target, address, block_path, source_path
+from .recipes import MetricsRecipe, attack_label, pair_name
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
@@ -102,134 +93,133 @@ def _of(study: Study, source: Source) -> Row:
     }
 
 
-def _transferred(source: Source, seed: int, target: Target) -> Row:
-    """Accuracy and loss of knowledge transfer: the last epoch's, in every mode."""
-    path = transfer_path(source.recipe, seed, target.transfer, "csv")
-    last = {row["mode"]: row for row in read_rows(path)}
-    return {
-        f"{mode}_{name}": row[f"test_{name}"]
-        for mode, row in last.items()
-        for name in ("accuracy", "loss")
-    }
+def _blocks(study: Study) -> Iterator[tuple[Source, Seeds]]:
+    for source in study.sources:
+        for seeds in source.seed_blocks:
+            yield source, seeds
+
+
+def _clean_accuracy(study: Study, source: Source, seeds: Seeds) -> dict[str, str]:
+    """Accuracy on clean test images of its own classes, by seed."""
+    path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+    return {row["seed"]: row["accuracy"] for row in read_rows(path) if row["attack"] == "none"}
+
+
+def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]:
+    """Accuracy and loss of knowledge transfer by seed: the last epoch's, in every mode."""
+    found: dict[str, Row] = {str(seed): {} for seed in seeds}
+    for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfer, "csv")):
+        for name in ("accuracy", "loss"):
+            found[row["seed"]][f"{row['mode']}_{name}"] = row[f"test_{name}"]
+    return found
 
 
 def metric_rows(study: Study) -> Table:
     """Every metric of every pair, with the knowledge transfer beside it."""
-
-    def rows() -> Iterator[Row]:
-        for source in study.sources:
-            for seed in source.seeds:
-                evaluated = read_rows(
-                    evaluation_path(source.recipe, seed, study.evaluation(source))
-                )
-                clean = next(row["accuracy"] for row in evaluated if row["attack"] == "none")
-                for target in study.targets:
-                    fixed = {
-                        **_of(study, source),
-                        "source_seed": seed,
-                        "target": target.name,
-                        "shared_classes": len(
-                            set(source.recipe.view.classes) & set(target.train.classes)
-                        ),
-                        "source_accuracy": clean,
-                        **_transferred(source, seed, target),
-                    }
-                    for reference, metrics in study.metrics(target):
-                        path = metrics_path(source.recipe, seed, metrics, "csv")
-                        for row in read_rows(path):
-                            yield {**fixed, "reference": reference.model, **row}
-
-    return METRIC_COLUMNS, list(rows())
+    rows: list[Row] = []
+    for source, seeds in _blocks(study):
+        accuracies = _clean_accuracy(study, source, seeds)
+        for target in study.targets:
+            shared = len(set(source.recipe.view.classes) & set(target.train.classes))
+            transferred = _transferred(source, seeds, target)
+            for reference, metrics in study.metrics(target):
+                path = block_path("metrics", source.recipe, seeds, metrics, "csv")
+                for row in read_rows(path):
+                    seed = row["source_seed"]
+                    rows.append(
+                        {
+                            **_of(study, source),
+                            "target": target.name,
+                            "shared_classes": shared,
+                            "reference": reference.model,
+                            "source_accuracy": accuracies[seed],
+                            **transferred[seed],
+                            **row,
+                        }
+                    )
+    return METRIC_COLUMNS, rows
 
 
 def source_rows(study: Study) -> Table:
     """Clean and robust accuracy of every source, and what its training cost."""
-
-    def rows() -> Iterator[Row]:
-        for source in study.sources:
-            for seed in source.seeds:
-                history = read_rows(source_path(source.recipe, seed, "history.csv"))
-                cost = {
-                    "epochs": len(history),
-                    "seconds": f"{sum(float(row['seconds']) for row in history):.1f}",
-                }
-                path = evaluation_path(source.recipe, seed, study.evaluation(source))
-                for row in read_rows(path):
-                    kept = {k: v for k, v in row.items() if k in EVALUATION_COLUMNS}
-                    yield {**_of(study, source), "source_seed": seed, **kept, **cost}
-
-    return EVALUATION_COLUMNS, list(rows())
+    rows: list[Row] = []
+    for source, seeds in _blocks(study):
+        cost = {}
+        for seed in seeds:
+            history = read_rows(source_path(source.recipe, seed, "history.csv"))
+            seconds = sum(float(row["seconds"]) for row in history)
+            cost[str(seed)] = {"epochs": len(history), "seconds": f"{seconds:.1f}"}
+        path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+        for row in read_rows(path):
+            kept = {key: value for key, value in row.items() if key in EVALUATION_COLUMNS}
+            seed = row["seed"]
+            rows.append({**_of(study, source), "source_seed": seed, **kept, **cost[seed]})
+    return EVALUATION_COLUMNS, rows
 
 
 def curve_rows(study: Study) -> Table:
     """Knowledge transfer after every epoch."""
-
-    def rows() -> Iterator[Row]:
-        for source in study.sources:
-            for seed in source.seeds:
-                for target in study.targets:
-                    path = transfer_path(source.recipe, seed, target.transfer, "csv")
-                    for row in read_rows(path):
-                        yield {
-                            **_of(study, source),
-                            "source_seed": seed,
-                            "target": target.name,
-                            **row,
-                        }
-
-    return CURVE_COLUMNS, list(rows())
+    rows: list[Row] = []
+    for source, seeds in _blocks(study):
+        for target in study.targets:
+            path = block_path("transfers", source.recipe, seeds, target.transfer, "csv")
+            for row in read_rows(path):
+                seed = row.pop("seed")
+                row |= {"source_seed": seed, "target": target.name}
+                rows.append({**_of(study, source), **row})
+    return CURVE_COLUMNS, rows
 
 
 def per_image_rows(study: Study) -> Table:
-    """Per-image values under the primary attack, for the first seeds."""
-    primary = study.primary
+    """Per-image values under the primary attack, for the first seeds of both sides."""
+    rows: list[Row] = []
+    wanted = tuple(study.primary[key] for key in ("attack", "norm", "epsilon"))
+    for source in study.sources:
+        for target in study.targets:
+            losses = _transfer_losses(source, target)
+            for reference, metrics in study.metrics(target):
+                pairing = metrics.pairing
+                if pairing.reference_seeds != reference.seed_blocks[0]:
+                    continue
+                for attack in pairing.attacks.attacks:
+                    if (attack.attack, attack.norm, attack.epsilon) == wanted:
+                        fixed = {**_of(study, source), "target": target.name}
+                        label = attack_label(attack)
+                        images = _images(source, reference, metrics, label, losses)
+                        rows += [{**fixed, **image} for image in images]
+    return PER_IMAGE_COLUMNS, rows
 
-    def rows() -> Iterator[Row]:
-        for source in study.sources:
-            for target in study.targets:
-                seed = source.seeds[0]
-                transferred, _ = read_hdf5(
-                    transfer_path(source.recipe, seed, target.transfer, "h5"),
-                    ["last_layer/logits", "labels"],
-                )
-                losses = cross_entropy(transferred["last_layer/logits"], transferred["labels"])
-                for reference, metrics in study.metrics(target):
-                    pairing = metrics.pairing
-                    if pairing.reference_seeds[0] != reference.seed_blocks[0][0]:
-                        continue
-                    labels = [
-                        attack_label(attack)
-                        for attack in pairing.attacks.attacks
-                        if (attack.attack, attack.norm, attack.epsilon)
-                        == (primary["attack"], primary["norm"], primary["epsilon"])
-                    ]
-                    for label in labels:
-                        yield from _images(study, source, seed, target, reference.model, metrics, label, losses)
 
-    return PER_IMAGE_COLUMNS, list(rows())
+def _transfer_losses(source: Source, target: Target) -> np.ndarray:
+    """Cross-entropy of the last-layer transfer of the first seed on every test image."""
+    seeds = source.seed_blocks[0]
+    logits = f"seed{seeds[0]}/last_layer/logits"
+    path = block_path("transfers", source.recipe, seeds, target.transfer, "h5")
+    arrays, _ = read_hdf5(path, [logits, "labels"])
+    return cross_entropy(arrays[logits], arrays["labels"])
 
 
 def _images(
-    study: Study,
     source: Source,
-    seed: int,
-    target: Target,
-    reference: str,
-    metrics: Any,
+    reference: Reference,
+    metrics: MetricsRecipe,
     label: str,
     losses: np.ndarray,
 ) -> Iterator[Row]:
-    path = metrics_path(source.recipe, seed, metrics, "h5")
+    """Rows of one pair: images that count and whose alpha_1 is defined."""
+    seeds = source.seed_blocks[0]
+    path = block_path("metrics", source.recipe, seeds, metrics, "h5")
     for direction in ("source_to_reference", "reference_to_source"):
-        prefix = f"seed{metrics.pairing.reference_seeds[0]}/{label}/{direction}"
-        arrays, _ = read_hdf5(path, [f"{prefix}/alpha_1", f"{prefix}/transferred_loss"])
-        alpha, loss = arrays[f"{prefix}/alpha_1"], arrays[f"{prefix}/transferred_loss"]
+        names = [
+            pair_name(seeds[0], metrics.pairing.reference_seeds[0], label, f"{direction}/{values}")
+            for values in ("alpha_1", "transferred_loss")
+        ]
+        arrays, _ = read_hdf5(path, names)
+        alpha, loss = (arrays[name] for name in names)
         # The attacked view is the start of the test view, so row k is the same image in both.
         for image in np.flatnonzero(np.isfinite(alpha)):
             yield {
-                **_of(study, source),
-                "target": target.name,
-                "reference": reference,
+                "reference": reference.model,
                 "direction": direction,
                 "image": int(image),
                 "alpha_1": float(alpha[image]),

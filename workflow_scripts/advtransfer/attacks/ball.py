@@ -34,9 +34,7 @@ def ascent(gradient: torch.Tensor, norm: str) -> torch.Tensor:
     return gradient / l2_norms(gradient).clamp_min(TINY)
 
 
-def project(
-    delta: torch.Tensor, images: torch.Tensor, epsilon: float, norm: str
-) -> torch.Tensor:
+def project(delta: torch.Tensor, images: torch.Tensor, epsilon: float, norm: str) -> torch.Tensor:
     """Nearest point of the ball, then clipped so that images + delta stays in [0, 1]."""
     if norm == "linf":
         delta = delta.clamp(-epsilon, epsilon)

@@ -86,7 +86,11 @@ def attack_images(
     perturb = load_attack(recipe)
     deltas = []
     bar = tqdm(
-        range(0, len(images), BATCH), desc=attack_label(recipe), unit="batch", disable=None, leave=False
+        range(0, len(images), BATCH),
+        desc=attack_label(recipe),
+        unit="batch",
+        disable=None,
+        leave=False,
     )
     for start in bar:
         batch = images[start : start + BATCH]

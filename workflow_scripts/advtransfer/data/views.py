@@ -106,7 +106,10 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     from PIL import Image
 
     return np.stack(
-        [np.asarray(Image.fromarray(i).resize((size, size), Image.Resampling.BICUBIC)) for i in images]
+        [
+            np.asarray(Image.fromarray(i).resize((size, size), Image.Resampling.BICUBIC))
+            for i in images
+        ]
     )
 
 

@@ -106,7 +106,9 @@ def fit(
         weight_decay=recipe.weight_decay,
     )
     generator = torch.Generator().manual_seed(seed)
-    progress = _Progress(network, optimizer, trained, generator, resume, f"{identity}/{digest(recipe)}")
+    progress = _Progress(
+        network, optimizer, trained, generator, resume, f"{identity}/{digest(recipe)}"
+    )
     fitted, best = progress.load()
     per_epoch = len(batch_bounds(len(images), recipe.batch_size))
 

@@ -13,9 +13,7 @@ def build(size: int, width: int = 6) -> tuple[Blocks, int]:
     blocks: dict[str, nn.Module] = {
         "conv1": nn.Sequential(nn.Conv2d(3, width, 5), nn.ReLU(), nn.MaxPool2d(2)),
         "conv2": nn.Sequential(nn.Conv2d(width, outputs, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        "hidden1": nn.Sequential(
-            nn.Flatten(), nn.Linear(outputs * side * side, hidden), nn.ReLU()
-        ),
+        "hidden1": nn.Sequential(nn.Flatten(), nn.Linear(outputs * side * side, hidden), nn.ReLU()),
         "hidden2": nn.Sequential(nn.Linear(hidden, features), nn.ReLU()),
     }
     return blocks, features

@@ -16,9 +16,7 @@ def build(
     stem_stride: int = 1,
 ) -> tuple[Blocks, int]:
     """Stage k has ``blocks[k]`` inverted residuals of ``width * (k + 1)`` filters."""
-    named: dict[str, nn.Module] = {
-        "stem": nn.Sequential(*conv_norm_relu(3, width, 3, stem_stride))
-    }
+    named: dict[str, nn.Module] = {"stem": nn.Sequential(*conv_norm_relu(3, width, 3, stem_stride))}
     inputs = width
     for stage, count in enumerate(blocks):
         outputs = width * (stage + 1)

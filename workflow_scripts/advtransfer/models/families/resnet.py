@@ -25,9 +25,7 @@ def build(
         stem_stride: 2 halves the resolution at once: a quarter of the work.
     """
     expansion = 4 if bottleneck else 1
-    named: dict[str, nn.Module] = {
-        "stem": nn.Sequential(*conv_norm_relu(3, width, 3, stem_stride))
-    }
+    named: dict[str, nn.Module] = {"stem": nn.Sequential(*conv_norm_relu(3, width, 3, stem_stride))}
     inputs = width
     for stage, count in enumerate(blocks):
         inner = width * 2**stage

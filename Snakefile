@@ -1,6 +1,7 @@
 # advtransfer: what the graph makes. `snakemake` makes everything, `snakemake <target>` one thing:
 # a study, `tables`, `figures`, `report`, or any path of results/index.csv.
 
+
 configfile: "config.yaml"
 
 

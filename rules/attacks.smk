@@ -10,14 +10,14 @@ rule attack_source:
         checkpoints=checkpoints,
     output:
         f"{plans.RESULTS}/attacks/{{source}}/seeds{{seeds}}/{{block}}.h5",
-    params:
-        recipe=recipe_of("block"),
-        seeds=lambda w: seeds_of(w.seeds),
     log:
         f"{LOGS}/attack_source/{{source}}/seeds{{seeds}}/{{block}}.log",
     threads: 1
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_of("block"),
+        seeds=lambda w: seeds_of(w.seeds),
     shell:
         "python -m workflow_scripts.attack_source --recipe {params.recipe:q}"
         " --seeds {params.seeds}"
@@ -35,7 +35,9 @@ def response_inputs(wildcards):
     return {
         **view_and_dataset(recipe.attacks.view),
         "source_checkpoints": checkpoints(wildcards),
-        "reference_checkpoints": checkpoint_paths(recipe.reference, recipe.reference_seeds),
+        "reference_checkpoints": checkpoint_paths(
+            recipe.reference, recipe.reference_seeds
+        ),
         **pair_of_attacks(source, seeds_of(wildcards.seeds), recipe),
     }
 
@@ -47,14 +49,14 @@ rule respond:
         code=code_of("respond", "source", "pairing"),
     output:
         f"{plans.RESULTS}/responses/{{source}}/seeds{{seeds}}/{{pairing}}.h5",
-    params:
-        recipe=recipe_of("pairing"),
-        seeds=lambda w: seeds_of(w.seeds),
     log:
         f"{LOGS}/respond/{{source}}/seeds{{seeds}}/{{pairing}}.log",
     threads: 1
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_of("pairing"),
+        seeds=lambda w: seeds_of(w.seeds),
     shell:
         "python -m workflow_scripts.respond --recipe {params.recipe:q}"
         " --seeds {params.seeds}"

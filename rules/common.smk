@@ -20,7 +20,7 @@ from workflow_scripts.advtransfer.errors import UserError
 min_version("9.0")
 
 # Steps run under the Python that runs Snakemake.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:\"$PATH\"; ")
+shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def told(function, *arguments):
@@ -60,7 +60,9 @@ def code_of(step, *addresses):
 
     def files(wildcards):
         recipes = [told(PLAN.get, wildcards[key]) for key in addresses]
-        return step_code(step, [file for recipe in recipes for file in recipe_modules(recipe)])
+        return step_code(
+            step, [file for recipe in recipes for file in recipe_modules(recipe)]
+        )
 
     return files if addresses else step_code(step)
 
@@ -95,5 +97,7 @@ def pair_of_attacks(source, seeds, pairing):
     reference, reference_seeds = pairing.reference, pairing.reference_seeds
     return {
         "source_attacks": plans.block_path("attacks", source, seeds, block, "h5"),
-        "reference_attacks": plans.block_path("attacks", reference, reference_seeds, block, "h5"),
+        "reference_attacks": plans.block_path(
+            "attacks", reference, reference_seeds, block, "h5"
+        ),
     }

@@ -3,20 +3,26 @@
 
 # How the bytes are found does not decide what they are, so none of this is a param.
 PROVIDERS = shlex.join(config["data"]["providers"])
-LOCAL_DATA = f"--local {shlex.quote(config['data']['local'])}" if config["data"].get("local") else ""
+LOCAL_DATA = (
+    f"--local {shlex.quote(config['data']['local'])}"
+    if config["data"].get("local")
+    else ""
+)
 DOWNLOADS = shlex.quote(f"{plans.RESULTS}/data/downloads")
 
 
 rule fetch_dataset:
     """One dataset, from the first provider that has it."""
     input:
-        code=lambda w: step_code("fetch_dataset", recipe_modules(told(PLAN.get, w.dataset))),
+        code=lambda w: step_code(
+            "fetch_dataset", recipe_modules(told(PLAN.get, w.dataset))
+        ),
     output:
         f"{plans.RESULTS}/data/datasets/{{dataset}}.h5",
-    params:
-        recipe=recipe_of("dataset"),
     log:
         f"{LOGS}/fetch_dataset/{{dataset}}.log",
+    params:
+        recipe=recipe_of("dataset"),
     shell:
         "python -m workflow_scripts.fetch_dataset --recipe {params.recipe:q}"
         " --providers {PROVIDERS}"
@@ -33,10 +39,10 @@ rule make_view:
         dataset=lambda w: plans.dataset_path(told(PLAN.get, w.view).dataset),
     output:
         f"{plans.RESULTS}/data/views/{{view}}.h5",
-    params:
-        recipe=recipe_of("view"),
     log:
         f"{LOGS}/make_view/{{view}}.log",
+    params:
+        recipe=recipe_of("view"),
     shell:
         "python -m workflow_scripts.make_view --recipe {params.recipe:q}"
         " --dataset {input.dataset:q}"

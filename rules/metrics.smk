@@ -17,11 +17,11 @@ rule compute_metrics:
     output:
         table=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.csv",
         per_image=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.h5",
+    log:
+        f"{LOGS}/compute_metrics/{{source}}/seeds{{seeds}}/{{metrics}}.log",
     params:
         recipe=recipe_of("metrics"),
         seeds=lambda w: seeds_of(w.seeds),
-    log:
-        f"{LOGS}/compute_metrics/{{source}}/seeds{{seeds}}/{{metrics}}.log",
     shell:
         "python -m workflow_scripts.compute_metrics --recipe {params.recipe:q}"
         " --seeds {params.seeds}"
@@ -49,12 +49,12 @@ rule collect_study:
         ),
         curves=f"{TABLES}/{{study}}_curves.csv",
         per_image=f"{TABLES}/{{study}}_per_image.csv",
-    params:
-        recipe=lambda w: plans.study_config(config, w.study),
-    wildcard_constraints:
-        study="|".join(PLAN.studies),
     log:
         f"{LOGS}/collect_study/{config['label']}{{study}}.log",
+    wildcard_constraints:
+        study="|".join(PLAN.studies),
+    params:
+        recipe=lambda w: plans.study_config(config, w.study),
     shell:
         "python -m workflow_scripts.collect_study --recipe {params.recipe:q}"
         " --table {output.table:q}"
@@ -77,12 +77,12 @@ rule correlate_study:
             subcategory="tables",
             labels={"table": "correlations"},
         ),
-    params:
-        recipe=lambda w: plans.statistics_recipe(PLAN, w.study),
-    wildcard_constraints:
-        study="|".join(PLAN.studies),
     log:
         f"{LOGS}/correlate_study/{config['label']}{{study}}.log",
+    wildcard_constraints:
+        study="|".join(PLAN.studies),
+    params:
+        recipe=lambda w: plans.statistics_recipe(PLAN, w.study),
     shell:
         "python -m workflow_scripts.correlate_study --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -129,10 +129,10 @@ rule record_run:
             category="About this run",
             labels={"table": "environment"},
         ),
-    params:
-        recipe=json.dumps(config),
     log:
         f"{LOGS}/record_run/{config['label']}all.log",
+    params:
+        recipe=json.dumps(config),
     shell:
         "python -m workflow_scripts.record_run --recipe {params.recipe:q}"
         " --index {output.index:q}"

@@ -12,7 +12,11 @@ def training_inputs(wildcards):
 
 def test_view_option(wildcards):
     recipe = told(PLAN.get, wildcards.source)
-    return "" if recipe.test is None else f"--test-view {shlex.quote(plans.view_path(recipe.test))}"
+    return (
+        ""
+        if recipe.test is None
+        else f"--test-view {shlex.quote(plans.view_path(recipe.test))}"
+    )
 
 
 rule train_source:
@@ -24,14 +28,14 @@ rule train_source:
         checkpoint=f"{plans.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
         history=f"{plans.RESULTS}/sources/{{source}}/seed{{seed}}/history.csv",
         recipe=f"{plans.RESULTS}/sources/{{source}}/seed{{seed}}/recipe.json",
-    params:
-        recipe=recipe_of("source"),
-        test_view=test_view_option,
     log:
         f"{LOGS}/train_source/{{source}}/seed{{seed}}.log",
     threads: 1
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_of("source"),
+        test_view=test_view_option,
     # The resume file is no output: Snakemake would remove it before a retry.
     shell:
         "python -m workflow_scripts.train_source --recipe {params.recipe:q}"
@@ -55,14 +59,14 @@ rule evaluate_source:
         checkpoints=checkpoints,
     output:
         f"{plans.RESULTS}/evaluations/{{source}}/seeds{{seeds}}/{{evaluation}}.csv",
-    params:
-        recipe=recipe_of("evaluation"),
-        seeds=lambda w: seeds_of(w.seeds),
     log:
         f"{LOGS}/evaluate_source/{{source}}/seeds{{seeds}}/{{evaluation}}.log",
     threads: 1
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_of("evaluation"),
+        seeds=lambda w: seeds_of(w.seeds),
     shell:
         "python -m workflow_scripts.evaluate_source --recipe {params.recipe:q}"
         " --seeds {params.seeds}"

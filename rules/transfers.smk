@@ -21,14 +21,14 @@ rule transfer_source:
     output:
         logits=f"{plans.RESULTS}/transfers/{{source}}/seeds{{seeds}}/{{transfer}}.h5",
         curves=f"{plans.RESULTS}/transfers/{{source}}/seeds{{seeds}}/{{transfer}}.csv",
-    params:
-        recipe=recipe_of("transfer"),
-        seeds=lambda w: seeds_of(w.seeds),
     log:
         f"{LOGS}/transfer_source/{{source}}/seeds{{seeds}}/{{transfer}}.log",
     threads: 1
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_of("transfer"),
+        seeds=lambda w: seeds_of(w.seeds),
     shell:
         "python -m workflow_scripts.transfer_source --recipe {params.recipe:q}"
         " --seeds {params.seeds}"

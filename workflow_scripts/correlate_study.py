@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import json
     import math
+    from typing import Any
 
     import pandas as pd
     from tqdm import tqdm
@@ -50,7 +51,6 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = json.loads(arguments.recipe)
     table = pd.read_csv(arguments.table)
-    table["unit"] = table["source"]
     primary = recipe["primary"]
     subsets = {"natural": table[table["robust"] == 0]}
     if (table["robust"] == 1).any():
@@ -59,10 +59,10 @@ def main(arguments: argparse.Namespace) -> None:
     for name, subset in subsets.items():
         # Reference seeds are averaged first: they are repeats of one measurement of a source.
         values = ["value", "source_accuracy", *TRANSFERS]
-        means = subset.groupby([*CONDITIONS, "unit", "source_seed"], sort=True)[values].mean()
+        means = subset.groupby([*CONDITIONS, "source", "source_seed"], sort=True)[values].mean()
         grouped = means.groupby(level=CONDITIONS, sort=True)
         for conditions, group in tqdm(grouped, desc=f"{name} sources", disable=None, leave=False):
-            wide = group.reset_index().pivot(index="unit", columns="source_seed", values=values)
+            wide = group.reset_index().pivot(index="source", columns="source_seed", values=values)
             for transfer in TRANSFERS:
                 found = correlate_all(
                     wide["value"].to_numpy(),
@@ -73,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
                     seed=0,
                 )
                 for statistic, result in found.items():
-                    row = dict(zip(CONDITIONS, conditions, strict=True))
+                    row: dict[str, Any] = dict(zip(CONDITIONS, conditions, strict=True))
                     is_primary = (
                         name == "natural"
                         and statistic == "pearson"

@@ -16,10 +16,12 @@ rule adversarial_to_knowledge_transfer_scatter:
             subcategory="figures",
             labels={"figure": "metrics against transfer accuracy"},
         ),
-    params:
-        recipe=figure_recipe("adversarial_to_knowledge", "target reference attack norm epsilon transfer"),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_transfer_scatter.log",
+    params:
+        recipe=figure_recipe(
+            "adversarial_to_knowledge", "target reference attack norm epsilon transfer"
+        ),
     shell:
         "python -m workflow_scripts.plot_transfer_scatter --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -42,10 +44,12 @@ rule adversarial_to_knowledge_published:
             subcategory="figures",
             labels={"figure": "published and ours"},
         ),
-    params:
-        recipe=figure_recipe("adversarial_to_knowledge", "target reference attack norm epsilon"),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_published.log",
+    params:
+        recipe=figure_recipe(
+            "adversarial_to_knowledge", "target reference attack norm epsilon"
+        ),
     shell:
         "python -m workflow_scripts.plot_published --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -67,10 +71,10 @@ rule adversarial_to_knowledge_correlations_over_epsilon:
             subcategory="figures",
             labels={"figure": "correlations over epsilon"},
         ),
-    params:
-        recipe=figure_recipe("adversarial_to_knowledge", "target reference transfer"),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_correlations_over_epsilon.log",
+    params:
+        recipe=figure_recipe("adversarial_to_knowledge", "target reference transfer"),
     shell:
         "python -m workflow_scripts.plot_correlations_over_epsilon --recipe {params.recipe:q}"
         " --correlations {input.correlations:q}"
@@ -91,10 +95,13 @@ rule adversarial_to_knowledge_per_image:
             subcategory="figures",
             labels={"figure": "per image"},
         ),
-    params:
-        recipe=figure_recipe("adversarial_to_knowledge", "target reference direction attack norm epsilon"),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_per_image.log",
+    params:
+        recipe=figure_recipe(
+            "adversarial_to_knowledge",
+            "target reference direction attack norm epsilon",
+        ),
     shell:
         "python -m workflow_scripts.plot_per_image --recipe {params.recipe:q}"
         " --per-image {input.per_image:q}"
@@ -115,10 +122,10 @@ rule adversarial_to_knowledge_sources:
             subcategory="figures",
             labels={"figure": "accuracy of the sources"},
         ),
-    params:
-        recipe=figure_recipe("adversarial_to_knowledge", ""),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_sources.log",
+    params:
+        recipe=figure_recipe("adversarial_to_knowledge", ""),
     shell:
         "python -m workflow_scripts.plot_sources --recipe {params.recipe:q}"
         " --sources {input.sources:q}"
@@ -139,10 +146,10 @@ rule adversarial_to_knowledge_transfer_curves:
             subcategory="figures",
             labels={"figure": "transfer over epochs"},
         ),
-    params:
-        recipe=figure_recipe("adversarial_to_knowledge", "targets"),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_transfer_curves.log",
+    params:
+        recipe=figure_recipe("adversarial_to_knowledge", "targets"),
     shell:
         "python -m workflow_scripts.plot_transfer_curves --recipe {params.recipe:q}"
         " --curves {input.curves:q}"
@@ -171,10 +178,10 @@ rule adversarial_to_knowledge_page:
             category="adversarial_to_knowledge",
             labels={"page": "what was asked, measured and found"},
         ),
-    params:
-        recipe=page_recipe("adversarial_to_knowledge"),
     log:
         f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_page.log",
+    params:
+        recipe=page_recipe("adversarial_to_knowledge"),
     shell:
         "python -m workflow_scripts.write_study_page --recipe {params.recipe:q}"
         " --template rules/report/adversarial_to_knowledge.html.j2"

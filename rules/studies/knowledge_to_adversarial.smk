@@ -15,10 +15,12 @@ rule knowledge_to_adversarial_mixture_bars:
             subcategory="figures",
             labels={"figure": "bars by share of animals"},
         ),
-    params:
-        recipe=figure_recipe("knowledge_to_adversarial", "reference attack norm epsilon targets"),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_mixture_bars.log",
+    params:
+        recipe=figure_recipe(
+            "knowledge_to_adversarial", "reference attack norm epsilon targets"
+        ),
     shell:
         "python -m workflow_scripts.plot_mixture_bars --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -40,10 +42,13 @@ rule knowledge_to_adversarial_mixture_scatter:
             subcategory="figures",
             labels={"figure": "metrics against transfer accuracy"},
         ),
-    params:
-        recipe=figure_recipe("knowledge_to_adversarial", "reference attack norm epsilon direction transfer targets"),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_mixture_scatter.log",
+    params:
+        recipe=figure_recipe(
+            "knowledge_to_adversarial",
+            "reference attack norm epsilon direction transfer targets",
+        ),
     shell:
         "python -m workflow_scripts.plot_mixture_scatter --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -65,10 +70,10 @@ rule knowledge_to_adversarial_correlations_over_epsilon:
             subcategory="figures",
             labels={"figure": "correlations over epsilon"},
         ),
-    params:
-        recipe=figure_recipe("knowledge_to_adversarial", "target reference transfer"),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_correlations_over_epsilon.log",
+    params:
+        recipe=figure_recipe("knowledge_to_adversarial", "target reference transfer"),
     shell:
         "python -m workflow_scripts.plot_correlations_over_epsilon --recipe {params.recipe:q}"
         " --correlations {input.correlations:q}"
@@ -89,10 +94,13 @@ rule knowledge_to_adversarial_per_image:
             subcategory="figures",
             labels={"figure": "per image"},
         ),
-    params:
-        recipe=figure_recipe("knowledge_to_adversarial", "target reference direction attack norm epsilon"),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_per_image.log",
+    params:
+        recipe=figure_recipe(
+            "knowledge_to_adversarial",
+            "target reference direction attack norm epsilon",
+        ),
     shell:
         "python -m workflow_scripts.plot_per_image --recipe {params.recipe:q}"
         " --per-image {input.per_image:q}"
@@ -113,10 +121,10 @@ rule knowledge_to_adversarial_sources:
             subcategory="figures",
             labels={"figure": "accuracy of the sources"},
         ),
-    params:
-        recipe=figure_recipe("knowledge_to_adversarial", ""),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_sources.log",
+    params:
+        recipe=figure_recipe("knowledge_to_adversarial", ""),
     shell:
         "python -m workflow_scripts.plot_sources --recipe {params.recipe:q}"
         " --sources {input.sources:q}"
@@ -137,10 +145,10 @@ rule knowledge_to_adversarial_transfer_curves:
             subcategory="figures",
             labels={"figure": "transfer over epochs"},
         ),
-    params:
-        recipe=figure_recipe("knowledge_to_adversarial", "targets"),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_transfer_curves.log",
+    params:
+        recipe=figure_recipe("knowledge_to_adversarial", "targets"),
     shell:
         "python -m workflow_scripts.plot_transfer_curves --recipe {params.recipe:q}"
         " --curves {input.curves:q}"
@@ -169,10 +177,10 @@ rule knowledge_to_adversarial_page:
             category="knowledge_to_adversarial",
             labels={"page": "what was asked, measured and found"},
         ),
-    params:
-        recipe=page_recipe("knowledge_to_adversarial"),
     log:
         f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_page.log",
+    params:
+        recipe=page_recipe("knowledge_to_adversarial"),
     shell:
         "python -m workflow_scripts.write_study_page --recipe {params.recipe:q}"
         " --template rules/report/knowledge_to_adversarial.html.j2"

@@ -205,7 +205,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             attributes = {k: decode_attribute(v) for k, v in (file.metadata() or {}).items()}
-            return {name: file.get_tensor(name) for name in file.keys()}, attributes
+            return {name: file.get_tensor(name) for name in file.keys()}, attributes  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(
             f"{path}: not a complete safetensors checkpoint ({error}). Checkpoints are safetensors "

@@ -1,7 +1,7 @@
 """What every step shares: its parser, its log, and its way to end.
 
-A step is `python -m workflow_scripts.<step> --recipe ... --input ... --output ...`: it parses, calls
-the library, and writes atomically. Heavy imports stay inside its ``main``, so that ``--help``
+A step is `python -m workflow_scripts.<step> --recipe ... --input ... --output ...`: it parses,
+calls the library, and writes atomically. Heavy imports stay inside its ``main``, so that ``--help``
 answers at once.
 """
 
@@ -23,7 +23,7 @@ log = logging.getLogger("advtransfer")
 def step_parser(
     description: str, *, recipe: bool = True, hardware: bool = False
 ) -> argparse.ArgumentParser:
-    """Parser with ``--recipe`` (what is made) and, for network steps, ``--device``, ``--threads``."""
+    """Parser with ``--recipe`` (what is made); network steps add ``--device``, ``--threads``."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

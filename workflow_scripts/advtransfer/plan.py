@@ -1,7 +1,7 @@
 """From the configuration to recipes: everything that the studies need, by address.
 
-An address is ``<readable name>-<digest>``; the name follows from the recipe alone, so two studies that
-need the same artefact share the file. The Snakefile asks this module what to make; the steps that
+An address is ``<readable name>-<digest>``; the name follows from the recipe alone, so two studies
+that need the same artefact share the file. The Snakefile asks this module what to make; the steps that
 collect tables ask it where things are. No torch here: it runs at every start of Snakemake.
 """
 
@@ -470,8 +470,8 @@ class _Reader:
         if shared and halves != {0, 1}:
             raise UserError(
                 f"{self.key}: sources and target '{target.name}' would share images of "
-                f"{', '.join(shared)}. Give them different classes, or `half: 0` to the sources and "
-                "`half: 1` to the target."
+                f"{', '.join(shared)}. Give them different classes, or `half: 0` to the sources "
+                "and `half: 1` to the target."
             )
 
 

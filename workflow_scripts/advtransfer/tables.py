@@ -152,8 +152,8 @@ def source_rows(study: Study) -> Table:
         path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
         for row in read_rows(path):
             kept = {key: value for key, value in row.items() if key in EVALUATION_COLUMNS}
-            seed = row["seed"]
-            rows.append({**_of(study, source), "source_seed": seed, **kept, **cost[seed]})
+            name = row["seed"]
+            rows.append({**_of(study, source), "source_seed": name, **kept, **cost[name]})
     return EVALUATION_COLUMNS, rows
 
 

@@ -55,7 +55,7 @@ def load_attack(recipe: AttackRecipe) -> Perturb:
 
 @torch.no_grad()
 def predict(network: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
-    """Logits float32 (N, classes) of uint8 images or of float images in [0, 1], in evaluation mode."""
+    """Logits float32 (N, classes) in evaluation mode, of uint8 or float images in [0, 1]."""
     was_training = network.training
     network.eval()
     parts = []

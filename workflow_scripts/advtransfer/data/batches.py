@@ -23,7 +23,7 @@ def as_float(images: torch.Tensor) -> torch.Tensor:
 
 
 def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random crop after zero padding by 4, and random horizontal flip, of a uint8 batch (N, C, H, W).
+    """Random crop after zero padding by 4, and random flip, of a uint8 batch (N, C, H, W).
 
     One gather for the whole batch: an index of rows and one of columns for every image.
     """

@@ -15,7 +15,7 @@ Splits = dict[str, tuple[np.ndarray, np.ndarray]]
 """Split name to images, uint8 (N, H, W) or (N, H, W, 3), and integer labels (N,)."""
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818  not an error: the next provider is tried
     """One provider cannot supply a dataset; the message says why, the next one is tried."""
 
 

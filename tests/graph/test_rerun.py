@@ -1,0 +1,238 @@
+"""What an edit re-runs: exactly the jobs whose result it can change, and nothing else.
+
+Every case edits the finished smoke run, asks `snakemake -n`, and puts the bytes back; then nothing
+may be left to do. A new version of Snakemake that triggers otherwise fails here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import dry_run, restored
+
+Config = dict[str, Any]
+Counts = dict[str, int]
+LIBRARY = "workflow_scripts/advtransfer"
+FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
+ONLY_FIRST = ("transfer_scatter", "published")
+ONLY_SECOND = ("mixture_bars", "mixture_scatter")
+IN_BOTH = ("correlations_over_epsilon", "per_image", "sources", "transfer_curves")
+
+# What hangs below, in the words of the graph ------------------------------------------------------
+REPORT = {"report": 1}
+
+
+def figures(*studies: str) -> Counts:
+    """Every figure of the studies."""
+    names = {FIRST: ONLY_FIRST + IN_BOTH, SECOND: ONLY_SECOND + IN_BOTH}
+    return {f"{study}_{name}": 1 for study in studies for name in names[study]}
+
+
+def drawn(*studies: str) -> Counts:
+    """Figures, pages, report."""
+    return figures(*studies) | {f"{study}_page": 1 for study in studies} | REPORT
+
+
+def collected(*studies: str) -> Counts:
+    """Tables and all that is made from them."""
+    n = len(studies)
+    return {"collect_study": n, "correlate_study": n, "correlations": 1} | drawn(*studies)
+
+
+BOTH = (FIRST, SECOND)
+# A new entry of the config is recorded, and printed in the report.
+RECORDED = {"record_run": 1}
+# The chain of the whole smoke configuration.
+ATTACKED = {"attack_source": 24, "respond": 20, "compute_metrics": 20, "evaluate_source": 10}
+
+
+# Edits --------------------------------------------------------------------------------------------
+Edit = Callable[[Path], None]
+
+
+def append(*files: str) -> Edit:
+    """A change that Python notices and that does no harm."""
+
+    def edit(folder: Path) -> None:
+        for file in files:
+            with open(folder / file, "a") as handle:
+                handle.write("\n# edited\n" if not file.endswith(".yaml") else "\n")
+
+    return edit
+
+
+def touch(folder: Path) -> None:
+    """What a checkout does: new times, same bytes."""
+    for file in folder.rglob("*.py"):
+        os.utime(file)
+
+
+def merge(config: Config, changes: Config) -> Config:
+    """As Snakemake lays one file over another."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            merge(config[key], value)
+        else:
+            config[key] = value
+    return config
+
+
+def overlay(**changes: Any) -> Edit:
+    """Keys of configs/smoke.yaml set to other values."""
+
+    def edit(folder: Path) -> None:
+        file = folder / "configs/smoke.yaml"
+        file.write_text(yaml.safe_dump(merge(yaml.safe_load(file.read_text()), changes)))
+
+    return edit
+
+
+def study(name: str, **changes: Any) -> Edit:
+    return overlay(studies={name: changes})
+
+
+def other_key_order(folder: Path) -> None:
+    def turned(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: turned(value[key]) for key in reversed(value)}
+        return value
+
+    for name in ("config.yaml", "configs/smoke.yaml"):
+        file = folder / name
+        file.write_text(yaml.safe_dump(turned(yaml.safe_load(file.read_text())), sort_keys=False))
+
+
+def new_family(folder: Path) -> None:
+    """A model in a module of its own, as docs/add-a-model.md says."""
+    families = folder / LIBRARY / "models/families"
+    (families / "tiny.py").write_text((families / "mlp.py").read_text())
+    overlay(models={"tiny": {"family": "tiny", "widths": [8]}})(folder)
+
+
+def new_source_of_new_family(folder: Path) -> None:
+    new_family(folder)
+    study(FIRST, sources={"models": ["mlp", "lenet", "alexnet", "resnet8", "tiny"]})(folder)
+
+
+MORE = [{"attack": "pgd", "norm": "linf", "epsilon": "2/255", "steps": 2, "random_start": True}]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An edit and what it re-runs."""
+
+    name: str
+    edit: Edit
+    expected: Counts
+    adds: bool = False  # what is made below the tables are new files: no artefact is made again
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+CASES = [
+    Case("nothing changed", nothing, {}),
+    Case("files only touched", touch, {}),
+    Case(
+        "script of one figure",
+        append("workflow_scripts/plot_published.py"),
+        {f"{FIRST}_published": 1, f"{FIRST}_page": 1} | REPORT,
+    ),
+    Case("look of all figures", append(f"{LIBRARY}/plotting.py"), drawn(*BOTH)),
+    Case(
+        "statistics",
+        append(f"{LIBRARY}/statistics.py"),
+        {},
+    ),
+    Case(
+        "transferability metrics",
+        append(f"{LIBRARY}/metrics/transferability.py"),
+        {"compute_metrics": 20} | collected(*BOTH),
+    ),
+    Case(
+        "an attack",
+        append(f"{LIBRARY}/attacks/pgd.py"),
+        {},
+    ),
+    Case(
+        "a model family",
+        append(f"{LIBRARY}/models/families/mlp.py"),
+        {},
+    ),
+    Case(
+        "a dataset nobody uses",
+        append(f"{LIBRARY}/data/datasets/svhn.py"),
+        {},
+    ),
+    Case("template of one page", append(f"rules/report/{FIRST}.html.j2"), {}),
+    Case("caption of a figure", append("rules/report/figure_published.rst"), {}),
+    Case("documentation", append("docs/results.md", "README.md"), {}),
+    Case(
+        "a new mixture",
+        study(
+            SECOND, sources={"mixtures": {"animals_new": ["cat", "automobile", "ship", "truck"]}}
+        ),
+        {},
+        adds=True,
+    ),
+    Case("a new block of seeds", study(FIRST, sources={"seeds": [[0], [1]]}), {}, adds=True),
+    Case(
+        "a new block of reference seeds",
+        study(FIRST, references={"seeds": [[0], [1]]}),
+        {},
+        adds=True,
+    ),
+    Case(
+        "a new block of attacks",
+        overlay(attacks={"more": MORE}, studies={FIRST: {"attacks": ["main", "more"]}}),
+        {},
+        adds=True,
+    ),
+    Case(
+        "a new family that nothing uses yet",
+        new_family,
+        {},
+    ),
+    Case(
+        "a source of a new family",
+        new_source_of_new_family,
+        {},
+        adds=True,
+    ),
+    Case(
+        "a hyper-parameter of one model",
+        overlay(models={"mlp": {"learning_rate": 0.04}}),
+        {},
+        adds=True,
+    ),
+    Case("resamples", overlay(statistics={"bootstrap": 99}), {}),
+    Case("order of the providers", overlay(data={"providers": ["registry", "local"]}), {}),
+    Case("order of the keys", other_key_order, {}),
+    Case("label", overlay(label="other"), {}, adds=True),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def finished(smoke_run: Path) -> Iterator[None]:
+    """Cases start from a run in which nothing is left to do."""
+    assert dry_run(smoke_run).counts == {}
+    yield
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_edit_re_runs_exactly(case: Case, smoke_run: Path) -> None:
+    with restored(smoke_run):
+        case.edit(smoke_run)
+        plan = dry_run(smoke_run)
+        assert plan.counts == case.expected, plan.reasons
+        if case.adds:
+            again = {path for path in plan.outputs if (smoke_run / path).exists()}
+            assert {path for path in again if not path.startswith("results/smoke/")} == set()
+    assert dry_run(smoke_run).counts == {}

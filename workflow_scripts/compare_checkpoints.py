@@ -1,0 +1,115 @@
+"""Transferability metrics of two checkpoints on a dataset that you name.
+
+Example:
+
+    python -m workflow_scripts.compare_checkpoints --source a.safetensors \\
+        --reference b.safetensors --pack my_images.h5 --epsilon 8/255 --steps 10
+
+The pack is an HDF5 file with `images` uint8 (N, H, W, 3), integer `labels`, `split` (train/test)
+and the attribute `class_names` (JSON); its test images are used. Checkpoints are the project's
+safetensors files (results/index.csv lists those that the studies made).
+"""
+
+import argparse
+
+from .advtransfer.cli import log, run, step_parser
+
+COLUMNS = ("direction", "attack", "norm", "epsilon", "steps", "metric", "value", "n_images")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "", recipe=False, hardware=True)
+    parser.add_argument("--source", required=True, help="checkpoint (safetensors)")
+    parser.add_argument("--reference", required=True, help="checkpoint (safetensors)")
+    parser.add_argument("--pack", required=True, help="dataset (HDF5 pack)")
+    parser.add_argument("--attack", default="pgd", help="pgd or fgsm (default: pgd)")
+    parser.add_argument("--norm", default="linf", choices=("linf", "l2"), help="default: linf")
+    parser.add_argument("--epsilon", default="8/255", help="default: 8/255")
+    parser.add_argument("--steps", type=int, default=10, help="default: 10")
+    parser.add_argument("--images", type=int, default=1000, help="at most so many (default: 1000)")
+    parser.add_argument(
+        "--mask",
+        default="reference_correct",
+        choices=("reference_correct", "all"),
+        help="which images count (default: reference_correct)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_argument("--output", help="CSV to write (default: print a table)")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+
+    from .advtransfer.artifacts import write_rows
+    from .advtransfer.config import parse_epsilon
+    from .advtransfer.data.batches import as_float, to_device
+    from .advtransfer.data.packs import read_pack
+    from .advtransfer.device import prepare
+    from .advtransfer.errors import UserError
+    from .advtransfer.metrics.compare import compare
+    from .advtransfer.models.network import inference_copy
+    from .advtransfer.models.zoo import load_checkpoint
+    from .advtransfer.recipes import AttackRecipe
+
+    try:
+        epsilon = parse_epsilon(arguments.epsilon)
+    except ValueError:
+        raise UserError(
+            f"--epsilon {arguments.epsilon}: write a decimal or a fraction such as 8/255."
+        ) from None
+    device = prepare(arguments.device, arguments.threads)
+    source, _ = load_checkpoint(arguments.source, device)
+    reference, classes = load_checkpoint(arguments.reference, device)
+    pack = read_pack(Path(arguments.pack))
+    pixels, numbers = pack.splits["test"]
+    names = np.array(pack.class_names)[numbers]
+    known = np.flatnonzero(np.isin(names, classes))
+    labels = None
+    if len(known):
+        chosen = known[: arguments.images]
+        position = {name: k for k, name in enumerate(classes)}
+        labels = torch.tensor([position[name] for name in names[chosen]], device=device)
+        log.info("%d test images of the reference's classes", len(chosen))
+    else:
+        chosen = np.arange(min(arguments.images, len(names)))
+        log.info("the reference knows none of the pack's classes: all %d images count", len(chosen))
+    measured = compare(
+        inference_copy(source, "fp32"),
+        inference_copy(reference, "fp32"),
+        as_float(to_device(pixels[chosen], device)),
+        labels,
+        AttackRecipe(
+            arguments.attack,
+            arguments.norm,
+            epsilon,
+            steps=arguments.steps,
+            random_start=arguments.attack == "pgd",
+        ),
+        mask=arguments.mask,
+        seed=arguments.seed,
+    )
+    conditions = (arguments.attack, arguments.norm, epsilon, arguments.steps)
+    rows = [
+        dict(
+            zip(
+                COLUMNS, (direction, *conditions, metric, value, pair.n_images[metric]), strict=True
+            )
+        )
+        for direction, pair in measured.items()
+        for metric, value in pair.values.items()
+    ]
+    if arguments.output:
+        write_rows(arguments.output, rows, COLUMNS)
+        return
+    for row in rows:
+        print(
+            f"{row['direction']:20} {row['metric']:28} {row['value']:10.4f} (n={row['n_images']})"
+        )
+
+
+if __name__ == "__main__":
+    run(main, parser())

@@ -32,6 +32,7 @@ def told(function, *arguments):
 
 
 PLAN = told(plans.make_plan, config)
+config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (plans.RESULTS, config["label"])))
 TABLES = f"{OUTPUT}/tables"
 FIGURES = f"{OUTPUT}/figures"

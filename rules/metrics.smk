@@ -132,7 +132,7 @@ rule record_run:
     log:
         f"{LOGS}/record_run/{config['label']}all.log",
     params:
-        recipe=json.dumps(config),
+        recipe=json.dumps(config, sort_keys=True),
     shell:
         "python -m workflow_scripts.record_run --recipe {params.recipe:q}"
         " --index {output.index:q}"

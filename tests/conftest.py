@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def run(
 def snakemake(
     folder: Path, *arguments: str, timeout: float = 900, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """The snakemake beside this Python, as a user calls it."""
+    """The snakemake beside this Python, as a user calls it: targets before ``--configfile``."""
     return run([BIN / "snakemake", *arguments], folder, timeout, **variables)
 
 
@@ -112,7 +113,7 @@ _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)(?:Shell command: (.*
 
 def dry_run(folder: Path, *arguments: str, config: Sequence[str] = SMOKE) -> DryRun:
     """What ``snakemake <arguments>`` would do in ``folder``, job by job."""
-    done = snakemake(folder, "-n", "-p", "--workflow-profile", PLAIN_PROFILE, *config, *arguments)
+    done = snakemake(folder, *arguments, "-n", "-p", "--workflow-profile", PLAIN_PROFILE, *config)
     assert done.returncode == 0, done.stdout
     jobs = []
     for rule, block, command in _JOB.findall(done.stdout):
@@ -192,7 +193,7 @@ def edited(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def restored(folder: Path) -> Iterator[None]:
-    """Inside, the copy of the workflow may be changed; afterwards it is as it was, results apart."""
+    """Inside, the workflow may be changed; afterwards it is as it was, but for its results."""
 
     def files() -> set[Path]:
         ours = (part for part in folder.iterdir() if part.name not in ("results", ".snakemake"))
@@ -215,3 +216,29 @@ def state(folder: Path, *, leave_out: Sequence[str] = ("logs",)) -> Mapping[str,
         for path in sorted((folder / "results").rglob("*"))
         if path.is_file() and path.relative_to(folder / "results").parts[0] not in leave_out
     }
+
+
+def job_of(plan: DryRun, rule: str, *contains: str) -> Job:
+    """The first job of a rule whose files hold all of ``contains`` in their names."""
+    for job in plan.jobs:
+        files = " ".join((*job.input, *job.output))
+        if job.rule == rule and all(text in files for text in contains):
+            return job
+    raise AssertionError(f"no {rule} with {contains} in the plan")
+
+
+def arguments_of(job: Job, **changed: str | Path | Sequence[str]) -> list[str]:
+    """A step's options as its rule gives them, some changed: ``seed="1"`` for ``--seed 1``."""
+    words = shlex.split(job.command.partition(" 2> ")[0])
+    assert words[:3] == ["python", "-m", f"workflow_scripts.{words[2].rpartition('.')[2]}"]
+    options: dict[str, list[str]] = {}
+    for word in words[3:]:
+        if word.startswith("--"):
+            options[word] = []
+        else:
+            options[next(reversed(options))].append(word)
+    for key, value in changed.items():
+        option = "--" + key.replace("_", "-")
+        assert option in options, f"{option} is none of {list(options)}"
+        options[option] = [str(value)] if isinstance(value, (str, Path)) else list(value)
+    return [word for option, values in options.items() for word in (option, *values)]

@@ -7,14 +7,14 @@ may be left to do. A new version of Snakemake that triggers otherwise fails here
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import dry_run, restored
+from conftest import SMOKE, dry_run, job_of, restored, snakemake, state
 
 Config = dict[str, Any]
 Counts = dict[str, int]
@@ -45,11 +45,14 @@ def collected(*studies: str) -> Counts:
     return {"collect_study": n, "correlate_study": n, "correlations": 1} | drawn(*studies)
 
 
+def one_network(sources: int = 1, **changed: int) -> Counts:
+    """The chain of so many sources to one target."""
+    steps = ("train_source", "evaluate_source", "transfer_source", "attack_source", "respond")
+    return dict.fromkeys((*steps, "compute_metrics"), sources) | changed
+
+
 BOTH = (FIRST, SECOND)
-# A new entry of the config is recorded, and printed in the report.
-RECORDED = {"record_run": 1}
-# The chain of the whole smoke configuration.
-ATTACKED = {"attack_source": 24, "respond": 20, "compute_metrics": 20, "evaluate_source": 10}
+RECORDED = {"record_run": 1}  # the configuration is printed in the report
 
 
 # Edits --------------------------------------------------------------------------------------------
@@ -140,6 +143,8 @@ def nothing(folder: Path) -> None:
 CASES = [
     Case("nothing changed", nothing, {}),
     Case("files only touched", touch, {}),
+    Case("documentation", append("docs/results.md", "README.md"), {}),
+    # Code: figures, tables, metrics, networks.
     Case(
         "script of one figure",
         append("workflow_scripts/plot_published.py"),
@@ -147,9 +152,19 @@ CASES = [
     ),
     Case("look of all figures", append(f"{LIBRARY}/plotting.py"), drawn(*BOTH)),
     Case(
+        "template of one page",
+        append(f"rules/report/{FIRST}.html.j2"),
+        {f"{FIRST}_page": 1} | REPORT,
+    ),
+    Case(
+        "caption of a figure",
+        append("rules/report/figure_published.rst"),
+        {f"{FIRST}_page": 1, f"{SECOND}_page": 1} | REPORT,
+    ),
+    Case(
         "statistics",
         append(f"{LIBRARY}/statistics.py"),
-        {},
+        {"correlate_study": 2, "correlations": 1} | drawn(*BOTH),
     ),
     Case(
         "transferability metrics",
@@ -157,73 +172,86 @@ CASES = [
         {"compute_metrics": 20} | collected(*BOTH),
     ),
     Case(
+        # Of 14 networks one is trained adversarially, with this attack; it has one target.
         "an attack",
         append(f"{LIBRARY}/attacks/pgd.py"),
-        {},
+        {"train_source": 1, "transfer_source": 1, "attack_source": 24}
+        | {"evaluate_source": 10, "respond": 20, "compute_metrics": 20}
+        | collected(*BOTH),
     ),
+    Case("an attack nobody uses", append(f"{LIBRARY}/attacks/fgsm.py"), {}),
     Case(
         "a model family",
         append(f"{LIBRARY}/models/families/mlp.py"),
-        {},
+        one_network() | collected(FIRST),
     ),
+    Case("a model family nobody uses", append(f"{LIBRARY}/models/families/vgg.py"), {}),
+    Case("a dataset nobody uses", append(f"{LIBRARY}/data/datasets/svhn.py"), {}),
+    # Configuration: what is new is made, what is there stays.
     Case(
-        "a dataset nobody uses",
-        append(f"{LIBRARY}/data/datasets/svhn.py"),
-        {},
-    ),
-    Case("template of one page", append(f"rules/report/{FIRST}.html.j2"), {}),
-    Case("caption of a figure", append("rules/report/figure_published.rst"), {}),
-    Case("documentation", append("docs/results.md", "README.md"), {}),
-    Case(
-        "a new mixture",
+        "a new mixture, against three targets",
         study(
             SECOND, sources={"mixtures": {"animals_new": ["cat", "automobile", "ship", "truck"]}}
         ),
-        {},
+        {"make_view": 2}
+        | one_network(transfer_source=3, attack_source=3, respond=3, compute_metrics=3)
+        | collected(SECOND)
+        | RECORDED,
         adds=True,
     ),
-    Case("a new block of seeds", study(FIRST, sources={"seeds": [[0], [1]]}), {}, adds=True),
+    Case(
+        "a new block of seeds, for five sources",
+        study(FIRST, sources={"seeds": [[0], [1]]}),
+        one_network(5) | collected(FIRST) | RECORDED,
+        adds=True,
+    ),
     Case(
         "a new block of reference seeds",
         study(FIRST, references={"seeds": [[0], [1]]}),
-        {},
+        {"train_source": 1, "attack_source": 1, "respond": 5, "compute_metrics": 5}
+        | collected(FIRST)
+        | RECORDED,
         adds=True,
     ),
     Case(
-        "a new block of attacks",
+        "a new block of attacks, for five sources and a reference",
         overlay(attacks={"more": MORE}, studies={FIRST: {"attacks": ["main", "more"]}}),
-        {},
+        {"attack_source": 6, "respond": 5, "compute_metrics": 5} | collected(FIRST) | RECORDED,
         adds=True,
     ),
-    Case(
-        "a new family that nothing uses yet",
-        new_family,
-        {},
-    ),
+    Case("a new family that nothing uses yet", new_family, RECORDED | REPORT),
     Case(
         "a source of a new family",
         new_source_of_new_family,
-        {},
+        one_network() | collected(FIRST) | RECORDED,
         adds=True,
     ),
     Case(
         "a hyper-parameter of one model",
         overlay(models={"mlp": {"learning_rate": 0.04}}),
-        {},
+        one_network() | collected(FIRST) | RECORDED,
         adds=True,
     ),
-    Case("resamples", overlay(statistics={"bootstrap": 99}), {}),
-    Case("order of the providers", overlay(data={"providers": ["registry", "local"]}), {}),
+    Case(
+        "resamples of the statistics",
+        overlay(statistics={"bootstrap": 99}),
+        {"correlate_study": 2, "correlations": 1} | drawn(*BOTH) | RECORDED,
+    ),
+    # Where the bytes come from is recorded, and decides nothing.
+    Case(
+        "order of the providers",
+        overlay(data={"providers": ["registry", "local"]}),
+        RECORDED | REPORT,
+    ),
     Case("order of the keys", other_key_order, {}),
-    Case("label", overlay(label="other"), {}, adds=True),
+    Case("label", overlay(label="other"), collected(*BOTH) | RECORDED, adds=True),
 ]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def finished(smoke_run: Path) -> Iterator[None]:
+def finished(smoke_run: Path) -> None:
     """Cases start from a run in which nothing is left to do."""
     assert dry_run(smoke_run).counts == {}
-    yield
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -236,3 +264,25 @@ def test_edit_re_runs_exactly(case: Case, smoke_run: Path) -> None:
             again = {path for path in plan.outputs if (smoke_run / path).exists()}
             assert {path for path in again if not path.startswith("results/smoke/")} == set()
     assert dry_run(smoke_run).counts == {}
+
+
+def test_hyper_parameter_and_back(smoke_run: Path) -> None:
+    """A sibling is trained beside the old source; going back and forth trains nothing again."""
+    before = state(smoke_run)
+    change = overlay(models={"mlp": {"learning_rate": 0.04}})
+    made: list[Path] = []
+    try:
+        with restored(smoke_run):
+            change(smoke_run)
+            job = job_of(dry_run(smoke_run), "train_source")
+            made = [smoke_run / path for path in job.output]
+            done = snakemake(smoke_run, job.output[0], *SMOKE)
+            assert done.returncode == 0, done.stdout
+            assert "train_source" not in dry_run(smoke_run).counts
+        after = state(smoke_run)
+        assert {path: after[path] for path in before} == before
+        assert set(after) - set(before) == set(job.output)
+        assert dry_run(smoke_run).counts == {}
+    finally:
+        for path in made:
+            path.unlink(missing_ok=True)

@@ -14,8 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from figure_tables import FIRST, RECIPES, SECOND, Row, make_tables, write
 
-from workflow_scripts import write_study_page
-from workflow_scripts.advtransfer import plotting
+from workflow_scripts.advtransfer import plotting, study_page
 from workflow_scripts.advtransfer.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -228,8 +227,8 @@ def test_verdicts(
 
 def test_verdict_without_interval() -> None:
     nan = float("nan")
-    assert write_study_page.verdict(0.9, nan, nan)["reason"].startswith("there are too few")
-    assert write_study_page.verdict(nan, nan, nan)["headline"] == "Not measurable:"
+    assert study_page.verdict(0.9, nan, nan)["reason"].startswith("there are too few")
+    assert study_page.verdict(nan, nan, nan)["headline"] == "Not measurable:"
 
 
 def test_page_refuses_unknown_figure(tables: Path, tmp_path: Path) -> None:

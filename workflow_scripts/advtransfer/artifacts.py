@@ -23,6 +23,7 @@ import numpy as np
 from .errors import UserError
 
 CHUNK_BYTES = 4 << 20  # large chunks: a view is read whole, once
+ATTRIBUTES_KEY = "advtransfer"  # of a checkpoint's metadata
 
 
 def file_error(path: str | Path, error: Exception, doing: str) -> UserError:
@@ -59,7 +60,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
             raise file_error(path, error, "write") from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was moved, or never made
+            temporary.unlink()
 
 
 def provenance() -> dict[str, str]:
@@ -120,7 +122,9 @@ def read_hdf5(
                 arrays[name] = file[name][()]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
-    except OSError as error:
+    except PermissionError as error:
+        raise file_error(path, error, "read") from None
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all from h5py
         raise UserError(
             f"{path}: this HDF5 file is truncated or damaged ({error}). Delete it and run the same "
             "snakemake command again: it is made anew."
@@ -178,16 +182,15 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
 def save_tensors(
     path: str | Path, tensors: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> None:
-    """Tensors to safetensors, attributes as its JSON metadata."""
+    """Tensors to safetensors, attributes as JSON in its metadata; byte-stable."""
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = {
-        k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in attributes.items()
-    }
+    # Under one key: safetensors writes several in an order that changes from run to run.
+    metadata = {ATTRIBUTES_KEY: json.dumps(dict(attributes))}
     with atomic(path) as temporary:
         try:
-            save_file(plain, str(temporary), metadata=text)
+            save_file(plain, str(temporary), metadata=metadata)
         except Exception as error:  # safetensors raises its own type for I/O errors
             raise file_error(path, error, "write") from error
 
@@ -204,7 +207,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"{path}: no such checkpoint.")
     try:
         with safe_open(str(path), framework="pt") as file:
-            attributes = {k: decode_attribute(v) for k, v in (file.metadata() or {}).items()}
+            attributes = json.loads((file.metadata() or {}).get(ATTRIBUTES_KEY, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, attributes  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(

@@ -40,6 +40,13 @@ def check_config(config: Mapping[str, Any]) -> None:
         )
 
 
+def without_nulls(value: Any) -> Any:
+    """A configuration without the entries that an overlay set to null, which removes them."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
 def parse_epsilon(value: float | str) -> float:
     """``8/255``, ``"0.25"`` or a number, as a float.
 
@@ -72,10 +79,9 @@ def _lines(error: Any, schema: Any) -> list[str]:
     if isinstance(value, str) and error.validator in ("type", "anyOf"):
         wants_number = error.validator_value in ("integer", "number")
         if re.fullmatch(r"-?\d+(\.\d*)?[eE][+-]?\d+", value):
-            number = float(value)
             return [
-                f"{path}: '{value}' is text to YAML because it has no dot; write {number:g} or "
-                f"{value.lower().replace('e', '.0e')}."
+                f"{path}: '{value}' is text to YAML, which wants a dot and a sign of the exponent; "
+                f"write {_yaml_number(value)}."
             ]
         if wants_number:
             return [f"{path}: expected a number, got the text '{value}'."]
@@ -87,6 +93,15 @@ def _lines(error: Any, schema: Any) -> list[str]:
     if error.validator == "minProperties":
         return [f"{path}: needs at least {error.validator_value} entry."]
     return [f"{path or 'the file'}: {error.message}."]
+
+
+def _yaml_number(text: str) -> str:
+    """``1e-3`` as YAML reads numbers: ``0.001 or 1.0e-3``."""
+    mantissa, exponent = text.lower().split("e")
+    mantissa += "" if "." in mantissa else ".0"
+    exponent = exponent if exponent[0] in "+-" else f"+{exponent}"
+    short = f"{float(text):g}"
+    return f"{mantissa}e{exponent}" if "e" in short else f"{short} or {mantissa}e{exponent}"
 
 
 def _unknown_key(path: str, key: str, known: list[str]) -> str:

@@ -1,8 +1,8 @@
 """From the configuration to recipes: everything that the studies need, by address.
 
 An address is ``<readable name>-<digest>``; the name follows from the recipe alone, so two studies
-that need the same artefact share the file. The Snakefile asks this module what to make; the steps that
-collect tables ask it where things are. No torch here: it runs at every start of Snakemake.
+that need the same artefact share the file. The Snakefile asks this module what to make; the steps
+that collect tables ask it where things are. No torch here: it runs at every start of Snakemake.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .config import Config, check_config, parse_epsilon
+from .config import Config, check_config, parse_epsilon, without_nulls
 from .errors import UserError
 from .recipes import (
     AttackBlockRecipe,
@@ -36,6 +38,13 @@ from .recipes import (
 )
 
 RESULTS = "results"
+SAME_CLASS = {"car": "automobile"}  # STL-10's name for it
+# Extension points: their folder, and what a module of theirs defines (one of these).
+EXTENSIONS = {
+    "model family": ("models/families", "def build("),
+    "attack": ("attacks", "def perturb("),
+    "dataset": ("data/datasets", "DATASET = ", "def from_recipe("),
+}
 Seeds = tuple[int, ...]  # a block: one job transfers, attacks and compares all of it
 
 
@@ -49,6 +58,14 @@ class Source:
     training: str
     mixture: str = ""
     animals: float | None = None  # per cent
+
+    def shared_classes(self, target: Target) -> int:
+        """How many classes source and target have in common."""
+        own, other = (
+            {SAME_CLASS.get(name, name) for name in view.classes}
+            for view in (self.recipe.view, target.train)
+        )
+        return len(own & other)
 
     @property
     def robust(self) -> bool:
@@ -220,6 +237,7 @@ def make_plan(config: Config) -> Plan:
     Raises:
         UserError: a problem, by key.
     """
+    config = without_nulls(config)
     check_config(config)
     plan = Plan(config, {name: _Reader(config, name).study() for name in config["studies"]})
     for study in plan.studies.values():
@@ -246,11 +264,35 @@ def make_plan(config: Config) -> Plan:
 
 
 def study_config(config: Config, study: str) -> str:
-    """The part of the configuration that decides a study's tables, as canonical JSON."""
-    part = {key: value for key, value in config.items() if key != "label"}
-    part["studies"] = {study: config["studies"][study]}
-    part["data"] = {"datasets": config["data"]["datasets"], "providers": ["local"]}
-    return json.dumps({"label": "", **part}, sort_keys=True, separators=(",", ":"))
+    """The part of the configuration that decides a study's tables, as canonical JSON.
+
+    Of the named parts (models, trainings, ...) only those that the study uses: another one re-runs
+    nothing.
+    """
+    own = config["studies"][study]
+    sources, references, targets = own["sources"], own["references"], own["targets"].values()
+    robust = sources.get("robust", {"models": [], "trainings": []})
+    used = {
+        "models": {*sources["models"], *robust["models"], *references["models"]},
+        "trainings": {sources["training"], *robust["trainings"], references["training"]},
+        "transfers": {own["transfer"]},
+        "attacks": {*own["attacks"], config["evaluation"]["attacks"]},
+    }
+    datasets = {sources["dataset"], *(target["dataset"] for target in targets)}
+    part = {
+        "label": "",
+        "data": {"datasets": _only(config["data"]["datasets"], datasets), "providers": ["local"]},
+        **{section: _only(config[section], names) for section, names in used.items()},
+        "precision": config["precision"],
+        "evaluation": config["evaluation"],
+        "statistics": {"bootstrap": 1, "permutations": 1},  # no table has any
+        "studies": {study: own},
+    }
+    return json.dumps(part, sort_keys=True, separators=(",", ":"))
+
+
+def _only(section: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if name in names}
 
 
 def _register_source(plan: Plan, recipe: SourceRecipe) -> None:
@@ -263,6 +305,24 @@ def _register_source(plan: Plan, recipe: SourceRecipe) -> None:
 def _register_view(plan: Plan, recipe: ViewRecipe) -> None:
     plan.register(recipe)
     plan.register(recipe.dataset)
+
+
+@cache
+def _known_modules(kind: str) -> list[str]:
+    folder, *definitions = EXTENSIONS[kind]
+    files = sorted((Path(__file__).parent / folder).glob("*.py"))
+    return [f.stem for f in files if any(text in f.read_text() for text in definitions)]
+
+
+def _check_module(kind: str, name: str, key: str, way_out: str) -> None:
+    """Refuse a name for which an extension point has no module, before anything is made."""
+    known = _known_modules(kind)
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise UserError(
+            f"{key}: unknown {kind} '{name}'. {hint}There are {', '.join(known)} ({way_out})."
+        )
 
 
 def _blocks(seeds: list[list[int]]) -> tuple[Seeds, ...]:
@@ -311,6 +371,8 @@ class _Reader:
             )
         pack = datasets[name].get("pack")
         if pack is None:
+            where = f"data.datasets.{name}"
+            _check_module("dataset", name, where, f"your own: {where}.pack: path/to/file.h5")
             return DatasetRecipe(name)
         if not Path(pack).is_file():
             raise UserError(f"data.datasets.{name}.pack: no such file '{pack}'.")
@@ -332,7 +394,8 @@ class _Reader:
             size=part.get("size"),
         )
 
-    def _attack(self, part: Mapping[str, Any]) -> AttackRecipe:
+    def _attack(self, part: Mapping[str, Any], key: str) -> AttackRecipe:
+        _check_module("attack", part["attack"], key, "docs/add-an-attack.md says how to add one")
         fields = dict(part)
         fields["epsilon"] = parse_epsilon(fields["epsilon"])
         if "step_size" in fields:
@@ -340,7 +403,10 @@ class _Reader:
         return AttackRecipe(**fields, precision=self.config["precision"]["attacks"])
 
     def _block(self, name: str, key: str) -> tuple[AttackRecipe, ...]:
-        block = tuple(self._attack(part) for part in self._lookup("attacks", name, key))
+        block = tuple(
+            self._attack(part, f"attacks.{name}[{k}].attack")
+            for k, part in enumerate(self._lookup("attacks", name, key))
+        )
         labels = [attack_label(attack) for attack in block]
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
@@ -357,13 +423,16 @@ class _Reader:
         if model is not None and "learning_rate" in model:
             fields["learning_rate"] = model["learning_rate"]
         if "attack" in fields:
-            fields["attack"] = self._attack(fields["attack"])
+            fields["attack"] = self._attack(fields["attack"], "trainings: attack.attack")
         return TrainingRecipe(**fields, precision=self.config["precision"]["training"])
 
     def _network(
         self, view: ViewRecipe, model_name: str, training_name: str, key: str
     ) -> SourceRecipe:
         model = self._lookup("models", model_name, f"{key}.models")
+        where = f"models.{model_name}.family"
+        way_out = "docs/add-a-model.md says how to add one"
+        _check_module("model family", model["family"], where, way_out)
         training = self._training(
             self._lookup("trainings", training_name, f"{key}.training"), model
         )

@@ -163,6 +163,8 @@ def to_plain(recipe: Any) -> Any:
         plain = {}
         for item in dataclasses.fields(recipe):
             value = getattr(recipe, item.name)
+            if "float" in str(item.type) and type(value) is int:
+                value = float(value)  # YAML's 1 and 1.0 are one recipe
             default = (
                 item.default_factory()
                 if item.default_factory is not dataclasses.MISSING

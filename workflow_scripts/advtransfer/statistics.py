@@ -205,8 +205,11 @@ def _permuted(
 
 
 def _p_value(observed: float, permuted: Floats, exact: bool) -> float:
-    hits = int((np.abs(permuted) >= abs(observed) - ROUNDING).sum())
-    return hits / len(permuted) if exact else (hits + 1) / (len(permuted) + 1)
+    """Twice the smaller tail; a random sample of orders counts the observed one as well."""
+    above = int((permuted >= observed - ROUNDING).sum())
+    below = int((permuted <= observed + ROUNDING).sum())
+    extra = 0 if exact else 1
+    return min(1.0, 2 * (min(above, below) + extra) / (len(permuted) + extra))
 
 
 def _interval(values: Floats) -> tuple[float, float]:
@@ -294,12 +297,12 @@ def correlate_all(
       model taken, its seeds with replacement. Draws with constant x or y or with fewer than
       three different models (partial: four) are dropped; if that is more than half, the interval is
       nan. That is the case for three models (partial: up to five): they bear no interval.
-    * p: the share of orders of y's models whose absolute correlation reaches the observed one. All
-      orders up to seven models, else ``permutations`` random ones and (hits + 1) / (orders + 1).
+    * p: two-sided, twice the smaller share of orders of y's models whose correlation is at least
+      (at most) the observed one. All orders up to seven models, else ``permutations`` random ones
+      and (hits + 1) / (orders + 1) in each tail.
       ``partial_pearson`` permutes y's residuals on ``given``, adds back the fitted line and
       correlates anew (Freedman and Lane 1983), which is approximate rather than exact.
-      The smallest p that M models allow is 2/M! for rank statistics (an order and its reverse) and
-      1/M! for Pearson's: 2/120 and 1/120 for five.
+      The smallest p that M models allow is 2/M!: 2/120 for five.
 
     nan: fewer than three models (partial: four), constant x or y, x or y a linear function of
     ``given``, or no draws asked for (``bootstrap=0``, ``permutations=0``).

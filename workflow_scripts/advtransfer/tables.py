@@ -120,7 +120,6 @@ def metric_rows(study: Study) -> Table:
     for source, seeds in _blocks(study):
         accuracies = _clean_accuracy(study, source, seeds)
         for target in study.targets:
-            shared = len(set(source.recipe.view.classes) & set(target.train.classes))
             transferred = _transferred(source, seeds, target)
             for reference, metrics in study.metrics(target):
                 path = block_path("metrics", source.recipe, seeds, metrics, "csv")
@@ -130,7 +129,7 @@ def metric_rows(study: Study) -> Table:
                         {
                             **_of(study, source),
                             "target": target.name,
-                            "shared_classes": shared,
+                            "shared_classes": source.shared_classes(target),
                             "reference": reference.model,
                             "source_accuracy": accuracies[seed],
                             **transferred[seed],

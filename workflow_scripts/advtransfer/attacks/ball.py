@@ -31,6 +31,10 @@ def ascent(gradient: torch.Tensor, norm: str) -> torch.Tensor:
     """Steepest ascent direction of length 1 in the norm (zero where the gradient is)."""
     if norm == "linf":
         return gradient.sign()
+    # Squares of a confident network's tiny gradients would underflow: scaled first, by a power of
+    # two, which rounds nothing.
+    exponent = torch.frexp(gradient.abs().amax((1, 2, 3), keepdim=True)).exponent
+    gradient = torch.ldexp(gradient, -exponent.clamp_min(-126))
     return gradient / l2_norms(gradient).clamp_min(TINY)
 
 

@@ -55,12 +55,15 @@ def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
         )
     try:
         blocks, features = build(size, **recipe.parameters)
+        network = Network(blocks, features, classes).eval()
+        with torch.no_grad():  # one black image: pixels or features that run out are found here
+            network(torch.zeros(1, 3, size, size))
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise UserError(
             f"model family '{recipe.family}' cannot be built for {size}x{size} images with "
             f"{recipe.parameters}: {error}"
         ) from None
-    return Network(blocks, features, classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def save_checkpoint(

@@ -6,7 +6,6 @@ every epoch to a resume file, so a killed job goes on from its last epoch with t
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -248,7 +247,7 @@ class _Progress:
             tensors |= {f"best/{k}": v for k, v in best.items()}
         attributes = {
             "identity": self.identity,
-            "history": json.dumps(fitted.history),
+            "history": fitted.history,
             "best_epoch": fitted.best_epoch,
         }
         save_tensors(self.path, tensors, attributes)

@@ -1,0 +1,321 @@
+"""Files in and out: what is written is read back, what is damaged is told, failures leave no trace."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from workflow_scripts.advtransfer.artifacts import (
+    atomic,
+    file_error,
+    load_tensors,
+    provenance,
+    read_hdf5,
+    read_rows,
+    save_tensors,
+    write_hdf5,
+    write_json,
+    write_recipe,
+    write_rows,
+)
+from workflow_scripts.advtransfer.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+RNG = np.random.default_rng(0)
+ARRAYS = {
+    "images": RNG.integers(0, 256, (50, 8, 8, 3), np.uint8),
+    "seed0/pgd-linf-8_255/delta": RNG.normal(size=(7, 3, 8, 8)).astype(np.float16),
+    "labels": np.arange(50),
+    "one": np.float64(0.1),
+    "none": np.zeros((0, 4), np.float32),
+}
+ATTRIBUTES = {
+    "recipe": {"split": "train", "classes": ["cat", "dog"], "half": None},
+    "licence": "MIT, as far as known",
+    "seed": 3,
+    "share": 0.1,
+}
+
+
+def write_everything(path: Path) -> None:
+    """A file of the format that ``path`` ends in."""
+    writers = {
+        ".h5": lambda: write_hdf5(path, {"x": np.zeros(50_000)}, {}),
+        ".csv": lambda: write_rows(path, [{"a": "text" * 100}] * 2000, ["a"]),
+        ".json": lambda: write_json(path, ["text" * 100] * 2000),
+        ".safetensors": lambda: save_tensors(path, {"x": torch.zeros(50_000)}, {}),
+    }
+    writers[path.suffix]()
+
+
+# Atomic replacement ------------------------------------------------------------------------------
+
+
+def test_atomic_replaces_at_the_end_only(tmp_path):
+    path = tmp_path / "made" / "on the way" / "file.txt"
+    with atomic(path) as temporary:
+        assert temporary.parent == path.parent  # a move across file systems would be a copy
+        temporary.write_text("first")
+        assert not path.exists()
+    with atomic(path) as temporary:
+        temporary.write_text("second")
+        assert path.read_text() == "first"
+    assert path.read_text() == "second"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), RuntimeError("other")])
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(type(error)), atomic(path) as temporary:
+        temporary.write_text("half of the n")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="could not write"):
+        write_json(tmp_path / "file" / "inside.json", 1)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.csv", "a.json"])
+def test_full_disk_is_told_and_the_old_file_stays(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("old")
+    with atomic(path) as temporary:
+        temporary.write_text("old")
+    temporary.symlink_to("/dev/full")  # every write there says that no space is left
+    with pytest.raises(UserError, match="the disk is full") as told:
+        write_everything(path)
+    assert str(path) in str(told.value)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_full_disk_under_a_checkpoint(tmp_path):
+    """safetensors writes beside the name it is given, so this needs a real small file system."""
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests/units');"
+        "from test_artifacts import write_everything; path = Path(sys.argv[1]) / 'a.safetensors';"
+        "path.write_text('old')\n"
+        "try: write_everything(path)\n"
+        "except Exception as e: print(type(e).__name__, e, [p.name for p in path.parent.iterdir()])"
+    )
+    mounted = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+         'mount -t tmpfs -o size=64k none "$0" || exit 77; exec "$1" -c "$2" "$0"',
+         str(tmp_path), sys.executable, code],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    if mounted.returncode == 77 or "unshare" in mounted.stderr:
+        pytest.skip("no small file system can be mounted here")
+    assert mounted.stdout.startswith("UserError"), mounted.stdout + mounted.stderr
+    assert "the disk is full" in mounted.stdout
+    assert mounted.stdout.rstrip().endswith("['a.safetensors']")
+
+
+def test_errors_of_the_system_get_a_way_out():
+    full = file_error("x.h5", OSError(errno.ENOSPC, "No space left on device"), "write")
+    assert "disk is full" in str(full)
+    # HDF5 reports it inside a longer text, without an errno of its own.
+    assert "disk is full" in str(file_error("x", RuntimeError("... errno = 28, error ..."), "write"))
+    denied = file_error("x.h5", PermissionError(errno.EACCES, "Permission denied"), "read")
+    assert "no permission to read" in str(denied)
+    assert "could not read" in str(file_error("x.h5", OSError(errno.EIO, "I/O error"), "read"))
+
+
+# HDF5 --------------------------------------------------------------------------------------------
+
+
+def test_hdf5_round_trip(tmp_path):
+    path = tmp_path / "a.h5"
+    write_hdf5(path, ARRAYS, ATTRIBUTES)
+    arrays, attributes = read_hdf5(path)
+    assert set(arrays) == set(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert arrays[name].dtype == array.dtype, name
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+    assert attributes == ATTRIBUTES
+    named, _ = read_hdf5(path, ["labels"])
+    assert list(named) == ["labels"]
+
+
+def test_hdf5_is_chunked_and_checksummed(tmp_path):
+    path = tmp_path / "a.h5"
+    write_hdf5(path, ARRAYS, {})
+    with h5py.File(path) as file:
+        assert file["images"].fletcher32 and file["images"].chunks == (50, 8, 8, 3)
+        assert file["seed0/pgd-linf-8_255/delta"].fletcher32
+
+
+def test_large_arrays_have_several_chunks(tmp_path):
+    path = tmp_path / "a.h5"
+    write_hdf5(path, {"x": np.zeros((3, 1 << 20), np.uint16)}, {})
+    with h5py.File(path) as file:
+        assert file["x"].chunks == (2, 1 << 20)
+
+
+def test_hdf5_is_byte_stable(tmp_path):
+    for name in ("a.h5", "b.h5"):
+        write_hdf5(tmp_path / name, ARRAYS, ATTRIBUTES)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1000])
+def test_truncated_hdf5_is_told(tmp_path, kept):
+    path = tmp_path / "a.h5"
+    write_hdf5(path, ARRAYS, ATTRIBUTES)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match="truncated or damaged") as told:
+        read_hdf5(path)
+    assert str(path) in str(told.value)
+
+
+def test_one_flipped_bit_of_the_data_is_told(tmp_path):
+    path = tmp_path / "a.h5"
+    images = ARRAYS["images"]
+    write_hdf5(path, {"images": images, "labels": ARRAYS["labels"]}, {})
+    content = bytearray(path.read_bytes())
+    position = content.index(images.tobytes()) + 1234
+    content[position] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        read_hdf5(path)
+    # What is whole can still be read.
+    np.testing.assert_array_equal(read_hdf5(path, ["labels"])[0]["labels"], ARRAYS["labels"])
+
+
+@pytest.mark.parametrize("offset", [20, 24])
+def test_damage_outside_the_data_is_told(tmp_path, offset):
+    """Not every error of HDF5 is an OSError: a wrong address of an object gives a KeyError, an
+    unknown kind of entry a RuntimeError. SNOD starts a group's table: 8 bytes, then entries of a
+    name, an address and a kind."""
+    path = tmp_path / "a.h5"
+    write_hdf5(path, {"g/x": np.arange(300.0), "y": np.arange(20)}, {"recipe": {"a": 1}})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"SNOD") + offset] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        read_hdf5(path, ["g/x", "y"])
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"PK\x03\x04" * 100])
+def test_another_format_is_told(tmp_path, content):
+    path = tmp_path / "a.h5"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="truncated or damaged"):
+        read_hdf5(path)
+
+
+def test_missing_file_and_missing_dataset_are_told(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        read_hdf5(tmp_path / "a.h5")
+    write_hdf5(tmp_path / "a.h5", {"images": np.zeros(3)}, {})
+    with pytest.raises(UserError, match="no dataset 'labels'.*images"):
+        read_hdf5(tmp_path / "a.h5", ["labels"])
+
+
+# safetensors -------------------------------------------------------------------------------------
+
+
+def test_tensors_round_trip(tmp_path):
+    path = tmp_path / "a.safetensors"
+    tensors = {
+        "weight": torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0)),
+        "channels_last": torch.arange(24.0).view(1, 2, 3, 4).to(memory_format=torch.channels_last),
+        "state": torch.Generator().get_state(),
+        "half": torch.tensor([0.1, -0.0], dtype=torch.float16),
+        "scalar": torch.tensor(7),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+    }
+    save_tensors(path, tensors, ATTRIBUTES)
+    found, attributes = load_tensors(path)
+    assert set(found) == set(tensors)
+    for name, tensor in tensors.items():
+        assert found[name].dtype == tensor.dtype, name
+        assert torch.equal(found[name], tensor), name
+    assert attributes == ATTRIBUTES
+    save_tensors(tmp_path / "b.safetensors", tensors, ATTRIBUTES)
+    assert path.read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("kept", [0, 5, 50, -1])
+def test_truncated_tensors_are_told(tmp_path, kept):
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"x": torch.zeros(100)}, {})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match="not a complete safetensors checkpoint") as told:
+        load_tensors(path)
+    assert str(path) in str(told.value)
+
+
+def test_pickled_checkpoint_is_refused_with_the_way_out(tmp_path):
+    path = tmp_path / "foreign.pt"
+    torch.save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(UserError, match=r"\.pt or \.ckpt file has to be converted"):
+        load_tensors(path)
+
+
+def test_missing_checkpoint_is_told(tmp_path):
+    for path in (tmp_path / "a.safetensors", tmp_path):
+        with pytest.raises(UserError, match="no such checkpoint"):
+            load_tensors(path)
+
+
+# CSV, JSON, provenance ---------------------------------------------------------------------------
+
+
+def test_rows_round_trip(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [
+        {"name": 'with "quotes", commas\nand lines', "value": 1 / 3, "n": 7},
+        {"name": "α₁", "value": float("nan"), "n": ""},
+        {"name": "no value"},
+    ]
+    write_rows(path, rows, ["name", "value", "n"])
+    assert path.read_bytes().startswith(b"name,value,n\n")
+    assert read_rows(path) == [
+        {"name": 'with "quotes", commas\nand lines', "value": "0.3333333333", "n": "7"},
+        {"name": "α₁", "value": "nan", "n": ""},
+        {"name": "no value", "value": "", "n": ""},
+    ]
+
+
+def test_rows_have_exactly_the_columns(tmp_path):
+    path = tmp_path / "a.csv"
+    write_rows(path, [], ["a", "b"])
+    assert path.read_text() == "a,b\n"
+    with pytest.raises(ValueError, match="c"):
+        write_rows(path, [{"c": 1}], ["a", "b"])
+    assert path.read_text() == "a,b\n"
+    with pytest.raises(UserError, match="could not read"):
+        read_rows(tmp_path / "missing.csv")
+
+
+def test_recipe_beside_an_artefact(tmp_path):
+    path = tmp_path / "recipe.json"
+    write_recipe(path, '{"b":1,"a":2}')
+    write_recipe(path, '{"a": 2, "b": 1}')  # the same one, written otherwise
+    assert json.loads(path.read_text()) == {"a": 2, "b": 1}
+    with pytest.raises(UserError, match="collision"):
+        write_recipe(path, '{"a":3,"b":1}')
+    assert json.loads(path.read_text()) == {"a": 2, "b": 1}
+
+
+def test_provenance_names_what_was_imported():
+    found = provenance()
+    assert found["torch"] == torch.__version__.partition("+")[0]
+    assert found["numpy"] == np.__version__
+    assert found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")

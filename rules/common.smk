@@ -39,6 +39,7 @@ FIGURES = f"{OUTPUT}/figures"
 REPORT = f"{OUTPUT}/report.html"
 INDEX = f"{OUTPUT}/index.csv"
 LOGS = f"{plans.RESULTS}/logs"
+RUN_LOGS = f"{OUTPUT}/logs"  # of what is made anew under every label
 # A GPU that is there is used; steps that use one then share it as the profile's resources say.
 GPU = int(Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is not None)
 

@@ -48,7 +48,7 @@ rule report:
     output:
         REPORT,
     log:
-        f"{LOGS}/report/{config['label']}all.log",
+        f"{RUN_LOGS}/report/all.log",
     shell:
         # A Snakemake inside Snakemake, which only reads: hence no lock. It gets the configuration as
         # it was resolved, whatever overlays and --config options this run was given.

@@ -50,7 +50,7 @@ rule collect_study:
         curves=f"{TABLES}/{{study}}_curves.csv",
         per_image=f"{TABLES}/{{study}}_per_image.csv",
     log:
-        f"{LOGS}/collect_study/{config['label']}{{study}}.log",
+        f"{RUN_LOGS}/collect_study/{{study}}.log",
     wildcard_constraints:
         study="|".join(PLAN.studies),
     params:
@@ -78,7 +78,7 @@ rule correlate_study:
             labels={"table": "correlations"},
         ),
     log:
-        f"{LOGS}/correlate_study/{config['label']}{{study}}.log",
+        f"{RUN_LOGS}/correlate_study/{{study}}.log",
     wildcard_constraints:
         study="|".join(PLAN.studies),
     params:
@@ -98,7 +98,7 @@ rule correlations:
     output:
         f"{TABLES}/correlations.csv",
     log:
-        f"{LOGS}/correlations/{config['label']}all.log",
+        f"{RUN_LOGS}/correlations/all.log",
     shell:
         "python -m workflow_scripts.concatenate_tables"
         " --tables {input.tables:q}"
@@ -130,7 +130,7 @@ rule record_run:
             labels={"table": "environment"},
         ),
     log:
-        f"{LOGS}/record_run/{config['label']}all.log",
+        f"{RUN_LOGS}/record_run/all.log",
     params:
         recipe=json.dumps(config, sort_keys=True),
     shell:

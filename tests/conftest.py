@@ -29,6 +29,7 @@ BIN = Path(sys.executable).parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
 # The default profile less its progress bars: the plain log lists every job with its files.
 PLAIN_PROFILE = "profiles/plain"
+TIMEOUT = 1800  # seconds: ends what hangs; nothing here is about speed
 
 _not_tested: list[str] = []
 
@@ -46,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def run(
-    command: Sequence[str | Path], folder: Path, timeout: float = 600, **variables: str
+    command: Sequence[str | Path], folder: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end, stdout and stderr as one text; ``variables`` join the environment."""
     return subprocess.run(
@@ -58,15 +59,13 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=timeout,
+        timeout=TIMEOUT,
     )
 
 
-def snakemake(
-    folder: Path, *arguments: str, timeout: float = 900, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The snakemake beside this Python, as a user calls it: targets before ``--configfile``."""
-    return run([BIN / "snakemake", *arguments], folder, timeout, **variables)
+    return run([BIN / "snakemake", *arguments], folder, **variables)
 
 
 def step(
@@ -105,7 +104,9 @@ class DryRun:
     @property
     def reasons(self) -> str:
         """For messages of failed assertions."""
-        return "\n".join(f"{job.rule} {', '.join(job.output)}: {job.reason}" for job in self.jobs)
+        return "\n".join(
+            f"{job.rule} {', '.join(job.output)}: {job.reason[:300]}" for job in self.jobs
+        )
 
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)(?:Shell command: (.*))?", re.MULTILINE)
@@ -227,10 +228,19 @@ def job_of(plan: DryRun, rule: str, *contains: str) -> Job:
     raise AssertionError(f"no {rule} with {contains} in the plan")
 
 
-def arguments_of(job: Job, **changed: str | Path | Sequence[str]) -> list[str]:
-    """A step's options as its rule gives them, some changed: ``seed="1"`` for ``--seed 1``."""
+def arguments_of(
+    job: Job, into: Path | None = None, **changed: str | Path | Sequence[str]
+) -> list[str]:
+    """A step's options as its rule gives them, some changed: ``seed="1"`` for ``--seed 1``.
+
+    With ``into``, what the step writes goes into that folder instead of the results.
+    """
     words = shlex.split(job.command.partition(" 2> ")[0])
-    assert words[:3] == ["python", "-m", f"workflow_scripts.{words[2].rpartition('.')[2]}"]
+    assert words[:2] == ["python", "-m"], job.command
+    if into is not None:
+        moved = {path: str(into / Path(path).name) for path in job.output}
+        moved |= {f"{old}.resume": f"{new}.resume" for old, new in moved.items()}
+        words = [moved.get(word, word) for word in words]
     options: dict[str, list[str]] = {}
     for word in words[3:]:
         if word.startswith("--"):
@@ -242,3 +252,8 @@ def arguments_of(job: Job, **changed: str | Path | Sequence[str]) -> list[str]:
         assert option in options, f"{option} is none of {list(options)}"
         options[option] = [str(value)] if isinstance(value, (str, Path)) else list(value)
     return [word for option, values in options.items() for word in (option, *values)]
+
+
+def step_of(job: Job) -> str:
+    """Name of the step that a job calls."""
+    return shlex.split(job.command)[2].removeprefix("workflow_scripts.")

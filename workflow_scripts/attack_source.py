@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     images = as_float(to_device(view.images, device))
     arrays = {"labels": view.labels}
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
-        network, classes = load_checkpoint(checkpoint, device)
+        network, classes = load_checkpoint(checkpoint, device, size=images.shape[-1])
         copies = AttackedCopies(network)
         exact = copies["fp32"]  # responses come from the same form of the network, so 0 stays 0
         clean = predict(exact, images)

@@ -62,10 +62,11 @@ def main(arguments: argparse.Namespace) -> None:
             f"--epsilon {arguments.epsilon}: write a decimal or a fraction such as 8/255."
         ) from None
     device = prepare(arguments.device, arguments.threads)
-    source, _ = load_checkpoint(arguments.source, device)
-    reference, classes = load_checkpoint(arguments.reference, device)
     pack = read_pack(Path(arguments.pack))
     pixels, numbers = pack.splits["test"]
+    size = pixels.shape[1]
+    source, _ = load_checkpoint(arguments.source, device, size=size)
+    reference, classes = load_checkpoint(arguments.reference, device, size=size)
     names = np.array(pack.class_names)[numbers]
     known = np.flatnonzero(np.isin(names, classes))
     labels = None

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
         rows.append(dict(zip(COLUMNS, values, strict=True)))
 
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
-        network, _ = load_checkpoint(checkpoint, device)
+        network, _ = load_checkpoint(checkpoint, device, size=images.shape[-1])
         # Robust accuracy counts images that no attack moves: those already wrong need no attack.
         right = predict(network, images).argmax(1) == labels
         add(seed, "none", "none", 0.0, 0, int(right.sum()))

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     arrays = {"labels": views[1].labels}
     rows = []
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
-        network, _ = load_checkpoint(checkpoint, device)
+        network, _ = load_checkpoint(checkpoint, device, size=train[0].shape[-1])
         for mode in recipe.modes:
             start = derived_seed(recipe, seed, mode.mode)
             outcome = transfer(network, train, test, len(views[1].classes), mode, start)

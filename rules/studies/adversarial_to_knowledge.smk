@@ -17,7 +17,7 @@ rule adversarial_to_knowledge_transfer_scatter:
             labels={"figure": "metrics against transfer accuracy"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_transfer_scatter.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_transfer_scatter.log",
     params:
         recipe=figure_recipe(
             "adversarial_to_knowledge", "target reference attack norm epsilon transfer"
@@ -45,7 +45,7 @@ rule adversarial_to_knowledge_published:
             labels={"figure": "published and ours"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_published.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_published.log",
     params:
         recipe=figure_recipe(
             "adversarial_to_knowledge", "target reference attack norm epsilon"
@@ -72,7 +72,7 @@ rule adversarial_to_knowledge_correlations_over_epsilon:
             labels={"figure": "correlations over epsilon"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_correlations_over_epsilon.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_correlations_over_epsilon.log",
     params:
         recipe=figure_recipe("adversarial_to_knowledge", "target reference transfer"),
     shell:
@@ -96,7 +96,7 @@ rule adversarial_to_knowledge_per_image:
             labels={"figure": "per image"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_per_image.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_per_image.log",
     params:
         recipe=figure_recipe(
             "adversarial_to_knowledge",
@@ -123,7 +123,7 @@ rule adversarial_to_knowledge_sources:
             labels={"figure": "accuracy of the sources"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_sources.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_sources.log",
     params:
         recipe=figure_recipe("adversarial_to_knowledge", ""),
     shell:
@@ -147,7 +147,7 @@ rule adversarial_to_knowledge_transfer_curves:
             labels={"figure": "transfer over epochs"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_transfer_curves.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_transfer_curves.log",
     params:
         recipe=figure_recipe("adversarial_to_knowledge", "targets"),
     shell:
@@ -179,7 +179,7 @@ rule adversarial_to_knowledge_page:
             labels={"page": "what was asked, measured and found"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}adversarial_to_knowledge_page.log",
+        f"{RUN_LOGS}/figures/adversarial_to_knowledge_page.log",
     params:
         recipe=page_recipe("adversarial_to_knowledge"),
     shell:

@@ -16,7 +16,7 @@ rule knowledge_to_adversarial_mixture_bars:
             labels={"figure": "bars by share of animals"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_mixture_bars.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_mixture_bars.log",
     params:
         recipe=figure_recipe(
             "knowledge_to_adversarial", "reference attack norm epsilon targets"
@@ -43,7 +43,7 @@ rule knowledge_to_adversarial_mixture_scatter:
             labels={"figure": "metrics against transfer accuracy"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_mixture_scatter.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_mixture_scatter.log",
     params:
         recipe=figure_recipe(
             "knowledge_to_adversarial",
@@ -71,7 +71,7 @@ rule knowledge_to_adversarial_correlations_over_epsilon:
             labels={"figure": "correlations over epsilon"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_correlations_over_epsilon.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_correlations_over_epsilon.log",
     params:
         recipe=figure_recipe("knowledge_to_adversarial", "target reference transfer"),
     shell:
@@ -95,7 +95,7 @@ rule knowledge_to_adversarial_per_image:
             labels={"figure": "per image"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_per_image.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_per_image.log",
     params:
         recipe=figure_recipe(
             "knowledge_to_adversarial",
@@ -122,7 +122,7 @@ rule knowledge_to_adversarial_sources:
             labels={"figure": "accuracy of the sources"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_sources.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_sources.log",
     params:
         recipe=figure_recipe("knowledge_to_adversarial", ""),
     shell:
@@ -146,7 +146,7 @@ rule knowledge_to_adversarial_transfer_curves:
             labels={"figure": "transfer over epochs"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_transfer_curves.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_transfer_curves.log",
     params:
         recipe=figure_recipe("knowledge_to_adversarial", "targets"),
     shell:
@@ -178,7 +178,7 @@ rule knowledge_to_adversarial_page:
             labels={"page": "what was asked, measured and found"},
         ),
     log:
-        f"{LOGS}/figures/{config['label']}knowledge_to_adversarial_page.log",
+        f"{RUN_LOGS}/figures/knowledge_to_adversarial_page.log",
     params:
         recipe=page_recipe("knowledge_to_adversarial"),
     shell:

@@ -40,7 +40,7 @@ def assert_told(done: subprocess.CompletedProcess[str], *expected: str) -> None:
         assert text in flat, f"'{text}' is not in:\n{done.stdout}"
 
 
-# The configuration --------------------------------------------------------------------------------
+# The configuration -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def test_target_that_nothing_makes(workflow: Path) -> None:
     assert "results/index.csv lists what is" in told.stdout
 
 
-# Files --------------------------------------------------------------------------------------------
+# Files -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +351,7 @@ def test_views_that_share_images(smoke_run: Path, jobs: Callable[..., Job], tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-# The disk -----------------------------------------------------------------------------------------
+# The disk ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -369,13 +369,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("rule", ["make_view", "train_source", "attack_source"])
 def test_full_disk(rule: str, smoke_run: Path, jobs: Callable[..., Job], small_disk: Path) -> None:
     job = jobs(rule, "alexnet" if rule == "train_source" else "")
-    files = {path: small_disk / Path(path).name for path in job.output}
-    result = files[job.output[0]]
+    result = small_disk / Path(job.output[0]).name
     result.write_bytes(b"what was there")
     (small_disk / "filler").write_bytes(bytes(60 << 10))
-    words = [str(files.get(word, word)) for word in arguments_of(job)]
-    words = [word.replace(f"{job.output[0]}.resume", f"{result}.resume") for word in words]
-    told = step(smoke_run, rule, *words)
+    told = step(smoke_run, rule, *arguments_of(job, small_disk))
     assert_told(told, "the disk is full", "free some space", "run the same command again")
     assert str(small_disk) in told.stdout
     assert result.read_bytes() == b"what was there"
@@ -389,19 +386,16 @@ def test_write_that_the_kernel_refuses(
 ) -> None:
     """A limit on the size of files breaks the write in its middle, root or not."""
     job = jobs(rule, "alexnet" if rule == "train_source" else "")
-    files = {path: tmp_path / Path(path).name for path in job.output}
-    result = files[job.output[0]]
+    result = tmp_path / Path(job.output[0]).name
     result.write_bytes(b"what was there")
-    words = [str(files.get(word, word)) for word in arguments_of(job)]
-    words = [word.replace(f"{job.output[0]}.resume", f"{result}.resume") for word in words]
-    command = [sys.executable, "-m", f"workflow_scripts.{rule}", *words]
+    command = [sys.executable, "-m", f"workflow_scripts.{rule}", *arguments_of(job, tmp_path)]
     told = run(["bash", "-c", f"ulimit -f 1; exec {shlex.join(command)}"], smoke_run)
     assert_told(told, str(tmp_path), "could not write this file", "File too large")
     assert result.read_bytes() == b"what was there"
     assert [path.name for path in tmp_path.iterdir()] == [result.name]
 
 
-# The network --------------------------------------------------------------------------------------
+# The network -------------------------------------------------------------------------------------
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
 OFFLINE = {

@@ -39,6 +39,15 @@ def drawn(*studies: str) -> Counts:
     return figures(*studies) | {f"{study}_page": 1 for study in studies} | REPORT
 
 
+def correlated() -> Counts:
+    """Correlations of both studies and what shows them."""
+    shown = (
+        *(f"{FIRST}_{name}" for name in (*ONLY_FIRST, "correlations_over_epsilon", "page")),
+        *(f"{SECOND}_{name}" for name in ("mixture_scatter", "correlations_over_epsilon", "page")),
+    )
+    return {"correlate_study": 2, "correlations": 1} | dict.fromkeys(shown, 1) | REPORT
+
+
 def collected(*studies: str) -> Counts:
     """Tables and all that is made from them."""
     n = len(studies)
@@ -235,7 +244,7 @@ CASES = [
     Case(
         "resamples of the statistics",
         overlay(statistics={"bootstrap": 99}),
-        {"correlate_study": 2, "correlations": 1} | drawn(*BOTH) | RECORDED,
+        correlated() | RECORDED,
     ),
     # Where the bytes come from is recorded, and decides nothing.
     Case(

@@ -73,6 +73,17 @@ def provenance() -> dict[str, str]:
     return found
 
 
+@contextlib.contextmanager
+def _told_once() -> Iterator[None]:
+    """After a write that failed HDF5 prints a traceback for every object that it cannot close."""
+    hooks = sys.excepthook, sys.unraisablehook
+    sys.excepthook = sys.unraisablehook = lambda *_: None
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
+
+
 def write_hdf5(
     path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> None:
@@ -82,7 +93,11 @@ def write_hdf5(
     """
     import h5py
 
-    with atomic(path) as temporary, h5py.File(temporary, "w", track_order=False) as file:
+    with (
+        atomic(path) as temporary,
+        _told_once(),
+        h5py.File(temporary, "w", track_order=False) as file,
+    ):
         for key, value in attributes.items():
             file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
         for name, array in arrays.items():

@@ -53,12 +53,19 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         main(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        leave(1)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        leave(130)
     log.info("done in %.1f s", time.perf_counter() - started)
-    # Everything is written and closed: skip torch's and HDF5's slow tear-down.
+    leave(0)
+
+
+def leave(code: int) -> NoReturn:
+    """End at once: everything is written and closed.
+
+    The tear-down of torch and HDF5 takes time, and HDF5's crashes after a write that failed.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

@@ -66,7 +66,10 @@ def recipe_modules(recipe: Any) -> list[Path]:
         found.add(LIBRARY / "data" / "datasets" / f"{recipe.name}.py")
     elif dataclasses.is_dataclass(recipe):
         for item in dataclasses.fields(recipe):
-            found.update(recipe_modules(getattr(recipe, item.name)))
+            part = getattr(recipe, item.name)
+            # Only the step that fetches a dataset runs its module; all others read what it wrote.
+            if not isinstance(part, DatasetRecipe):
+                found.update(recipe_modules(part))
     elif isinstance(recipe, (list, tuple)):
         for item in recipe:
             found.update(recipe_modules(item))

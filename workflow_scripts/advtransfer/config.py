@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def check_config(config: Mapping[str, Any]) -> None:
             for error in validator.iter_errors(config)
             for line in _lines(error, validator.schema)
         }
+        | set(_not_json(config))
     )
     if problems:
         raise UserError(
@@ -59,6 +61,21 @@ def parse_epsilon(value: float | str) -> float:
             raise UserError(f"epsilon {value}: division by zero.")
         return float(numerator) / float(denominator or 1)
     return float(value)
+
+
+def _not_json(value: Any, path: str = "") -> Iterator[str]:
+    """What YAML can hold and a recipe cannot: keys that are no text, numbers that are not finite."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            where = _join(path, str(key))
+            if not isinstance(key, str):
+                yield f"{where}: YAML reads this name as {type(key).__name__}; put it in quotes."
+            yield from _not_json(item, where)
+    elif isinstance(value, list):
+        for k, item in enumerate(value):
+            yield from _not_json(item, f"{path}[{k}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{path}: expected a finite number, got {value}."
 
 
 def _lines(error: Any, schema: Any) -> list[str]:

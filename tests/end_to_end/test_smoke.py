@@ -71,7 +71,7 @@ def test_index_names_files_that_exist(smoke_run: Path, index: list[Row]) -> None
 
 
 def test_index_names_every_artefact(smoke_run: Path, index: list[Row]) -> None:
-    """Beside the views that no study names, nothing is left whose name one would have to guess."""
+    """No network, perturbation or metric is left whose name one would have to guess."""
     named = {row["path"] for row in index}
     stages = ("sources", "evaluations", "transfers", "attacks", "responses", "metrics")
     made = {

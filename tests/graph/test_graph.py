@@ -173,6 +173,11 @@ runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True
 """
 
 
+# Imported inside functions that not every figure calls; attacks by a job's recipe, which `respond`
+# names and does not run.
+NOT_ALWAYS = ("published.py", "statistics.py", "attacks/pgd.py", "attacks/ball.py")
+
+
 def test_inputs_are_what_is_imported(smoke_run: Path, tmp_path: Path) -> None:
     """Every step once, with the arguments of a job: its code inputs are what Python loaded."""
     plan = dry_run(smoke_run, "--forceall")
@@ -203,9 +208,8 @@ def test_inputs_are_what_is_imported(smoke_run: Path, tmp_path: Path) -> None:
         assert loaded, "nothing of ours was imported"
         if missing := loaded - listed:
             wrong[step] = f"an edit of {sorted(missing)} would not re-run it"
-        elif spare := listed - loaded:
+        elif spare := listed - loaded - {f"workflow_scripts/advtransfer/{x}" for x in NOT_ALWAYS}:
             wrong[step] = f"an edit of {sorted(spare)} would re-run it in vain"
-    print(wrong)
     assert wrong == {}
 
 

@@ -76,8 +76,12 @@ def provenance() -> dict[str, str]:
 @contextlib.contextmanager
 def _told_once() -> Iterator[None]:
     """After a write that failed HDF5 prints a traceback for every object that it cannot close."""
+
+    def silent(*_: object) -> None:
+        pass
+
     hooks = sys.excepthook, sys.unraisablehook
-    sys.excepthook = sys.unraisablehook = lambda *_: None
+    sys.excepthook, sys.unraisablehook = silent, silent
     try:
         yield
     finally:

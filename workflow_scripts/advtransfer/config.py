@@ -64,7 +64,7 @@ def parse_epsilon(value: float | str) -> float:
 
 
 def _not_json(value: Any, path: str = "") -> Iterator[str]:
-    """What YAML can hold and a recipe cannot: keys that are no text, numbers that are not finite."""
+    """What YAML can hold and JSON cannot: keys that are no text, numbers that are not finite."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             where = _join(path, str(key))

@@ -346,6 +346,13 @@ class _Reader:
 
     def study(self) -> Study:
         sources = tuple(self._sources())
+        for k, source in enumerate(sources):
+            same = [other.model for other in sources[:k] if other.recipe == source.recipe]
+            if same:
+                raise UserError(
+                    f"{self.key}.sources: {same[0]} and {source.model} are the same network, which "
+                    "every statistic would count twice. Leave one out."
+                )
         targets = tuple(self._target(name) for name in self.part["targets"])
         for source in sources:
             for target in targets:

@@ -249,13 +249,13 @@ def derived_seed(recipe: Any, seed: int, purpose: str) -> int:
 
 
 def format_epsilon(epsilon: float) -> str:
-    """``8/255`` where epsilon is a whole number of grey levels, else the shortest decimal.
+    """A short decimal where that is exact, else ``8/255`` for whole numbers of grey levels.
 
     >>> format_epsilon(8 / 255), format_epsilon(0.25)
     ('8/255', '0.25')
     """
     levels = epsilon * 255
-    if epsilon and abs(levels - round(levels)) < 1e-9:
+    if float(f"{epsilon:g}") != epsilon and abs(levels - round(levels)) < 1e-9:
         return f"{round(levels)}/255"
     return f"{epsilon:g}"
 

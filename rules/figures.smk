@@ -53,4 +53,4 @@ rule report:
         # A Snakemake inside Snakemake, which only reads: hence no lock. It gets the configuration as
         # it was resolved, whatever overlays and --config options this run was given.
         "snakemake tables figures --report {output:q} --configfile {input.config:q}"
-        " --nolock --quiet all > {log:q} 2>&1"
+        " --nolock --quiet rules > {log:q} 2>&1"

@@ -176,6 +176,7 @@ rule adversarial_to_knowledge_page:
             f"{OUTPUT}/pages/adversarial_to_knowledge.html",
             caption="../report/page_adversarial_to_knowledge.rst",
             category="adversarial_to_knowledge",
+            subcategory="page",
             labels={"page": "what was asked, measured and found"},
         ),
     log:

@@ -175,6 +175,7 @@ rule knowledge_to_adversarial_page:
             f"{OUTPUT}/pages/knowledge_to_adversarial.html",
             caption="../report/page_knowledge_to_adversarial.rst",
             category="knowledge_to_adversarial",
+            subcategory="page",
             labels={"page": "what was asked, measured and found"},
         ),
     log:

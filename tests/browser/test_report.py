@@ -23,7 +23,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)  # asked for first: no run for nobody's eyes
 def browser() -> Iterator[Any]:
     """Headless Chromium of this machine."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)

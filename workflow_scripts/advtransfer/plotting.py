@@ -104,6 +104,7 @@ MODEL_LABELS = {
     "resnet": "ResNet",
     "mobilenet": "MobileNet",
     "densenet": "DenseNet",
+    "convmixer": "ConvMixer",
     "efficientnet": "EfficientNet",
     "convnext": "ConvNeXt",
     "vit": "ViT",

@@ -15,7 +15,9 @@ from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import plan as plans
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
+from workflow_scripts.advtransfer.data.providers import check_classes
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.recipes import ViewRecipe
 
 min_version("9.0")
 
@@ -32,6 +34,7 @@ def told(function, *arguments):
 
 
 PLAN = told(plans.make_plan, config)
+told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (plans.RESULTS, config["label"])))
 TABLES = f"{OUTPUT}/tables"

@@ -60,6 +60,11 @@ MISTAKES = [
         ("trainings.natural.epohcs", "did you mean 'epochs'?"),
     ),
     Mistake(
+        "misspelt class",
+        FIRST + "{sources: {classes: [airplane, catt]}}}",
+        ("dataset 'cifar10' has no class 'catt'", "Did you mean 'cat'?"),
+    ),
+    Mistake(
         "misspelt section",
         "atacks: {}",
         ("atacks: no such key", "did you mean 'attacks'?"),

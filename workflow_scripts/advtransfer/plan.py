@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -326,25 +325,6 @@ def _check_module(kind: str, name: str, key: str, way_out: str) -> None:
         )
 
 
-def _check_classes(dataset: DatasetRecipe, classes: list[str], key: str) -> None:
-    """Refuse a class that a known dataset does not have, before it is fetched.
-
-    A pack is there already: `views.select` tells the same for it.
-    """
-    if dataset.path is not None:
-        return
-    module = import_module(f".data.datasets.{dataset.name}", __package__)
-    known = module.DATASET.class_names
-    for name in classes:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"Did you mean '{near[0]}'? " if near else ""
-            raise UserError(
-                f"{key}: dataset '{dataset.name}' has no class '{name}'. {hint}Its classes are "
-                f"{', '.join(known)}."
-            )
-
-
 def _blocks(seeds: list[list[int]], key: str) -> tuple[Seeds, ...]:
     twice = _repeated([seed for block in seeds for seed in block])
     if twice:  # its rows would count twice in every mean and interval
@@ -419,10 +399,8 @@ class _Reader:
         self, part: Mapping[str, Any], classes: list[str], split: str, images: int
     ) -> ViewRecipe:
         key = f"{self.key} ({split} images)"
-        dataset = self._dataset(part["dataset"], key)
-        _check_classes(dataset, classes, key)
         return ViewRecipe(
-            dataset=dataset,
+            dataset=self._dataset(part["dataset"], key),
             split=split,
             classes=tuple(classes),
             images=images,

@@ -13,14 +13,15 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
 from ..artifacts import file_error
 from ..errors import UserError
-from ..recipes import DatasetRecipe
+from ..recipes import DatasetRecipe, ViewRecipe
 from . import datasets
 from .dataset import (
     Blob,
@@ -88,6 +89,28 @@ def fetch(
         "  - or run the same command again with a network connection: what has already been "
         "downloaded is kept"
     )
+
+
+def check_classes(views: Iterable[ViewRecipe]) -> None:
+    """Refuse a class that a known dataset does not have, before anything is fetched.
+
+    A pack is there already: `views.select` tells the same for it.
+
+    Raises:
+        UserError: with the nearest class and all that there are.
+    """
+    for view in views:
+        if view.dataset.path is not None:
+            continue
+        known = _dataset_module(view.dataset.name).DATASET.class_names
+        for name in view.classes:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"Did you mean '{near[0]}'? " if near else ""
+                raise UserError(
+                    f"studies: dataset '{view.dataset.name}' has no class '{name}'. {hint}Its "
+                    f"classes are {', '.join(known)}."
+                )
 
 
 def known_datasets() -> list[str]:

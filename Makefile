@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 # Which tests: `make test TESTS=tests/units`.
 TESTS ?= tests
 
-.PHONY: setup reproduce quick test check lock help
+.PHONY: setup reproduce quick test bench check lock help
 
 help:
 	@echo "make reproduce  set up, run both studies on CIFAR-10 (half an hour on 2 cores), open-able report"
 	@echo "make quick      the same on less data, in minutes"
 	@echo "make test       set up and run all tests"
+	@echo "make bench      speed against other tools, side by side (half an hour on 2 cores)"
 	@echo "make check      formatters, linters, types"
 	@echo "make lock       resolve requirements*.in anew"
 
@@ -30,7 +31,7 @@ $(VENV)/.ready: requirements-setup.txt requirements.txt
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
-	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.txt
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
 reproduce: setup
@@ -44,6 +45,9 @@ quick: setup
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest $(TESTS)
 
+bench: $(VENV)/.ready-dev
+	$(BIN)/python -m benchmarks
+
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +56,4 @@ check: $(VENV)/.ready-dev
 
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --overrides requirements-overrides.txt requirements-dev.in -o requirements-dev.txt

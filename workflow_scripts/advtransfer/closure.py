@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .recipes import AttackRecipe, DatasetRecipe, ModelRecipe
+from .recipes import AttackRecipe, DatasetRecipe, ModelRecipe, once_per_recipe
 
 PACKAGE = Path("workflow_scripts")  # relative, so that a moved repository re-runs nothing
 LIBRARY = PACKAGE / "advtransfer"
@@ -22,6 +22,16 @@ LIBRARY = PACKAGE / "advtransfer"
 
 def import_closure(files: Iterable[Path]) -> list[str]:
     """All files of the package that ``files`` import, directly or not, themselves included."""
+    return list(_closure(tuple(files)))
+
+
+def step_code(step: str, modules: Iterable[Path] = ()) -> list[str]:
+    """Import closure of a step and of the modules that its recipe names."""
+    return import_closure([PACKAGE / f"{step}.py", *modules])
+
+
+@cache  # a plan asks for the same few closures once a job
+def _closure(files: tuple[Path, ...]) -> tuple[str, ...]:
     seen: set[Path] = set()
     waiting = list(files)
     while waiting:
@@ -29,12 +39,7 @@ def import_closure(files: Iterable[Path]) -> list[str]:
         if file not in seen:
             seen.add(file)
             waiting += _imports(file)
-    return sorted(str(file) for file in seen)
-
-
-def step_code(step: str, modules: Iterable[Path] = ()) -> list[str]:
-    """Import closure of a step and of the modules that its recipe names."""
-    return import_closure([PACKAGE / f"{step}.py", *modules])
+    return tuple(sorted(str(file) for file in seen))
 
 
 @cache
@@ -55,6 +60,7 @@ def _imports(file: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
+@once_per_recipe
 def recipe_modules(recipe: Any) -> list[Path]:
     """Files of the extension modules that a recipe names, its upstream recipes included."""
     found: set[Path] = set()

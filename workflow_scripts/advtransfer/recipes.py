@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .errors import UserError
 
 R = TypeVar("R")
+T = TypeVar("T")
 Parameters = dict[str, Any]
 
 
@@ -72,6 +75,7 @@ class AttackRecipe:
     step_size: float | None = None  # None: the attack's own rule
     random_start: bool = False
     restarts: int = 1
+    tolerance: float = 0.0  # an image whose loss rose by less than this share leaves; 0: none does
     labels: str = "predicted"  # or "true"
     precision: str = "fp32"
 
@@ -182,6 +186,24 @@ def to_plain(recipe: Any) -> Any:
     raise TypeError(f"a recipe cannot hold {type(recipe).__name__}: {recipe!r}")
 
 
+def once_per_recipe(function: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Keep what ``function`` gives for a recipe beside its fields: it can never change, and a plan
+    of thousands of jobs asks for it hundreds of thousands of times."""
+    name = f"_{function.__name__}"
+
+    @functools.wraps(function)
+    def remembering(recipe: Any) -> T:
+        if not dataclasses.is_dataclass(recipe):
+            return function(recipe)
+        kept = vars(recipe)
+        if name not in kept:
+            kept[name] = function(recipe)
+        return typing.cast(T, kept[name])
+
+    return remembering
+
+
+@once_per_recipe
 def to_json(recipe: Any) -> str:
     """Canonical JSON: sorted keys, no white space, defaults left out."""
     return json.dumps(to_plain(recipe), sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -236,6 +258,7 @@ def from_json(kind: type[R], text: str) -> R:
     return from_plain(kind, value)
 
 
+@once_per_recipe
 def digest(recipe: Any) -> str:
     """Ten base32 characters (50 bits) of the SHA-256 of the canonical JSON."""
     raw = hashlib.sha256(to_json(recipe).encode()).digest()

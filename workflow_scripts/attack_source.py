@@ -17,12 +17,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: argparse.Namespace) -> None:
     import torch
+    from tqdm import tqdm
 
-    from .advtransfer.artifacts import provenance, write_hdf5
+    from .advtransfer.artifacts import hdf5_writer, provenance
     from .advtransfer.attacks.ball import towards_zero_half
-    from .advtransfer.attacks.run import AttackedCopies, attack_images, attack_labels, predict
+    from .advtransfer.attacks.run import (
+        BATCH,
+        AttackedCopies,
+        attack_images,
+        attack_labels,
+        predict,
+    )
     from .advtransfer.data.batches import as_float, to_device
-    from .advtransfer.data.views import load_view
+    from .advtransfer.data.views import open_view
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.zoo import load_checkpoint
     from .advtransfer.recipes import (
@@ -35,36 +42,63 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(AttackBlockRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
-    view = load_view(arguments.view, arguments.dataset)
-    images = as_float(to_device(view.images, device))
-    arrays = {"labels": view.labels}
-    for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
-        network, classes = load_checkpoint(checkpoint, device, size=images.shape[-1])
-        copies = AttackedCopies(network)
-        exact = copies["fp32"]  # responses come from the same form of the network, so 0 stays 0
-        clean = predict(exact, images)
-        arrays[f"seed{seed}/clean/logits"] = clean.cpu().numpy()
-        true = torch.from_numpy(view.labels).to(device) if classes == view.classes else None
-        for attack in recipe.attacks:
-            label = attack_label(attack)
-            labels = attack_labels(attack, clean, true)
-            # Every attack has a random stream of its own, whatever stands beside it in the block.
-            start = derived_seed([recipe.view, attack], seed, label)
-            generator = torch.Generator().manual_seed(start)
-            delta = attack_images(copies[attack.precision], images, labels, attack, generator)
-            half = towards_zero_half(delta)
-            # What is stored is what is measured: logits belong to the rounded perturbation.
-            own = predict(exact, images + half.float())
-            arrays[f"seed{seed}/{label}/delta"] = half.cpu().numpy()
-            arrays[f"seed{seed}/{label}/logits"] = own.cpu().numpy()
-            share = float((own.argmax(1) != clean.argmax(1)).float().mean())
-            log.info("seed %d, %s: changed %.1f %% of predictions", seed, label, 100 * share)
+    attacks = {attack_label(attack): attack for attack in recipe.attacks}
     attributes = {
         "recipe": to_plain(recipe),
         "device": describe(device),
         "versions": provenance(),
     }
-    write_hdf5(arguments.output, arrays, attributes)
+    with (
+        open_view(arguments.view, arguments.dataset) as view,
+        hdf5_writer(arguments.output, attributes) as file,
+    ):
+        count = len(view)
+        copies, same_classes = {}, {}
+        for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
+            network, classes = load_checkpoint(checkpoint, device, size=view.size)
+            copies[seed], same_classes[seed] = AttackedCopies(network), classes == view.classes
+        # Every attack has a random stream of its own, whatever stands beside it in the block.
+        generators = {
+            (seed, label): torch.Generator().manual_seed(
+                derived_seed([recipe.view, attack], seed, label)
+            )
+            for seed in copies
+            for label, attack in attacks.items()
+        }
+        changed = dict.fromkeys(generators, 0)
+        file.append("labels", view.labels, count)
+        # Batch by batch through all networks and attacks, so that memory is that of one batch.
+        bar = tqdm(total=count * len(generators), unit="image", disable=None, leave=False)
+        for start in range(0, count, BATCH):
+            part = slice(start, start + BATCH)
+            images = as_float(to_device(view.images(part), device))
+            true = torch.from_numpy(view.labels[part]).to(device)
+            for seed in copies:
+                # Responses come from the same form of the network, so that 0 stays 0.
+                exact = copies[seed]["fp32"]
+                clean = predict(exact, images)
+                file.append(f"seed{seed}/clean/logits", clean.cpu().numpy(), count)
+                for label, attack in attacks.items():
+                    bar.set_description(f"seed {seed} {label}")
+                    labels = attack_labels(attack, clean, true if same_classes[seed] else None)
+                    delta = attack_images(
+                        copies[seed][attack.precision],
+                        images,
+                        labels,
+                        attack,
+                        generators[seed, label],
+                    )
+                    # What is stored is what is measured: logits belong to the rounded perturbation.
+                    half = towards_zero_half(delta)
+                    own = predict(exact, images + half.float())
+                    file.append(f"seed{seed}/{label}/delta", half.cpu().numpy(), count)
+                    file.append(f"seed{seed}/{label}/logits", own.cpu().numpy(), count)
+                    changed[seed, label] += int((own.argmax(1) != clean.argmax(1)).sum())
+                    bar.update(len(images))
+        bar.close()
+        for (seed, label), number in changed.items():
+            share = 100 * number / count
+            log.info("seed %d, %s: changed %.1f %% of predictions", seed, label, share)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ def main(arguments: argparse.Namespace) -> None:
     from collections.abc import Iterable
 
     import torch
+    from tqdm import tqdm
 
-    from .advtransfer.artifacts import provenance, read_hdf5, write_hdf5
-    from .advtransfer.attacks.run import predict
+    from .advtransfer.artifacts import hdf5_writer, open_hdf5, provenance
+    from .advtransfer.attacks.run import BATCH, predict
     from .advtransfer.data.batches import as_float, to_device
-    from .advtransfer.data.views import load_view
+    from .advtransfer.data.views import open_view
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.network import Network, inference_copy
     from .advtransfer.models.zoo import load_checkpoint
@@ -34,8 +35,6 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(PairingRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
-    view = load_view(arguments.view, arguments.dataset)
-    images = as_float(to_device(view.images, device))
     labels = [attack_label(attack) for attack in recipe.attacks.attacks]
 
     def networks(seeds: Iterable[int], checkpoints: list[str]) -> dict[int, Network]:
@@ -44,31 +43,38 @@ def main(arguments: argparse.Namespace) -> None:
             for seed, checkpoint in zip(seeds, checkpoints, strict=True)
         }
 
-    def perturbed(attacks: str, seed: int, label: str) -> torch.Tensor:
-        name = f"seed{seed}/{label}/delta"
-        delta = read_hdf5(attacks, [name])[0][name]
-        return images + torch.from_numpy(delta).to(device).float()
-
     sources = networks(arguments.seeds, arguments.source_checkpoints)
     references = networks(recipe.reference_seeds, arguments.reference_checkpoints)
-    arrays = {}
-    for label in labels:
-        for k in sources:
-            attacked = perturbed(arguments.source_attacks, k, label)
-            for r, reference in references.items():
-                arrays[pair_name(k, r, label, "reference")] = (
-                    predict(reference, attacked).cpu().numpy()
-                )
-        for r in references:
-            attacked = perturbed(arguments.reference_attacks, r, label)
-            for k, source in sources.items():
-                arrays[pair_name(k, r, label, "source")] = predict(source, attacked).cpu().numpy()
     attributes = {
         "recipe": to_plain(recipe),
         "device": describe(device),
         "versions": provenance(),
     }
-    write_hdf5(arguments.output, arrays, attributes)
+    with (
+        open_view(arguments.view, arguments.dataset) as view,
+        open_hdf5(arguments.source_attacks) as source_attacks,
+        open_hdf5(arguments.reference_attacks) as reference_attacks,
+        hdf5_writer(arguments.output, attributes) as file,
+    ):
+        deltas = {
+            (side, seed, label): attacks.rows(f"seed{seed}/{label}/delta")
+            for side, attacks, seeds in (
+                ("source", source_attacks, sources),
+                ("reference", reference_attacks, references),
+            )
+            for seed in seeds
+            for label in labels
+        }
+        for start in tqdm(range(0, len(view), BATCH), unit="batch", disable=None, leave=False):
+            part = slice(start, start + BATCH)
+            images = as_float(to_device(view.images(part), device))
+            for (attacked, seed, label), rows in deltas.items():
+                perturbed = images + torch.from_numpy(rows[part]).to(device).float()
+                responding = "reference" if attacked == "source" else "source"
+                for other, network in (references if attacked == "source" else sources).items():
+                    pair = (seed, other) if attacked == "source" else (other, seed)
+                    logits = predict(network, perturbed).cpu().numpy()
+                    file.append(pair_name(*pair, label, responding), logits, len(view))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import torch
 from workflow_scripts.advtransfer.artifacts import (
     atomic,
     file_error,
+    hdf5_writer,
     load_tensors,
+    open_hdf5,
     provenance,
     read_hdf5,
     read_rows,
@@ -36,7 +38,6 @@ ARRAYS = {
     "images": RNG.integers(0, 256, (50, 8, 8, 3), np.uint8),
     "seed0/pgd-linf-8_255/delta": RNG.normal(size=(7, 3, 8, 8)).astype(np.float16),
     "labels": np.arange(50),
-    "one": np.float64(0.1),
     "none": np.zeros((0, 4), np.float32),
 }
 ATTRIBUTES = {
@@ -155,19 +156,55 @@ def test_hdf5_round_trip(tmp_path):
     assert list(named) == ["labels"]
 
 
-def test_hdf5_is_chunked_and_checksummed(tmp_path):
+def test_other_programs_read_the_file(tmp_path):
     path = tmp_path / "a.h5"
     write_hdf5(path, ARRAYS, {})
     with h5py.File(path) as file:
-        assert file["images"].fletcher32 and file["images"].chunks == (50, 8, 8, 3)
-        assert file["seed0/pgd-linf-8_255/delta"].fletcher32
+        for name, array in ARRAYS.items():
+            np.testing.assert_array_equal(file[name][()], array)
 
 
-def test_large_arrays_have_several_chunks(tmp_path):
-    path = tmp_path / "a.h5"
-    write_hdf5(path, {"x": np.zeros((3, 1 << 20), np.uint16)}, {})
-    with h5py.File(path) as file:
-        assert file["x"].chunks == (2, 1 << 20)
+def test_files_of_other_programs_are_read(tmp_path):
+    """A user's pack has whatever chunks, filters and checksums its author chose."""
+    path = tmp_path / "pack.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("plain", data=ARRAYS["images"])
+        file.create_dataset("packed", data=ARRAYS["images"], chunks=True, compression="gzip")
+        file.create_dataset("checked", data=ARRAYS["images"], fletcher32=True)
+    for array in read_hdf5(path)[0].values():
+        np.testing.assert_array_equal(array, ARRAYS["images"])
+    with open_hdf5(path) as file:
+        chosen = np.array([3, 1, 3])
+        np.testing.assert_array_equal(file.rows("packed")[chosen], ARRAYS["images"][chosen])
+
+
+def test_rows_one_part_at_a_time(tmp_path):
+    """Written in parts of any length, in turns, the file is the one that is written at once."""
+    x, y = RNG.normal(size=(5, 1 << 17)), np.arange(5)  # blocks of the checksum cross the rows
+    write_hdf5(tmp_path / "whole.h5", {"x": x, "g/y": y}, {"a": 1})
+    with hdf5_writer(tmp_path / "parts.h5", {"a": 1}) as writer:
+        for part in (slice(0, 1), slice(1, 4), slice(4, 5)):
+            writer.append("x", x[part], len(x))
+            writer.append("g/y", y[part], len(y))
+    arrays, attributes = read_hdf5(tmp_path / "parts.h5")
+    np.testing.assert_array_equal(arrays["x"], x)
+    assert attributes == {"a": 1}
+    with open_hdf5(tmp_path / "parts.h5") as file:
+        assert sorted(file.names()) == ["g/y", "x"]
+        rows = file.rows("x")
+        np.testing.assert_array_equal(rows[1:3], x[1:3])
+        np.testing.assert_array_equal(rows[np.array([4, 0, 4])], x[[4, 0, 4]])
+    with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "parts.h5") as parts:
+        assert dict(whole["x"].attrs) == dict(parts["x"].attrs)
+
+
+def test_missing_rows_are_an_error_of_the_program(tmp_path):
+    with (
+        pytest.raises(ValueError, match="'x' got 2 rows of 3"),
+        hdf5_writer(tmp_path / "a.h5", {}) as writer,
+    ):
+        writer.append("x", np.zeros(2), 3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_hdf5_is_byte_stable(tmp_path):
@@ -197,6 +234,8 @@ def test_one_flipped_bit_of_the_data_is_told(tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="damaged"):
         read_hdf5(path)
+    with open_hdf5(path) as file, pytest.raises(UserError, match="images.*checksum"):
+        file.rows("images")
     # What is whole can still be read.
     np.testing.assert_array_equal(read_hdf5(path, ["labels"])[0]["labels"], ARRAYS["labels"])
 

@@ -6,13 +6,15 @@ changes them (another size). What was selected depends on the recipe and the dat
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..artifacts import provenance, read_hdf5, write_hdf5
+from ..artifacts import open_hdf5, provenance, read_hdf5, write_hdf5
 from ..errors import UserError
 from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
 
@@ -89,7 +91,8 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
         "indices": indices.astype(np.int64),
         "labels": np.array([position[label] for label in labels[indices]], dtype=np.int64),
     }
-    images = read_hdf5(dataset_file, [f"{split}/images"])[0][f"{split}/images"][indices]
+    with open_hdf5(dataset_file) as dataset:
+        images = dataset.rows(f"{split}/images")[indices]
     if recipe.size is not None and images.shape[1:3] != (recipe.size, recipe.size):
         images = resize(images, recipe.size)
         content["images"] = images
@@ -127,18 +130,46 @@ def load_view(view_file: str | Path, dataset_file: str | Path) -> View:
     Raises:
         UserError: a file is damaged, or the view does not fit the dataset.
     """
-    arrays, attributes = read_hdf5(view_file)
-    recipe = from_plain(ViewRecipe, attributes["recipe"])
-    indices = arrays["indices"]
-    if "images" in arrays:
-        images = arrays["images"]
-    else:
-        name = f"{recipe.split}/images"
-        whole = read_hdf5(dataset_file, [name])[0][name]
-        if indices.max(initial=-1) >= len(whole):
+    with open_view(view_file, dataset_file) as view:
+        return View(view.images(slice(None)), view.labels, view.indices, view.recipe)
+
+
+@dataclass(frozen=True)
+class OpenView:
+    """A view whose images stay in their file: ``images`` gives those at a slice of positions."""
+
+    labels: np.ndarray
+    indices: np.ndarray
+    recipe: ViewRecipe
+    size: int  # pixels a side
+    images: Callable[[slice], np.ndarray]  # uint8 (n, H, W, 3)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.recipe.classes
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@contextlib.contextmanager
+def open_view(view_file: str | Path, dataset_file: str | Path) -> Iterator[OpenView]:
+    """A view to go through batch by batch, in memory that does not grow with it.
+
+    Raises:
+        UserError: a file is damaged, or the view does not fit the dataset.
+    """
+    with open_hdf5(view_file) as file, open_hdf5(dataset_file) as dataset:
+        recipe = from_plain(ViewRecipe, file.attributes()["recipe"])
+        indices, labels = file.whole("indices"), file.whole("labels")
+        if "images" in file.names():
+            stored = file.rows("images")
+            yield OpenView(labels, indices, recipe, stored.shape[1], stored.__getitem__)
+            return
+        rows = dataset.rows(f"{recipe.split}/images")
+        if indices.max(initial=-1) >= rows.shape[0]:
             raise UserError(f"{view_file} does not belong to {dataset_file}: indices out of range.")
-        images = whole[indices]
-    return View(images, arrays["labels"], indices, recipe)
+        yield OpenView(labels, indices, recipe, rows.shape[1], lambda which: rows[indices[which]])
 
 
 def check_disjoint(first_file: str | Path, second_file: str | Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 TINY = 1e-12
@@ -15,14 +17,18 @@ def l2_norms(batch: torch.Tensor) -> torch.Tensor:
 def random_start(
     like: torch.Tensor, epsilon: float, norm: str, generator: torch.Generator
 ) -> torch.Tensor:
-    """A point uniform in the ball, drawn on the CPU so that every device starts alike."""
-    shape = like.shape
+    """A point uniform in the ball, drawn where ``generator`` lives.
+
+    A generator on the CPU starts every device alike; one on the GPU keeps it from waiting.
+    """
+    shape: Any = like.shape
+    place: dict[str, Any] = {"generator": generator, "device": generator.device}
     if norm == "linf":
-        noise = (torch.rand(shape, generator=generator) * 2 - 1) * epsilon
+        noise = (torch.rand(shape, **place) * 2 - 1) * epsilon
     else:
-        direction = torch.randn(shape, generator=generator)
+        direction = torch.randn(shape, **place)
         dimensions = direction[0].numel()
-        radius = torch.rand((len(like), 1, 1, 1), generator=generator) ** (1 / dimensions)
+        radius = torch.rand((len(like), 1, 1, 1), **place) ** (1 / dimensions)
         noise = direction / l2_norms(direction).clamp_min(TINY) * radius * epsilon
     return noise.to(like.device)
 

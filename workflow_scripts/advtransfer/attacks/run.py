@@ -22,7 +22,8 @@ from ..recipes import AttackRecipe, attack_label
 BATCH = 250
 NOT_ATTACKS = {"__init__", "ball", "run"}
 Perturb = Callable[
-    [torch.nn.Module, torch.Tensor, torch.Tensor, AttackRecipe, torch.Generator], torch.Tensor
+    [Callable[..., torch.Tensor], torch.Tensor, torch.Tensor, AttackRecipe, torch.Generator],
+    torch.Tensor,
 ]
 
 
@@ -84,28 +85,26 @@ def attack_images(
         float32 (N, C, H, W) on the images' device.
     """
     perturb = load_attack(recipe)
+    restarts = recipe.restarts
+    count = max(1, BATCH // restarts)  # restarts stand side by side in one batch
     deltas = []
     bar = tqdm(
-        range(0, len(images), BATCH),
+        range(0, len(images), count),
         desc=attack_label(recipe),
         unit="batch",
         disable=None,
         leave=False,
     )
     for start in bar:
-        batch = images[start : start + BATCH]
+        batch, target = images[start : start + count], labels[start : start + count]
         batch = as_float(batch) if batch.dtype == torch.uint8 else batch
-        target = labels[start : start + BATCH]
-        best = perturb(network, batch, target, recipe, generator)
-        if recipe.restarts > 1:
-            best_loss = _losses(network, batch + best, target)
-            for _ in range(recipe.restarts - 1):
-                delta = perturb(network, batch, target, recipe, generator)
-                loss = _losses(network, batch + delta, target)
-                better = loss > best_loss
-                best = torch.where(better.view(-1, 1, 1, 1), delta, best)
-                best_loss = torch.maximum(loss, best_loss)
-        deltas.append(best)
+        if restarts > 1:
+            batch, target = torch.cat([batch] * restarts), target.repeat(restarts)
+        delta = perturb(network, batch, target, recipe, generator)
+        if restarts > 1:
+            best = _losses(network, batch + delta, target).view(restarts, -1).argmax(0)
+            delta = delta[best * len(best) + torch.arange(len(best), device=best.device)]
+        deltas.append(delta)
     return torch.cat(deltas)
 
 

@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.artifacts import write_recipe, write_rows
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import load_view
-    from .advtransfer.device import describe, prepare
+    from .advtransfer.device import compilation_pays, describe, prepare
     from .advtransfer.models.zoo import build_network, save_checkpoint
     from .advtransfer.recipes import SourceRecipe, derived_seed, digest, from_json
     from .advtransfer.training.fit import fit
@@ -73,6 +73,9 @@ def main(arguments: argparse.Namespace) -> None:
         resume=resume,
         identity=f"{digest(recipe)}/seed{arguments.seed}",
         name=recipe.model.family,
+        compiled=compilation_pays(
+            device, recipe.training.epochs * len(images) // recipe.training.batch_size
+        ),
     )
     columns = list(fitted.history[0])
     write_rows(arguments.history, fitted.history, columns)

@@ -14,7 +14,7 @@ from torch import nn
 
 from workflow_scripts.advtransfer.closure import PACKAGE, recipe_modules, step_code
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.models.network import Network, inference_copy
+from workflow_scripts.advtransfer.models.network import Network, inference_copy, refresh
 from workflow_scripts.advtransfer.models.zoo import (
     build_network,
     known_families,
@@ -158,6 +158,17 @@ def test_bf16_copy_is_close(model):
     assert rounded.dtype == torch.float32  # losses and metrics are
     assert copied.head.weight.dtype == torch.bfloat16
     assert nn.functional.cosine_similarity(exact.flatten(), rounded.flatten(), dim=0) > 0.99
+
+
+@every_model
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_refreshed_copy_is_a_new_copy(model, precision):
+    """Adversarial training attacks one copy throughout, which has to follow the weights."""
+    network = trained(model)
+    copied = inference_copy(build(model), precision)
+    refresh(copied, network)
+    new = inference_copy(network, precision).state_dict()
+    assert all(torch.equal(value, new[name]) for name, value in copied.state_dict().items())
 
 
 @every_model

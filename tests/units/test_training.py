@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 
 from workflow_scripts.advtransfer.attacks.run import attack_images, predict
 from workflow_scripts.advtransfer.data.batches import as_float
+from workflow_scripts.advtransfer.device import compilation_pays
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
 from workflow_scripts.advtransfer.models.zoo import build_network
@@ -341,3 +343,22 @@ def test_the_network_in_training_is_attacked_as_in_evaluation():
     train(recipe, network)
     after = weights(network)
     assert all(after[name] == before[name] for name in after if "running" in name)
+
+
+def test_a_compiled_network_trains_alike():
+    """What a GPU runs, on the CPU: kernels of another order, so equal up to rounding."""
+    if shutil.which("c++") is None and shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler on the CPU")
+    recipe = dataclasses.replace(PLAIN, epochs=1, attack=PGD)
+    eager, compiled = (
+        train(recipe, small_network(WITH_NORM), compiled=compiled)[0] for compiled in (False, True)
+    )
+    for name, value in eager.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=2e-2, atol=2e-3)
+
+
+def test_compilation_is_for_long_runs_on_a_gpu():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert compilation_pays(gpu, 10**5)
+    assert not compilation_pays(gpu, 10)
+    assert not compilation_pays(cpu, 10**5)

@@ -8,6 +8,8 @@ import torch
 
 from .errors import UserError
 
+COMPILED_PASSES = 5000  # compiling takes up to a minute
+
 
 def prepare(device: str, threads: int) -> torch.device:
     """Choose the device, fix the thread count, make runs repeatable.
@@ -39,3 +41,11 @@ def describe(device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Mixed precision with float32 weights: ``bf16``, or off for ``fp32``."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def compilation_pays(device: torch.device, passes: int) -> bool:
+    """Whether to compile a network that runs so often: on a GPU, if it is long.
+
+    On a CPU small networks become slower by it and large ones gain a tenth at most (docs/speed.md).
+    """
+    return device.type == "cuda" and passes >= COMPILED_PASSES

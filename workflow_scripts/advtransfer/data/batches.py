@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +27,16 @@ def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Ten
     """Random crop after zero padding by 4, and random flip, of a uint8 batch (N, C, H, W).
 
     One gather for the whole batch: an index of rows and one of columns for every image.
+    ``generator`` is on the images' device.
     """
     count, _, height, width = images.shape
     padded = F.pad(images, (CROP_PADDING,) * 4).permute(0, 2, 3, 1)
-    offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, count), generator=generator)
-    flips = torch.rand(count, generator=generator) < 0.5
-    rows = torch.arange(height) + offsets[0, :, None]
-    columns = torch.arange(width) + offsets[1, :, None]
+    place: dict[str, Any] = {"generator": generator, "device": images.device}
+    offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, count), **place)
+    flips = torch.rand(count, **place) < 0.5
+    rows = torch.arange(height, device=images.device) + offsets[0, :, None]
+    columns = torch.arange(width, device=images.device) + offsets[1, :, None]
     columns = torch.where(flips[:, None], columns.flip(1), columns)
-    rows, columns = rows.to(images.device), columns.to(images.device)
     which = torch.arange(count, device=images.device)[:, None, None]
     return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
@@ -52,7 +54,7 @@ def epoch_batches(
     normalisation does badly on a few images.
     """
     count = len(images)
-    order = torch.randperm(count, generator=generator).to(images.device)
+    order = torch.randperm(count, generator=generator, device=images.device)
     for start, stop in batch_bounds(count, batch_size):
         chosen = order[start:stop]
         batch = images[chosen]

@@ -23,7 +23,7 @@ from ..attacks.run import load_attack
 from ..data.batches import batch_bounds, epoch_batches
 from ..device import autocast
 from ..errors import UserError
-from ..models.network import Network, inference_copy
+from ..models.network import Network, inference_copy, refresh
 from ..recipes import AttackRecipe, TrainingRecipe, digest
 
 log = logging.getLogger("advtransfer")
@@ -70,6 +70,7 @@ def fit(
     resume: Path | None = None,
     identity: str = "",
     name: str = "training",
+    compiled: bool = False,
 ) -> Fitted:
     """Train ``network`` in place by SGD on the cross-entropy.
 
@@ -78,13 +79,14 @@ def fit(
         images: uint8 (N, 3, H, W) on the same device.
         labels: int64 (N,) on the same device.
         recipe: hyper-parameters; with ``attack`` every batch is attacked first (Madry et al.,
-            ICLR 2018, eq. 2.1), the attacked copy being in evaluation mode.
+            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode.
         seed: of the order, the augmentation and the random starts.
         parameters: those to train; None: all.
         evaluate: called after every epoch; its numbers join the history. With ``checkpoint:
             best_on_*`` the weights of the epoch with the highest ``test_accuracy`` are kept.
         resume: file to save progress to and to go on from.
         identity: what the resume file must be about (a digest); another one is not used.
+        compiled: run the network through ``torch.compile``: for long training on a GPU.
 
     Raises:
         UserError: the loss diverged; the message names epoch and batch.
@@ -103,8 +105,12 @@ def fit(
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
+        fused=device.type == "cuda" or None,
     )
-    generator = torch.Generator().manual_seed(seed)
+    # On the device of the images: random numbers that cross over would stop a GPU at every batch.
+    generator = torch.Generator(device).manual_seed(seed)
+    adversary = _Adversary(network, recipe.attack, generator, compiled) if recipe.attack else None
+    forward = torch.compile(network) if compiled else network
     progress = _Progress(
         network, optimizer, trained, generator, resume, f"{identity}/{digest(recipe)}"
     )
@@ -130,10 +136,10 @@ def fit(
             share = (epoch * per_epoch + number + 0.5) / (recipe.epochs * per_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, share)
-            if recipe.attack is not None:
-                x = x + _adversarial(network, x, y, recipe.attack, generator)
+            if adversary is not None:
+                x = adversary(x, y)
             with autocast(device, recipe.precision):
-                logits = network(x)
+                logits = forward(x)
                 loss = F.cross_entropy(logits, y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -166,16 +172,21 @@ def fit(
     return fitted
 
 
-def _adversarial(
-    network: Network,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    attack: AttackRecipe,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """Perturbations of a training batch, on a frozen folded copy of the network as it is now."""
-    copied = inference_copy(network, attack.precision)
-    return load_attack(attack)(copied, images, labels, attack, generator)
+class _Adversary:
+    """Perturbs training batches, on a frozen folded copy that follows the network."""
+
+    def __init__(
+        self, network: Network, recipe: AttackRecipe, generator: torch.Generator, compiled: bool
+    ) -> None:
+        self.network, self.recipe, self.generator = network, recipe, generator
+        self.perturb = load_attack(recipe)
+        self.copy = inference_copy(network, recipe.precision)
+        self.forward = torch.compile(self.copy) if compiled else self.copy
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        refresh(self.copy, self.network)
+        delta = self.perturb(self.forward, images, labels, self.recipe, self.generator)
+        return images + delta
 
 
 def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingRecipe) -> None:

@@ -4,6 +4,7 @@ import argparse
 
 from .advtransfer.cli import add_seeds, log, run, step_parser
 
+CHUNK = 250  # images whose perturbations are in memory at a time
 COLUMNS = (
     "source_seed",
     "reference_seed",
@@ -34,44 +35,66 @@ def main(arguments: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from .advtransfer.artifacts import provenance, read_hdf5, write_hdf5, write_rows
-    from .advtransfer.metrics.transferability import measure_pair
+    from .advtransfer.artifacts import open_hdf5, provenance, read_hdf5, write_hdf5, write_rows
+    from .advtransfer.metrics.transferability import measure_pair, tau_1
     from .advtransfer.recipes import MetricsRecipe, attack_label, from_json, pair_name, to_plain
 
     recipe = from_json(MetricsRecipe, arguments.recipe)
     pairing = recipe.pairing
+    attacks = {attack_label(attack): attack for attack in pairing.attacks.attacks}
+    seeds = {"source": arguments.seeds, "reference": pairing.reference_seeds}
+    pairs = list(itertools.product(*seeds.values()))
     responses, _ = read_hdf5(arguments.responses)
-    attacked = {
-        "source": read_hdf5(arguments.source_attacks)[0],
-        "reference": read_hdf5(arguments.reference_attacks)[0],
-    }
-    true = attacked["reference"]["labels"]
+
+    # logits[side, seed, "clean" or attack]; the perturbations stay in their files.
+    logits = {}
+    with (
+        open_hdf5(arguments.source_attacks) as source,
+        open_hdf5(arguments.reference_attacks) as reference,
+    ):
+        files = {"source": source, "reference": reference}
+        true = reference.whole("labels")
+        for side, file in files.items():
+            for seed, label in itertools.product(seeds[side], ["clean", *attacks]):
+                logits[side, seed, label] = file.whole(f"seed{seed}/{label}/logits")
+        alignment = {
+            (*pair, label): np.empty(len(true)) for pair, label in itertools.product(pairs, attacks)
+        }
+        for label in attacks:
+            rows_of = {
+                (side, seed): file.rows(f"seed{seed}/{label}/delta")
+                for side, file in files.items()
+                for seed in seeds[side]
+            }
+            for start in range(0, len(true), CHUNK):
+                part = slice(start, start + CHUNK)
+                deltas = {key: read[part].astype(np.float64) for key, read in rows_of.items()}
+                for k, r in pairs:
+                    both = deltas["source", k], deltas["reference", r]
+                    alignment[k, r, label][part] = tau_1(*both)
+
     rows = []
     per_image: dict[str, np.ndarray] = {}
-    for k, r in itertools.product(arguments.seeds, pairing.reference_seeds):
-        seeds = {"source": f"seed{k}", "reference": f"seed{r}"}
-        clean = {side: attacked[side][f"{seeds[side]}/clean/logits"] for side in seeds}
+    for k, r in pairs:
+        seed_of = {"source": k, "reference": r}
+        predicted = {side: logits[side, seed, "clean"].argmax(1) for side, seed in seed_of.items()}
         mask = np.ones(len(true), dtype=bool)
         if recipe.mask == "reference_correct":
-            mask = clean["reference"].argmax(1) == true
+            mask = predicted["reference"] == true
         log.info("source seed %d, reference seed %d: %d images count", k, r, mask.sum())
         # The source knows other classes than the target: its loss is against its own prediction.
-        labels = {"source": clean["source"].argmax(1), "reference": true}
-        for attack in pairing.attacks.attacks:
-            label = attack_label(attack)
-            own = {side: attacked[side][f"{seeds[side]}/{label}/logits"] for side in seeds}
-            delta = {side: attacked[side][f"{seeds[side]}/{label}/delta"] for side in seeds}
+        against = {"source": predicted["source"], "reference": true}
+        for label, attack in attacks.items():
             for first, second in (("source", "reference"), ("reference", "source")):
                 direction = f"{first}_to_{second}"
                 measured = measure_pair(
-                    f1_clean=clean[first],
-                    f1_own=own[first],
-                    f2_clean=clean[second],
+                    f1_clean=logits[first, seed_of[first], "clean"],
+                    f1_own=logits[first, seed_of[first], label],
+                    f2_clean=logits[second, seed_of[second], "clean"],
                     f2_transferred=responses[pair_name(k, r, label, second)],
-                    f2_own=own[second],
-                    delta_1=delta[first],
-                    delta_2=delta[second],
-                    labels=labels[second],
+                    f2_own=logits[second, seed_of[second], label],
+                    alignment=alignment[k, r, label],
+                    labels=against[second],
                     mask=mask,
                 )
                 for name, values in measured.per_image.items():

@@ -1,4 +1,7 @@
-"""Transferability metrics on models whose values follow by hand."""
+"""Transferability metrics on logits and perturbations whose values follow by hand.
+
+With attacks, and in expectation, they are in test_metrics_against_oracle.py.
+"""
 
 import subprocess
 import sys
@@ -19,29 +22,6 @@ from workflow_scripts.advtransfer.metrics.transferability import (
 )
 from workflow_scripts.advtransfer.published import ARCHITECTURES
 
-EPSILON = 0.1
-
-
-def linear_responses(first, second, images):
-    """Clean logits, deviations and exact attacks of f_i(x) = W_i x.
-
-    The attack is epsilon times the top right-singular vector, the same for every image.
-    """
-
-    def attack(weights):
-        return np.tile(EPSILON * np.linalg.svd(weights)[2][0], (len(images), 1))
-
-    delta_1, delta_2 = attack(first), attack(second)
-    return {
-        "f1_clean": images @ first.T,
-        "f1_own": (images + delta_1) @ first.T,
-        "f2_clean": images @ second.T,
-        "f2_transferred": (images + delta_1) @ second.T,
-        "f2_own": (images + delta_2) @ second.T,
-        "delta_1": delta_1,
-        "delta_2": delta_2,
-    }
-
 
 def random_responses(rng, n=12, d1=4, d2=3, pixels=(3, 2, 2)):
     return {
@@ -50,50 +30,10 @@ def random_responses(rng, n=12, d1=4, d2=3, pixels=(3, 2, 2)):
         "f2_clean": rng.normal(size=(n, d2)),
         "f2_transferred": rng.normal(size=(n, d2)),
         "f2_own": rng.normal(size=(n, d2)),
-        "delta_1": rng.normal(size=(n, *pixels)),
-        "delta_2": rng.normal(size=(n, *pixels)),
+        "alignment": tau_1(rng.normal(size=(n, *pixels)), rng.normal(size=(n, *pixels))),
         "labels": rng.integers(d2, size=n),
         "mask": np.ones(n, dtype=bool),
     }
-
-
-def loop_alpha_2(own, transferred, weights):
-    """The identity over pairs of images, one pair at a time."""
-
-    def direction(vector):
-        return [value / sum(v * v for v in vector) ** 0.5 for value in vector]
-
-    n = len(own)
-    total = off_diagonal = 0.0
-    for i in range(n):
-        for j in range(n):
-            left = sum(a * b for a, b in zip(direction(own[i]), direction(own[j]), strict=True))
-            right = sum(
-                a * b
-                for a, b in zip(direction(transferred[i]), direction(transferred[j]), strict=True)
-            )
-            term = weights[i] * weights[j] * left * right
-            total += term
-            off_diagonal += term if i != j else 0.0
-    return total / n**2, off_diagonal / (n * (n - 1))
-
-
-def test_identical_models_transfer_completely():
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(3, 5))
-    images = rng.normal(size=(20, 5))
-    pair = measure_pair(
-        **linear_responses(weights, weights, images),
-        labels=np.zeros(20, dtype=int),
-        mask=np.ones(20, dtype=bool),
-    )
-    values = pair.values
-    for name in ("alpha_1_mean", "alpha_1_median", "alpha_1_ratio_of_means", "tau_1", "tau_2"):
-        assert values[name] == pytest.approx(1), name
-    # One deviation for all images: the outer product of one unit vector with itself has norm 1.
-    for name in ("alpha_2", "alpha_2_squared", "alpha_2_squared_unbiased", "combined"):
-        assert values[name] == pytest.approx(1), name
-    assert values["alpha_1_zero_denominators"] == 0
 
 
 def test_alpha_2_of_two_directions_by_hand():
@@ -103,36 +43,6 @@ def test_alpha_2_of_two_directions_by_hand():
     assert result.squared == pytest.approx(1 / 2)
     assert result.plain == pytest.approx(1 / 2**0.5)
     assert result.squared_unbiased == pytest.approx(4 / 12)  # 4 of 12 ordered pairs are parallel
-
-
-def test_linear_models_meet_the_singular_value_formula():
-    rng = np.random.default_rng(1)
-    first, second = rng.normal(size=(3, 6)), rng.normal(size=(4, 6))
-    responses = linear_responses(first, second, rng.normal(size=(7, 6)))
-    direction = np.linalg.svd(first)[2][0]
-    expected = np.linalg.norm(second @ direction) / np.linalg.norm(second, 2)
-    found = alpha_1(*(responses[name] for name in ("f2_clean", "f2_transferred", "f2_own")))
-    np.testing.assert_allclose(found, expected)
-    assert (found <= 1).all()  # the exact attack is optimal
-
-
-def test_orthogonal_jacobians_transfer_nothing():
-    images = np.arange(12.0).reshape(3, 4)
-    pair = measure_pair(
-        **linear_responses(
-            np.array([[2.0, 0, 0, 0], [0, 1, 0, 0]]),
-            np.array([[0.0, 0, 3, 0], [0, 0, 0, 1]]),
-            images,
-        ),
-        labels=np.zeros(3, dtype=int),
-        mask=np.ones(3, dtype=bool),
-    )
-    assert pair.values["alpha_1_mean"] == 0
-    assert pair.values["tau_1"] == pytest.approx(0)
-    for name in ("alpha_2", "alpha_2_squared", "alpha_2_squared_unbiased", "combined", "tau_2"):
-        assert np.isnan(pair.values[name]), name
-    assert pair.n_images["alpha_2"] == 0
-    assert pair.n_images["alpha_1_mean"] == 3
 
 
 def test_vectorised_equals_loops():
@@ -159,11 +69,11 @@ def test_vectorised_equals_loops():
 
     own_deviation = responses["f1_own"] - responses["f1_clean"]
     deviation = responses["f2_transferred"] - responses["f2_clean"]
-    for prefix, weights in (("alpha_2", [1.0] * 12), ("combined", ratios)):
-        squared, unbiased = loop_alpha_2(own_deviation.tolist(), deviation.tolist(), weights)
-        assert pair.values[f"{prefix}_squared"] == pytest.approx(squared)
-        assert pair.values[f"{prefix}_squared_unbiased"] == pytest.approx(unbiased)
-        assert pair.values[prefix] == pytest.approx(squared**0.5)
+    for prefix, weights in (("alpha_2", None), ("combined", ratios)):
+        expected = alpha_2(own_deviation, deviation, weights)
+        assert pair.values[f"{prefix}_squared"] == pytest.approx(expected.squared)
+        assert pair.values[f"{prefix}_squared_unbiased"] == pytest.approx(expected.squared_unbiased)
+        assert pair.values[prefix] == pytest.approx(expected.plain)
 
     losses = [
         np.log(sum(np.exp(z) for z in row)) - row[label]
@@ -186,17 +96,6 @@ def test_alpha_2_ignores_the_lengths_of_deviations():
     np.testing.assert_allclose(scaled, alpha_2(own, transferred))
     flips = rng.choice([-1.0, 1.0], size=(9, 1))  # the sign of a singular vector is arbitrary
     np.testing.assert_allclose(alpha_2(flips * own, flips * transferred), scaled)
-
-
-def test_only_the_u_statistic_is_unbiased():
-    rng = np.random.default_rng(4)
-    n = 10
-    found = [alpha_2(rng.normal(size=(n, 5)), rng.normal(size=(n, 5))) for _ in range(2000)]
-    unbiased = np.array([result.squared_unbiased for result in found])
-    error = unbiased.std() / len(unbiased) ** 0.5
-    assert abs(unbiased.mean()) < 4 * error
-    assert unbiased.min() < 0
-    assert np.mean([result.squared for result in found]) == pytest.approx(1 / n, abs=0.01)
 
 
 def test_zero_deviations_are_left_out_and_counted():
@@ -314,7 +213,7 @@ def test_no_image_counts():
         ("f2_own", np.zeros((12, 4)), "one shape"),
         ("f1_own", np.zeros((11, 4)), "one shape"),
         ("f1_clean", np.zeros(12), r"\(images, classes\)"),
-        ("delta_2", np.zeros((12, 3)), "one shape"),
+        ("alignment", np.zeros(11), "same images"),
         ("labels", np.zeros(11, dtype=int), "same images"),
         ("labels", np.full(12, 3), "3 classes"),
         ("labels", np.zeros(12), "12 integers"),

@@ -2,11 +2,13 @@
 
 Normalised steps of ``step_size`` along the gradient of the cross-entropy, each projected back into
 the ball. Default step size: ``2.5 * epsilon / steps``. With ``tolerance``, an image whose loss rose
-by less than that share over five steps keeps its perturbation and leaves the batch, so that long
-attacks cost what they still gain (docs/speed.md has what is lost: next to nothing at .01).
+by less, over five steps, than that share of its whole rise keeps its perturbation and leaves the
+batch: long attacks then cost what they still gain (docs/speed.md has what is saved and lost).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ import torch.nn.functional as F
 from ..recipes import AttackRecipe
 from .ball import ascent, project, random_start
 
+CERTAIN = -10.0  # log-odds below which float32 loses digits of 1 - p
 PATIENCE = 5  # steps between two looks at who has converged
 
 
@@ -48,15 +51,18 @@ def perturb(
 
     finished = delta
     going = torch.arange(len(images), device=images.device)
-    before = torch.zeros(0)
+    start = before = torch.zeros(0)  # losses; known after the first pass
     for step in range(recipe.steps):
         gradient, losses = input_gradient(network, images + delta, labels)
         if step % PATIENCE == 0:
-            if step:
-                rising = losses > before * (1 + recipe.tolerance)
+            if step == 0:
+                start = losses
+            else:
+                rising = losses - before > recipe.tolerance * (losses - start)
                 finished[going] = delta
                 going, images, labels = going[rising], images[rising], labels[rising]
                 delta, gradient, losses = delta[rising], gradient[rising], losses[rising]
+                start = start[rising]
                 if not len(going):
                     return finished
             before = losses
@@ -66,10 +72,24 @@ def perturb(
 
 
 def input_gradient(
-    network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor
+    network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradient of the cross-entropy in the images, (N, C, H, W), and its values, (N,)."""
+    """Direction in which each image's cross-entropy grows, (N, C, H, W), and its value, (N,).
+
+    It is the gradient, up to a positive factor for images whose label is all but certain: there
+    1 - p rounds to 0 in float32 and would take the label's logit out of the gradient.
+    """
     images = images.detach().requires_grad_(True)
-    losses = F.cross_entropy(network(images), labels, reduction="none")
-    (gradient,) = torch.autograd.grad(losses.sum(), images)
+    logits = network(images)
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    odds = odds_against(logits, labels)
+    ascended = torch.where(odds < CERTAIN, odds, losses)
+    (gradient,) = torch.autograd.grad(ascended.sum(), images)
     return gradient, losses.detach()
+
+
+def odds_against(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """log((1 - p) / p) of each label, (N,): grows with the cross-entropy and never underflows."""
+    chosen = F.one_hot(labels, logits.shape[1]).bool()
+    others = logits.masked_fill(chosen, -torch.inf).logsumexp(1)
+    return others - logits.gather(1, labels[:, None]).squeeze(1)

@@ -20,6 +20,7 @@ from ..models.network import Network, inference_copy
 from ..recipes import AttackRecipe, attack_label
 
 BATCH = 250
+NORMS = ("linf", "l2")  # of an attack that does not name its own
 NOT_ATTACKS = {"__init__", "ball", "run"}
 Perturb = Callable[
     [Callable[..., torch.Tensor], torch.Tensor, torch.Tensor, AttackRecipe, torch.Generator],
@@ -43,14 +44,18 @@ def load_attack(recipe: AttackRecipe) -> Perturb:
             f"unknown attack '{recipe.attack}'; there are {', '.join(known_attacks())} "
             "(docs/add-an-attack.md says how to add one)."
         )
-    if recipe.norm not in ("linf", "l2"):
-        raise UserError(f"attack '{recipe.attack}': norm is linf or l2, not '{recipe.norm}'.")
     if recipe.epsilon < 0 or recipe.steps < 1 or recipe.restarts < 1:
         raise UserError(
             f"attack '{recipe.attack}': epsilon must not be negative ({recipe.epsilon}), steps "
             f"({recipe.steps}) and restarts ({recipe.restarts}) must be at least 1."
         )
-    perturb: Perturb = import_module(f".{recipe.attack}", __package__).perturb
+    module = import_module(f".{recipe.attack}", __package__)
+    norms = getattr(module, "NORMS", NORMS)
+    if recipe.norm not in norms:
+        raise UserError(
+            f"attack '{recipe.attack}': norm is {' or '.join(norms)}, not '{recipe.norm}'."
+        )
+    perturb: Perturb = module.perturb
     return perturb
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ..attacks.run import BATCH, load_attack
 from ..recipes import AttackRecipe
-from .transferability import PairMetrics, measure_pair
+from .transferability import PairMetrics, measure_pair, tau_1
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 
@@ -66,6 +66,7 @@ def compare(
         for responder in models
         for attacked in models
     }
+    alignment = tau_1(deltas["source"].cpu().numpy(), deltas["reference"].cpu().numpy())
     return {
         f"{first}_to_{second}": measure_pair(
             f1_clean=clean[first],
@@ -73,8 +74,7 @@ def compare(
             f2_clean=clean[second],
             f2_transferred=responses[second, first],
             f2_own=responses[second, second],
-            delta_1=deltas[first].cpu().numpy(),
-            delta_2=deltas[second].cpu().numpy(),
+            alignment=alignment,
             labels=against[second],
             mask=counts,
         )

@@ -24,7 +24,6 @@ from ..errors import UserError
 Floats = NDArray[np.float64]
 
 NAN = float("nan")
-CHUNK = 256  # images: float64 copies of perturbations stay small
 
 
 class Alpha1Summary(NamedTuple):
@@ -213,23 +212,18 @@ def tau_1(delta_1: ArrayLike, delta_2: ArrayLike) -> Floats:
     """
     delta_1, delta_2 = np.asarray(delta_1), np.asarray(delta_2)
     _same_shape(delta_1=delta_1, delta_2=delta_2)
-    result = np.full(len(delta_1), np.nan)
-    for start in range(0, len(delta_1), CHUNK):
-        part = slice(start, start + CHUNK)
-        first, second = (
-            delta[part].astype(np.float64).reshape(len(delta[part]), -1)
-            for delta in (delta_1, delta_2)
-        )
-        if not (np.isfinite(first).all() and np.isfinite(second).all()):
-            raise UserError("model diverged: a perturbation holds nan or infinite values.")
-        squared_norms = (first**2).sum(axis=1) * (second**2).sum(axis=1)
-        np.divide(
-            (first * second).sum(axis=1) ** 2,
-            squared_norms,
-            out=result[part],
-            where=squared_norms > 0,
-        )
-    return result
+    first, second = (
+        delta.astype(np.float64, copy=False).reshape(len(delta), -1) for delta in (delta_1, delta_2)
+    )
+    product, norm_1, norm_2 = (
+        np.einsum("ij,ij->i", a, b) for a, b in ((first, second), (first, first), (second, second))
+    )
+    squared_norms = norm_1 * norm_2
+    if not np.isfinite(squared_norms).all():
+        raise UserError("model diverged: a perturbation holds nan or infinite values.")
+    return np.divide(
+        product**2, squared_norms, out=np.full(len(first), np.nan), where=squared_norms > 0
+    )
 
 
 def tau_2(own: ArrayLike, transferred: ArrayLike) -> float:
@@ -307,8 +301,7 @@ def measure_pair(
     f2_clean: ArrayLike,
     f2_transferred: ArrayLike,
     f2_own: ArrayLike,
-    delta_1: ArrayLike,
-    delta_2: ArrayLike,
+    alignment: ArrayLike,
     labels: ArrayLike,
     mask: ArrayLike,
 ) -> PairMetrics:
@@ -322,7 +315,7 @@ def measure_pair(
         f1_clean, f1_own: f1's logits on clean images and on its own perturbed ones, (n, d1).
         f2_clean, f2_transferred, f2_own: f2's logits on clean images, on f1's perturbed images and
             on its own, (n, d2).
-        delta_1, delta_2: perturbations made on f1 and on f2, (n, ...).
+        alignment: `tau_1` of the perturbations made on f1 and on f2, (n,).
         labels: what f2's loss is measured against, (n,): the true labels, or f2's clean predictions
             where its classes are not those of the images.
         mask: which images count, (n,) booleans.
@@ -334,14 +327,12 @@ def measure_pair(
     f1_clean, f1_own = _logits(f1_clean, "f1_clean"), _logits(f1_own, "f1_own")
     f2_clean, f2_own = _logits(f2_clean, "f2_clean"), _logits(f2_own, "f2_own")
     f2_transferred = _logits(f2_transferred, "f2_transferred")
-    delta_1, delta_2 = np.asarray(delta_1), np.asarray(delta_2)
-    labels, mask = np.asarray(labels), np.asarray(mask)
+    alignment, labels, mask = np.asarray(alignment), np.asarray(labels), np.asarray(mask)
     _same_shape(f1_clean=f1_clean, f1_own=f1_own)
     _same_shape(f2_clean=f2_clean, f2_transferred=f2_transferred, f2_own=f2_own)
-    _same_shape(delta_1=delta_1, delta_2=delta_2)
     if mask.ndim != 1 or mask.dtype != np.bool_:
         raise ValueError(f"mask has to be (images,) booleans, not {mask.dtype} {mask.shape}")
-    _same_length(f1=f1_clean, f2=f2_clean, delta=delta_1, labels=labels, mask=mask)
+    _same_length(f1=f1_clean, f2=f2_clean, alignment=alignment, labels=labels, mask=mask)
     n = int(mask.sum())
     if n == 0:
         raise UserError(
@@ -357,7 +348,7 @@ def measure_pair(
     summary = alpha_1_summary(clean, transferred, own)
     consistency = alpha_2(own_deviation, transferred_deviation)
     combined = alpha_2(own_deviation, transferred_deviation, weights=alpha_1_values)
-    angles = _defined(tau_1(delta_1[mask], delta_2[mask]))
+    angles = _defined(alignment[mask])
     losses = cross_entropy(transferred, labels[mask])
 
     n_alpha_1 = n - summary.zero_denominators

@@ -1,0 +1,84 @@
+"""The linearised attack of Liang et al., ICML 2021 (arXiv 2006.14512): top singular vector.
+
+``argmax_{||delta||_2 <= epsilon} ||J(x) delta||_2`` with J the Jacobian of the logits, which moves
+the logits of the linearised network as far as can be: epsilon times the top right-singular vector
+of J(x). Of its two signs the one under which the cross-entropy is higher. It costs one backward
+pass per class, so it is for few classes; there is nothing random or iterative in it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import UserError
+from ..recipes import AttackRecipe
+from .ball import project
+from .pgd import odds_against
+
+NORMS = ("l2",)  # the norms that there are; in linf the maximum is NP-hard to find
+RANDOM_START = False
+
+
+def perturb(
+    network: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    recipe: AttackRecipe,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Perturbations along the top singular vector; arguments and result as `pgd.perturb`.
+
+    Clipped so that images + delta is in [0, 1], as all attacks are here; zero where the Jacobian
+    is. ``generator`` and the recipe's steps, step size and tolerance have no part in it.
+
+    Raises:
+        UserError: a random start, or restarts.
+    """
+    if recipe.random_start or recipe.restarts > 1:
+        raise UserError(
+            "attack 'singular' has one answer and starts nowhere: leave out random_start and "
+            "restarts."
+        )
+    _, directions = singular_directions(network, images)
+    step = recipe.epsilon * directions[:, 0]
+    plus, minus = (project(delta, images, recipe.epsilon, "l2") for delta in (step, -step))
+    with torch.no_grad():
+        odds = [odds_against(network(images + delta), labels) for delta in (plus, minus)]
+    return torch.where((odds[0] >= odds[1]).view(-1, 1, 1, 1), plus, minus)
+
+
+def singular_directions(
+    network: torch.nn.Module, images: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Singular values and right-singular vectors of the Jacobian of the logits at each image.
+
+    With ``J = U S V^T``, ``J J^T = U S^2 U^T`` is only classes x classes: its eigenvectors u, in
+    float64, give ``v = J^T u / s``. The level-l direction of the paper's generalised attack is
+    entry l.
+
+    Args:
+        network: images to logits, no image's logits depending on another image (evaluation mode).
+        images: float32 (N, C, H, W).
+
+    Returns:
+        values: float32 (N, classes), in descending order, at least 0. Those that are not told from
+            0 (beyond the rank, or below what float32 gradients can tell) are 0.
+        directions: float32 (N, classes, C, H, W), orthonormal for each image; their signs are
+            arbitrary. Zero where the value is.
+    """
+    images = images.detach().requires_grad_(True)
+    logits = network(images)
+    classes = logits.shape[1]
+    rows = [
+        torch.autograd.grad(logits[:, k].sum(), images, retain_graph=k + 1 < classes)[0]
+        for k in range(classes)
+    ]
+    jacobian = torch.stack(rows, 1).flatten(2).double()
+    squares, vectors = torch.linalg.eigh(jacobian @ jacobian.mT)
+    values = squares.flip(1).clamp_min(0).sqrt()
+    # Rounding a matrix of rank below `classes` to float32 leaves values of this size.
+    noise = classes * torch.finfo(torch.float32).eps * values[:, :1]
+    values = torch.where(values > noise, values, 0)
+    directions = vectors.flip(2).mT @ jacobian
+    directions = torch.where(values[..., None] > 0, directions / values[..., None], 0)
+    return values.float(), directions.float().unflatten(2, images.shape[1:])

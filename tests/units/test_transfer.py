@@ -1,22 +1,20 @@
-"""Knowledge transfer: the solved head against scipy, what moves and what does not."""
+"""Knowledge transfer: what moves and what does not, and that a cached trunk changes nothing."""
 
 from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize
-from test_training import WITH_NORM, small_network, toy_set, weights
-from torch import nn
+from test_training import CONVOLUTIONAL, WITH_NORM, small_network, toy_set, weights
 
+from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network
-from workflow_scripts.advtransfer.recipes import ModeRecipe, TrainingRecipe
-from workflow_scripts.advtransfer.transfer.heads import solve_head
+from workflow_scripts.advtransfer.recipes import ModelRecipe, ModeRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.transfer.transfer import (
+    CACHE_BYTES,
     Transferred,
     accuracy_and_loss,
     penultimate,
@@ -27,9 +25,10 @@ torch.set_num_threads(1)
 SOLVED = ModeRecipe("last_layer", solver="lbfgs", regularization=0.01)
 TRAINING = TrainingRecipe(4, 16, 0.02, schedule="one_cycle", batch_norm="frozen")
 ITERATED = ModeRecipe("last_layer", training=dataclasses.replace(TRAINING, learning_rate=0.2))
+BLOCKS = ModeRecipe("unfrozen_blocks", training=TRAINING, blocks=1)
 FULL = ModeRecipe("full_network", training=dataclasses.replace(TRAINING, batch_norm="adapt"))
-MODES = [SOLVED, ITERATED, FULL]
-every_mode = pytest.mark.parametrize("mode", MODES, ids=["solved", "iterated", "full"])
+MODES = [SOLVED, ITERATED, BLOCKS, FULL]
+every_mode = pytest.mark.parametrize("mode", MODES, ids=["solved", "iterated", "blocks", "full"])
 CLASSES = 4
 
 
@@ -38,117 +37,6 @@ def carried(mode: ModeRecipe, source: Network | None = None, seed: int = 0) -> T
     source = small_network(WITH_NORM).eval() if source is None else source
     test = toy_set(40, CLASSES, seed=7)
     return transfer(source, toy_set(80, CLASSES), test, CLASSES, mode, seed)
-
-
-# The solved head ---------------------------------------------------------------------------------
-
-
-def problem(count: int, width: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features of very different sizes and places, labels that no head can fit."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % classes
-    centres = rng.normal(size=(classes, width))
-    features = 0.7 * centres[labels] + rng.normal(size=(count, width))
-    features = features * 10.0 ** rng.uniform(-2, 2, width) + rng.normal(size=width) * 5
-    return torch.from_numpy(features).float(), torch.from_numpy(labels)
-
-
-def optimum(features: torch.Tensor, labels: torch.Tensor, regularization: float):
-    """The least objective over standardised features, logits there (centred), and the objective:
-    scipy in float64."""
-    x = features.double().numpy()
-    y, classes = labels.numpy(), int(labels.max()) + 1
-    x = (x - x.mean(0)) / x.std(0)
-    hot = np.eye(classes)[y]
-
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        w, b = flat[:-classes].reshape(classes, -1), flat[-classes:]
-        z = x @ w.T + b
-        z = z - z.max(1, keepdims=True)
-        logp = z - np.log(np.exp(z).sum(1, keepdims=True))
-        loss = -(hot * logp).sum(1).mean() + 0.5 * regularization * (w**2).sum()
-        error = (np.exp(logp) - hot) / len(x)
-        gradient = np.concatenate([(error.T @ x + regularization * w).ravel(), error.sum(0)])
-        return loss, gradient
-
-    start = np.zeros(classes * (x.shape[1] + 1))
-    found = minimize(
-        objective, start, jac=True, method="L-BFGS-B",
-        options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-10},
-    )  # fmt: skip
-    w, b = found.x[:-classes].reshape(classes, -1), found.x[-classes:]
-    z = x @ w.T + b
-    return found.fun, z - z.mean(1, keepdims=True), objective
-
-
-@pytest.mark.parametrize("regularization", [1e-3, 1e-2, 1.0])
-@pytest.mark.parametrize(
-    ("count", "width", "classes"), [(60, 5, 2), (200, 12, 4), (30, 40, 3)], ids=str
-)
-def test_solved_head_is_the_optimum_that_scipy_finds(count, width, classes, regularization):
-    features, labels = problem(count, width, classes, seed=width)
-    head = nn.Linear(width, classes)
-    loss = solve_head(head, features, labels, regularization)
-    best, expected, objective = optimum(features, labels, regularization)
-    with torch.no_grad():
-        logits = head(features)
-    # The head takes raw features: the standardisation is folded in. Logits up to a common shift.
-    centred = (logits - logits.mean(1, keepdim=True)).double().numpy()
-    np.testing.assert_allclose(centred, expected, rtol=5e-3, atol=5e-3)
-    assert (centred.argmax(1) == expected.argmax(1)).mean() > 0.99
-    assert loss == pytest.approx(float(F.cross_entropy(logits, labels)))
-    # Undone, its weights give scipy's objective.
-    spread, mean = features.double().std(0, unbiased=False), features.double().mean(0)
-    weight = head.weight.detach().double() * spread
-    bias = head.bias.detach().double() + head.weight.detach().double() @ mean
-    reached, gradient = objective(np.concatenate([weight.numpy().ravel(), bias.numpy()]))
-    assert reached == pytest.approx(best, abs=1e-5)
-    assert np.abs(gradient).max() < 1e-3
-
-
-def test_the_units_of_a_feature_do_not_matter():
-    features, labels = problem(100, 6, 3, seed=0)
-    logits = []
-    for scale, shift in ((1.0, 0.0), (100.0, -3.0)):
-        head = nn.Linear(6, 3)
-        moved = features * scale + shift
-        solve_head(head, moved, labels, 0.01)
-        logits.append(head(moved).detach())
-    torch.testing.assert_close(logits[0], logits[1], rtol=1e-2, atol=1e-2)
-
-
-def test_features_that_never_change_do_no_harm():
-    """A dead unit has no spread to divide by."""
-    features, labels = problem(60, 4, 2, seed=1)
-    features[:, 2] = 3.0
-    with_dead, without = nn.Linear(4, 2), nn.Linear(3, 2)
-    first = solve_head(with_dead, features, labels, 0.01)
-    second = solve_head(without, features[:, [0, 1, 3]], labels, 0.01)
-    assert first == pytest.approx(second, rel=1e-3)
-    assert torch.isfinite(with_dead.weight).all()
-
-
-def test_the_heads_start_does_not_matter():
-    features, labels = problem(60, 5, 2, seed=2)
-    solved = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        head = nn.Linear(5, 2)
-        solve_head(head, features, labels, 0.01)
-        solved.append(head.weight.detach().numpy().tobytes())
-    assert solved[0] == solved[1]
-
-
-def test_more_regularization_makes_a_smaller_head():
-    features, labels = problem(100, 6, 3, seed=0)
-    spread = features.std(0, unbiased=False)
-    sizes, losses = [], []
-    for regularization in (1e-3, 1e-2, 1e-1, 1.0):
-        head = nn.Linear(6, 3)
-        losses.append(solve_head(head, features, labels, regularization))
-        sizes.append(float((head.weight.detach() * spread).norm()))
-    assert sizes == sorted(sizes, reverse=True)
-    assert losses == sorted(losses)
 
 
 # Modes -------------------------------------------------------------------------------------------
@@ -188,6 +76,103 @@ def test_full_network_changes_everything():
     before, after = weights(source), weights(carried(FULL, source).network)
     same = {name for name in before if after[name] == before[name]}
     assert same == {"normalize.mean", "normalize.std"}
+
+
+# Frozen trunks -----------------------------------------------------------------------------------
+
+DEEPER = ModelRecipe("resnet", {"width": 8, "blocks": [1, 1, 1], "stem_stride": 2})
+NAMES = ["stem", "stage1_0", "stage2_0", "stage3_0", "pool"]
+
+
+def with_training(mode: ModeRecipe, **changes) -> ModeRecipe:
+    return dataclasses.replace(mode, training=dataclasses.replace(mode.training, **changes))
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapt"])
+@pytest.mark.parametrize("blocks", [0, 1, 2, 4])
+def test_the_last_blocks_with_weights_are_trained_and_nothing_else(
+    blocks, batch_norm, augmentation
+):
+    """Pooling does not count; below the cut not a bit moves, batch norm statistics included."""
+    source = small_network(DEEPER).eval()
+    mode = with_training(
+        dataclasses.replace(BLOCKS, blocks=blocks), batch_norm=batch_norm, augmentation=augmentation
+    )
+    before, after = weights(source), weights(carried(mode, source).network)
+    changed = {name for name in before if after[name] != before[name]}
+    tail = tuple(f"blocks.{name}." for name in NAMES[4 - blocks : 4]) + ("head.",)
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    expected = {
+        name
+        for name in before
+        if name.startswith(tail) and (batch_norm == "adapt" or not name.endswith(statistics))
+    }
+    assert changed == expected
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        dataclasses.replace(BLOCKS, blocks=0),
+        BLOCKS,
+        dataclasses.replace(BLOCKS, blocks=2),
+        with_training(BLOCKS, batch_norm="adapt"),
+        with_training(BLOCKS, precision="bf16"),
+        ITERATED,
+    ],
+    ids=["head", "one", "two", "adapting", "bf16", "last_layer"],
+)
+@pytest.mark.parametrize("model", [DEEPER, ModelRecipe("densenet", {"growth": 4}), CONVOLUTIONAL])
+def test_a_cached_trunk_changes_nothing(mode, model, monkeypatch):
+    source = small_network(model).eval()
+    passes = []
+    source.blocks[0].register_forward_hook(lambda *given: passes.append(len(given[1][0])))
+    outcomes, seen = [], []
+    for limit in (CACHE_BYTES, 0):
+        monkeypatch.setattr("workflow_scripts.advtransfer.transfer.transfer.CACHE_BYTES", limit)
+        passes.clear()
+        outcomes.append(carried(mode, source))
+        seen.append(sum(passes))
+    # Every image once (and one to measure), or 80 in each of 4 epochs and 40 after each and last.
+    assert seen == [80 + 40 + 1, 1 + 4 * (80 + 40) + 40]
+    cached, run = outcomes
+    # Only the batches in which a convolution meets its images differ: rounding.
+    loose = 2e-2 if mode.training.precision == "bf16" else 1e-4
+    torch.testing.assert_close(cached.logits, run.logits, rtol=loose, atol=loose)
+    for here, there in zip(cached.history, run.history, strict=True):
+        assert here["train_loss"] == pytest.approx(there["train_loss"], rel=loose)
+        assert here["test_loss"] == pytest.approx(there["test_loss"], rel=loose)
+
+
+def test_moving_images_or_statistics_are_not_cached():
+    for mode, passes in (
+        (with_training(BLOCKS, augmentation="crop_flip"), 4 * (80 + 40) + 40),
+        (with_training(ITERATED, batch_norm="adapt"), 4 * (80 + 40) + 40),
+    ):
+        source, seen = small_network(WITH_NORM).eval(), []
+        source.blocks[0].register_forward_hook(lambda *given: seen.append(len(given[1][0])))  # noqa: B023
+        carried(mode, source)
+        assert sum(seen) == passes
+
+
+def test_a_network_with_frozen_blocks_is_free_again_afterwards():
+    first = carried(with_training(BLOCKS, augmentation="crop_flip")).network
+    before, after = weights(first), weights(carried(FULL, first).network)
+    same = {name for name in before if after[name] == before[name]}
+    assert same == {"normalize.mean", "normalize.std"}
+
+
+def test_trunk_and_tail_are_the_network():
+    network = small_network(DEEPER).eval()
+    images = as_float(toy_set(8)[0])
+    for unfrozen in range(5):
+        trunk, tail = network.split(unfrozen)
+        assert torch.equal(tail(trunk(images)), network(images))
+        assert set(tail.parameters()) <= set(network.parameters())
+
+
+# What is left ------------------------------------------------------------------------------------
 
 
 @every_mode
@@ -234,6 +219,9 @@ def test_penultimate_features_are_those_under_the_head():
     with torch.no_grad():
         expected = network.features(images.float() / 255)
     torch.testing.assert_close(features, expected, rtol=1e-5, atol=1e-6)
+    half = penultimate(network, images, "bf16")
+    assert half.dtype == torch.float32 and not torch.equal(half, features)
+    assert (half - expected).norm() < 0.02 * expected.norm()
 
 
 @pytest.mark.parametrize(
@@ -244,6 +232,11 @@ def test_penultimate_features_are_those_under_the_head():
         (ModeRecipe("last_layer", solver="newton"), ["solver 'newton'"]),
         (ModeRecipe("last_layer"), ["'last_layer' by sgd needs a `training`"]),
         (ModeRecipe("full_network"), ["'full_network' by sgd needs a `training`"]),
+        (ModeRecipe("unfrozen_blocks", blocks=1), ["'unfrozen_blocks' by sgd needs a `training`"]),
+        (ModeRecipe("unfrozen_blocks", solver="lbfgs"), ["'unfrozen_blocks' with solver 'lbfgs'"]),
+        (dataclasses.replace(FULL, blocks=1), ["'full_network' has no `blocks`"]),
+        (dataclasses.replace(BLOCKS, blocks=3), ["cannot unfreeze 3 blocks", "has 2", "stem"]),
+        (dataclasses.replace(BLOCKS, blocks=-1), ["cannot unfreeze -1 blocks"]),
     ],
 )
 def test_wrong_modes_are_told(mode, parts):

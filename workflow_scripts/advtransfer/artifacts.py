@@ -25,7 +25,7 @@ import numpy as np
 from .errors import UserError
 
 CHECKSUM = "block_crc32"  # of an HDF5 dataset: CRC-32 of the CRC-32s of its blocks
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 4 << 20
 READERS = 2  # threads: reading and checksums release the interpreter
 ATTRIBUTES_KEY = "advtransfer"  # of a checkpoint's metadata
 

@@ -531,6 +531,8 @@ class _Reader:
                     )
             elif fields["solver"] == "sgd":
                 raise UserError(f"{key} is missing: solver sgd needs it.")
+            if fields.get("solver") == "lbfgs":
+                fields["precision"] = self.config["precision"]["training"]
             modes.append(ModeRecipe(mode, **fields))
         return tuple(modes)
 

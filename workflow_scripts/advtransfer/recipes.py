@@ -121,10 +121,12 @@ class EvaluationRecipe:
 class ModeRecipe:
     """One way to carry a network over to a target."""
 
-    mode: str  # "last_layer" or "full_network"
+    mode: str  # "last_layer", "unfrozen_blocks" or "full_network"
     solver: str = "sgd"  # last_layer only: "lbfgs" solves the head on cached features
     regularization: float = 0.0  # lbfgs only: l2 penalty on the weights, per image
     training: TrainingRecipe | None = None  # sgd only
+    blocks: int = 0  # unfrozen_blocks only: the last so many that have weights are trained too
+    precision: str = "fp32"  # lbfgs only: of the features that the head is solved on
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ TINY = 1e-12
 
 def l2_norms(batch: torch.Tensor) -> torch.Tensor:
     """l2 norm of every image, shaped (N, 1, 1, 1)."""
-    return batch.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    norms: torch.Tensor = torch.linalg.vector_norm(batch, dim=(1, 2, 3), keepdim=True)
+    return norms
 
 
 def random_start(
@@ -30,27 +32,45 @@ def random_start(
         dimensions = direction[0].numel()
         radius = torch.rand((len(like), 1, 1, 1), **place) ** (1 / dimensions)
         noise = direction / l2_norms(direction).clamp_min(TINY) * radius * epsilon
-    return noise.to(like.device)
+    return torch.empty_like(like).copy_(noise)  # in the images' memory format
 
 
-def ascent(gradient: torch.Tensor, norm: str) -> torch.Tensor:
-    """Steepest ascent direction of length 1 in the norm (zero where the gradient is)."""
-    if norm == "linf":
-        return gradient.sign()
-    # Squares of a confident network's tiny gradients would underflow: scaled first, by a power of
-    # two, which rounds nothing.
-    exponent = torch.frexp(gradient.abs().amax((1, 2, 3), keepdim=True)).exponent
-    gradient = torch.ldexp(gradient, -exponent.clamp_min(-126))
-    return gradient / l2_norms(gradient).clamp_min(TINY)
+class Ball:
+    """Perturbations allowed of some images: norm at most epsilon, images + delta in [0, 1].
 
+    A small network's attack is mostly passes over pixels, so these work in place.
+    """
 
-def project(delta: torch.Tensor, images: torch.Tensor, epsilon: float, norm: str) -> torch.Tensor:
-    """Nearest point of the ball, then clipped so that images + delta stays in [0, 1]."""
-    if norm == "linf":
-        delta = delta.clamp(-epsilon, epsilon)
-    else:
-        delta = delta * (epsilon / l2_norms(delta).clamp_min(TINY)).clamp_max(1)
-    return (images + delta).clamp(0, 1) - images
+    def __init__(self, images: torch.Tensor, epsilon: float, norm: str) -> None:
+        self.epsilon, self.norm = epsilon, norm
+        # -x and 1 - x are rounded such that x plus either is exactly 0 or 1.
+        self.low, self.high = -images, 1 - images
+        if norm == "linf":
+            self.low.clamp_(min=-epsilon)
+            self.high.clamp_(max=epsilon)
+
+    def project_(self, delta: torch.Tensor) -> torch.Tensor:
+        """The nearest point of the ball, then what keeps the image in [0, 1]."""
+        if self.norm == "l2":
+            delta *= (self.epsilon / l2_norms(delta).clamp_min(TINY)).clamp_max(1)
+        return torch.clamp(delta, self.low, self.high, out=delta)
+
+    def ascend_(self, delta: torch.Tensor, gradient: torch.Tensor, size: float) -> torch.Tensor:
+        """A step of length ``size`` along the steepest ascent (none where there is no gradient).
+
+        ``gradient`` is overwritten.
+        """
+        if self.norm == "linf":
+            delta.add_(gradient.sign_(), alpha=size)
+        else:
+            delta.addcmul_(gradient, size / l2_norms(gradient).clamp_min(TINY))
+        return self.project_(delta)
+
+    def keep(self, chosen: torch.Tensor) -> Ball:
+        """The ball of some of the images."""
+        kept = copy.copy(self)
+        kept.low, kept.high = self.low[chosen], self.high[chosen]
+        return kept
 
 
 def towards_zero_half(delta: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..recipes import AttackRecipe
-from .ball import ascent, project, random_start
+from .ball import Ball, random_start
 
 CERTAIN = -10.0  # log-odds below which float32 loses digits of 1 - p
 PATIENCE = 5  # steps between two looks at who has converged
@@ -40,33 +40,33 @@ def perturb(
     """
     epsilon, norm = recipe.epsilon, recipe.norm
     size = recipe.step_size if recipe.step_size is not None else 2.5 * epsilon / recipe.steps
+    ball = Ball(images, epsilon, norm)
     delta = torch.zeros_like(images)
     if recipe.random_start:
-        delta = project(random_start(images, epsilon, norm, generator), images, epsilon, norm)
+        delta = ball.project_(random_start(images, epsilon, norm, generator))
     if not recipe.tolerance:
         for _ in range(recipe.steps):
             gradient, _ = input_gradient(network, images + delta, labels)
-            delta = project(delta + size * ascent(gradient, norm), images, epsilon, norm)
+            ball.ascend_(delta, gradient, size)
         return delta
 
-    finished = delta
+    finished = delta.clone()
     going = torch.arange(len(images), device=images.device)
     start = before = torch.zeros(0)  # losses; known after the first pass
     for step in range(recipe.steps):
         gradient, losses = input_gradient(network, images + delta, labels)
-        if step % PATIENCE == 0:
-            if step == 0:
-                start = losses
-            else:
-                rising = losses - before > recipe.tolerance * (losses - start)
-                finished[going] = delta
-                going, images, labels = going[rising], images[rising], labels[rising]
-                delta, gradient, losses = delta[rising], gradient[rising], losses[rising]
-                start = start[rising]
-                if not len(going):
-                    return finished
-            before = losses
-        delta = project(delta + size * ascent(gradient, norm), images, epsilon, norm)
+        if step == 0:
+            start = before = losses
+        elif step % PATIENCE == 0:
+            rising = losses - before > recipe.tolerance * (losses - start)
+            finished[going] = delta
+            ball = ball.keep(rising)
+            going, images, labels, delta, gradient, start, before = (
+                part[rising] for part in (going, images, labels, delta, gradient, start, losses)
+            )
+            if not len(going):
+                return finished
+        ball.ascend_(delta, gradient, size)
     finished[going] = delta
     return finished
 

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import UserError
 from ..recipes import AttackRecipe
-from .ball import project
+from .ball import Ball
 from .pgd import odds_against
 
 NORMS = ("l2",)  # the norms that there are; in linf the maximum is NP-hard to find
@@ -41,7 +41,8 @@ def perturb(
         )
     _, directions = singular_directions(network, images)
     step = recipe.epsilon * directions[:, 0]
-    plus, minus = (project(delta, images, recipe.epsilon, "l2") for delta in (step, -step))
+    ball = Ball(images, recipe.epsilon, "l2")
+    plus, minus = (ball.project_(delta) for delta in (step, -step))
     with torch.no_grad():
         odds = [odds_against(network(images + delta), labels) for delta in (plus, minus)]
     return torch.where((odds[0] >= odds[1]).view(-1, 1, 1, 1), plus, minus)

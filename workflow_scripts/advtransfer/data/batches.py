@@ -26,19 +26,18 @@ def as_float(images: torch.Tensor) -> torch.Tensor:
 def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Random crop after zero padding by 4, and random flip, of a uint8 batch (N, C, H, W).
 
-    One gather for the whole batch: an index of rows and one of columns for every image.
+    Every crop there is stands in a view of the padded batch, so that one index chooses them all.
     ``generator`` is on the images' device.
     """
     count, _, height, width = images.shape
-    padded = F.pad(images, (CROP_PADDING,) * 4).permute(0, 2, 3, 1)
     place: dict[str, Any] = {"generator": generator, "device": images.device}
-    offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, count), **place)
-    flips = torch.rand(count, **place) < 0.5
-    rows = torch.arange(height, device=images.device) + offsets[0, :, None]
-    columns = torch.arange(width, device=images.device) + offsets[1, :, None]
-    columns = torch.where(flips[:, None], columns.flip(1), columns)
-    which = torch.arange(count, device=images.device)[:, None, None]
-    return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    down, right = torch.randint(0, 2 * CROP_PADDING + 1, (2, count), **place)
+    flips = torch.rand((count, 1, 1, 1), **place) < 0.5
+    padded = F.pad(images, (CROP_PADDING,) * 4)
+    crops = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 4, 5, 1)
+    chosen = crops[torch.arange(count, device=images.device), down, right]  # (N, H, W, C)
+    # Three times as fast as torch.where, whose condition would be spread over the pixels.
+    return (chosen * ~flips + chosen.flip(2) * flips).permute(0, 3, 1, 2)
 
 
 def epoch_batches(
@@ -48,7 +47,7 @@ def epoch_batches(
     augmentation: str,
     generator: torch.Generator,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One shuffled pass: float batches in [0, 1] and their labels.
+    """One shuffled pass: float batches and their labels, uint8 pixels brought to [0, 1].
 
     A last batch smaller than half of ``batch_size`` is joined to the one before it: batch
     normalisation does badly on a few images.
@@ -60,7 +59,7 @@ def epoch_batches(
         batch = images[chosen]
         if augmentation == "crop_flip":
             batch = crop_and_flip(batch, generator)
-        yield as_float(batch), labels[chosen]
+        yield as_float(batch) if batch.dtype == torch.uint8 else batch, labels[chosen]
 
 
 def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:

@@ -1,4 +1,5 @@
-"""Knowledge transfer: a source's network carried over to a target, by last layer or as a whole."""
+"""Knowledge transfer: a source's network carried over to a target, by last layer, by its last
+blocks or as a whole."""
 
 from __future__ import annotations
 
@@ -10,13 +11,19 @@ import torch
 import torch.nn.functional as F
 
 from ..attacks.run import predict
+from ..data.batches import as_float
+from ..device import autocast
 from ..errors import UserError
-from ..models.network import Network
+from ..models.network import Network, inference_copy
 from ..recipes import ModeRecipe
 from ..training.fit import HistoryRow, fit
 from .heads import solve_head
 
 log = logging.getLogger("advtransfer")
+
+MODES = ("last_layer", "unfrozen_blocks", "full_network")
+# Activations of a frozen trunk are kept where they take no more; else the trunk runs every batch.
+CACHE_BYTES = 4 * 1024**3
 
 
 @dataclass
@@ -41,52 +48,106 @@ def transfer(
     Args:
         train, test: uint8 images (N, 3, H, W) and int64 labels, on the source's device.
         classes: of the target.
-        recipe: ``last_layer`` trains only a new head, ``full_network`` everything.
+        recipe: ``last_layer`` trains only a new head, ``unfrozen_blocks`` the last ``blocks``
+            blocks with it, ``full_network`` everything. Below ``unfrozen_blocks`` batch norm
+            statistics never move; elsewhere, ``training.batch_norm`` decides.
 
     Raises:
-        UserError: unknown mode or solver, or a mode without its training.
+        UserError: unknown mode or solver, a mode without its training, or more blocks than the
+            network has.
     """
+    if (
+        recipe.mode not in MODES
+        or recipe.solver not in ("lbfgs", "sgd")
+        or (recipe.solver == "lbfgs" and recipe.mode != "last_layer")
+    ):
+        raise UserError(
+            f"no transfer mode '{recipe.mode}' with solver '{recipe.solver}'; there are last_layer "
+            "(lbfgs or sgd), unfrozen_blocks (sgd) and full_network (sgd)."
+        )
+    if recipe.blocks and recipe.mode != "unfrozen_blocks":
+        raise UserError(f"transfer mode '{recipe.mode}' has no `blocks`; unfrozen_blocks has.")
     network = copy.deepcopy(source)
     torch.manual_seed(seed)
     network.replace_head(classes)
     history: list[HistoryRow]
-    if recipe.mode == "last_layer" and recipe.solver == "lbfgs":
-        with torch.no_grad():
-            features = penultimate(network, train[0])
+    if recipe.solver == "lbfgs":
+        features = penultimate(network, train[0], recipe.precision)
         loss = solve_head(network.head, features, train[1], recipe.regularization)
         history = [{"epoch": 1, "train_loss": loss, **accuracy_and_loss(network, *test)}]
-    elif recipe.mode in ("last_layer", "full_network") and recipe.solver == "sgd":
-        if recipe.training is None:
-            raise UserError(f"transfer mode '{recipe.mode}' by sgd needs a `training`.")
-        parameters = network.head.parameters() if recipe.mode == "last_layer" else None
-        history = fit(
-            network,
-            *train,
-            recipe.training,
-            seed=seed,
-            parameters=parameters,
-            evaluate=lambda: accuracy_and_loss(network, *test),
-            name=recipe.mode,
-        ).history
+        logits = predict(network, test[0])
     else:
-        raise UserError(
-            f"no transfer mode '{recipe.mode}' with solver '{recipe.solver}'; there are last_layer "
-            "(lbfgs or sgd) and full_network (sgd)."
-        )
-    logits = predict(network, test[0])
+        history, logits = _iterated(network, train, test, recipe, seed)
     accuracy = float((logits.argmax(1) == test[1]).float().mean())
     log.info("%s: accuracy %.4f on %d test images", recipe.mode, accuracy, len(test[1]))
     return Transferred(logits, history, network)
 
 
+def _iterated(
+    network: Network,
+    train: tuple[torch.Tensor, torch.Tensor],
+    test: tuple[torch.Tensor, torch.Tensor],
+    recipe: ModeRecipe,
+    seed: int,
+) -> tuple[list[HistoryRow], torch.Tensor]:
+    """Trains what the mode trains, by SGD: history, and logits on the test images."""
+    training = recipe.training
+    if training is None:
+        raise UserError(f"transfer mode '{recipe.mode}' by sgd needs a `training`.")
+    trained: Network = network
+    parameters = None
+    if recipe.mode != "full_network":
+        trunk, tail = network.split(recipe.blocks)
+        parameters = list(tail.parameters())
+        # Statistics of the trunk move only in `last_layer` with batch_norm: adapt.
+        still = recipe.mode == "unfrozen_blocks" or training.batch_norm == "frozen"
+        network.frozen_blocks = tail.cut if still else 0
+        # What is below the tail is the same in every epoch, unless images or statistics change.
+        if still and training.augmentation == "none" and training.attack is None:
+            one = activations(trunk, train[0][:1], "fp32")
+            if one.numel() * one.element_size() * (len(train[0]) + len(test[0])) <= CACHE_BYTES:
+                # Each as the training loop and `predict` would run it.
+                train = activations(trunk, train[0], training.precision), train[1]
+                test = activations(trunk, test[0], "fp32"), test[1]
+                trained = tail
+    fitted = fit(
+        trained,
+        *train,
+        training,
+        seed=seed,
+        parameters=parameters,
+        evaluate=lambda: accuracy_and_loss(trained, *test),
+        name=recipe.mode,
+    )
+    network.eval().frozen_blocks = 0  # free again, for whoever trains it next
+    return fitted.history, predict(trained, test[0])
+
+
 @torch.no_grad()
-def penultimate(network: Network, images: torch.Tensor, batch: int = 250) -> torch.Tensor:
-    """Features float32 (N, features) of uint8 images, in evaluation mode."""
-    network.eval()
+def activations(
+    trunk: torch.nn.Module, images: torch.Tensor, precision: str, batch: int = 250
+) -> torch.Tensor:
+    """Outputs (N, ...) of a trunk, in evaluation mode, for uint8 images.
+
+    float32; bf16 where autocast at ``precision: bf16`` leaves that.
+    """
+    trunk.eval()
+    with autocast(images.device, precision):
+        return torch.cat(
+            [trunk(as_float(images[k : k + batch])) for k in range(0, len(images), batch)]
+        )
+
+
+@torch.no_grad()
+def penultimate(
+    network: Network, images: torch.Tensor, precision: str = "fp32", batch: int = 250
+) -> torch.Tensor:
+    """Features float32 (N, features) of uint8 images, from an `inference_copy`."""
+    copied = inference_copy(network, precision)
     return torch.cat(
         [
-            network.features(images[start : start + batch].float().div_(255))
-            for start in range(0, len(images), batch)
+            copied.features(as_float(images[k : k + batch])).float()
+            for k in range(0, len(images), batch)
         ]
     )
 

@@ -73,10 +73,11 @@ def main(arguments: argparse.Namespace) -> None:
         started = time.perf_counter()
         try:
             lines = run_suite(name, settings, folder)
-        except UserError:
-            raise
-        except Exception:  # one broken suite must not cost the others
-            traceback.print_exc()
+        except Exception as error:  # one broken suite must not cost the others
+            if isinstance(error, UserError):
+                print(f"error: {error}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             failed.append(name)
             continue
         print(f"\n== {name} ({time.perf_counter() - started:.0f} s)", *lines, sep="\n")

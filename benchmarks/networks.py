@@ -188,6 +188,16 @@ def _dataset_file() -> Path:
     return found if found.exists() else kept
 
 
+def use_threads(name: str, settings: Settings) -> str:
+    """Set the threads for a network, and say how many where they are not the run's.
+
+    Small networks get one, as the workflow's jobs do: its jobs use a second core better.
+    """
+    threads = 1 if name == "lenet" else settings.threads
+    torch.set_num_threads(threads)
+    return "" if threads == settings.threads else ", one thread"
+
+
 def contiguous(model: torch.nn.Module) -> torch.nn.Module:
     """A copy in torch's default memory format, its parameters trainable: what peers are given."""
     duplicate = copy.deepcopy(model).requires_grad_(True)

@@ -308,9 +308,13 @@ def machine(settings: Settings) -> Row:
         "system": platform.system(),
         "versions": versions,
     }
-    if settings.device.startswith("cuda"):
-        found["gpu"] = torch.cuda.get_device_name()
     return found
+
+
+def _device(settings: Settings) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if settings.device.startswith("cuda") else "cpu"
 
 
 def write_machine(folder: Path, suite: str, settings: Settings) -> None:
@@ -321,7 +325,7 @@ def write_machine(folder: Path, suite: str, settings: Settings) -> None:
         suite: {
             "threads": settings.threads,
             "repeats": settings.repeats,
-            "device": settings.device,
+            "device": _device(settings),
         }
     }
     path.write_text(

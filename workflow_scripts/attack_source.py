@@ -16,6 +16,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import contextlib
+
     import torch
     from tqdm import tqdm
 
@@ -48,10 +50,8 @@ def main(arguments: argparse.Namespace) -> None:
         "device": describe(device),
         "versions": provenance(),
     }
-    with (
-        open_view(arguments.view, arguments.dataset) as view,
-        hdf5_writer(arguments.output, attributes) as file,
-    ):
+    with contextlib.ExitStack() as stack:
+        view = stack.enter_context(open_view(arguments.view, arguments.dataset))
         count = len(view)
         copies, same_classes = {}, {}
         for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
@@ -66,6 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
             for label, attack in attacks.items()
         }
         changed = dict.fromkeys(generators, 0)
+        file = stack.enter_context(hdf5_writer(arguments.output, attributes))
         file.append("labels", view.labels, count)
         # Batch by batch through all networks and attacks, so that memory is that of one batch.
         bar = tqdm(total=count * len(generators), unit="image", disable=None, leave=False)

@@ -7,10 +7,13 @@ what has to be equal is set: ball, step size, number of steps, no random start.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+
+logging.getLogger("art").setLevel(logging.WARNING)  # it tells every batch
 
 
 class Case(NamedTuple):

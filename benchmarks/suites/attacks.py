@@ -58,7 +58,7 @@ def one_case(
 ) -> list[Measurement]:
     import torch
 
-    from workflow_scripts.advtransfer.attacks.run import attack_images
+    from workflow_scripts.advtransfer.attacks.run import BATCH, attack_images
     from workflow_scripts.advtransfer.data.batches import as_float
     from workflow_scripts.advtransfer.models.network import inference_copy
     from workflow_scripts.advtransfer.recipes import AttackRecipe
@@ -67,6 +67,7 @@ def one_case(
     from .machine import convolution
 
     network = networks.network(name, settings)
+    title += networks.use_threads(name, settings)
     pixels, labels = networks.cifar10("test", count, settings)
     images = as_float(pixels).contiguous()
     plain = networks.contiguous(network)
@@ -80,7 +81,9 @@ def one_case(
     made: dict[str, torch.Tensor] = {}
 
     def peer(contender: str) -> None:
-        made[contender] = PEERS[contender](plain, images, labels, case) - images
+        parts = zip(images.split(BATCH), labels.split(BATCH), strict=True)
+        adversarial = [PEERS[contender](plain, x, y, case) for x, y in parts]
+        made[contender] = torch.cat(adversarial) - images
 
     def ours() -> None:
         copied = inference_copy(network, "bf16")

@@ -192,7 +192,7 @@ def batches(
 
     images = to_device(train[0][:count], device)
     labels = torch.from_numpy(train[1][:count]).to(device)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
 
     def ours() -> None:
         for _ in epoch_batches(images, labels, BATCH_SIZE, "crop_flip", generator):

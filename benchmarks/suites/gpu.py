@@ -6,7 +6,7 @@ PGD-10 linf: the ``attacks`` suite's case on more images, torchattacks among its
 job: plain `snakemake` in a copy of the workflow, its data and start-up included, once.
 
 Without a CUDA device one row says so. ``--quick`` runs the same code on any device with next to no
-work: compilation without code generation, the main job as a dry run.
+work: no compilation, the main job as a dry run.
 """
 
 from __future__ import annotations
@@ -68,15 +68,14 @@ def training(settings: Settings) -> list[Measurement]:
     )  # fmt: skip
     plain = networks.contiguous(fresh(settings))
     eager, compiled = fresh(settings), fresh(settings)
-    compiled.compile(backend="eager" if settings.quick else "inductor")
 
-    def ours(network: Network) -> None:
-        fit(network, images, labels, recipe, seed=0)
+    def ours(network: Network, compiled: bool = False) -> None:
+        fit(network, images, labels, recipe, seed=0, compiled=compiled)
 
     contenders = {
         "torch, fp32": lambda: plain_epoch(plain, images, labels),
         EAGER: lambda: ours(eager),
-        COMPILED: lambda: ours(compiled),
+        COMPILED: lambda: ours(compiled, not settings.quick),
     }
     contenders = {key: synchronised(f, settings.device) for key, f in contenders.items()}
     case = f"training, ResNet-18, {settings.device}"
@@ -112,7 +111,7 @@ def plain_epoch(network: torch.nn.Module, images: torch.Tensor, labels: torch.Te
     optimizer = torch.optim.SGD(
         network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(images.device).manual_seed(0)
     for x, y in epoch_batches(images, labels, BATCH_SIZE, "crop_flip", generator):
         loss = F.cross_entropy(network(x.contiguous()), y)
         optimizer.zero_grad()

@@ -194,6 +194,9 @@ def test_rows_one_part_at_a_time(tmp_path):
         rows = file.rows("x")
         np.testing.assert_array_equal(rows[1:3], x[1:3])
         np.testing.assert_array_equal(rows[np.array([4, 0, 4])], x[[4, 0, 4]])
+        for outside in (-1, 5):
+            with pytest.raises(IndexError):
+                rows[np.array([0, outside])]
     with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "parts.h5") as parts:
         assert dict(whole["x"].attrs) == dict(parts["x"].attrs)
 

@@ -208,7 +208,7 @@ def ascended(gradient: torch.Tensor, norm: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-5, 1e-10, 1e10])
-def test_steps_have_one_length_however_small_the_gradient(scale):
+def test_steps_have_one_length_whatever_the_gradients(scale):
     gradient = torch.randn(4, 3, 5, 5, generator=generator())
     for norm in NORMS:
         step = ascended(gradient * scale, norm)
@@ -480,3 +480,29 @@ def test_tolerance_saves_passes_and_costs_little_strength(trained):
     assert passes[0.0] == 60 * len(images)
     assert passes[0.02] < 0.95 * passes[0.0]
     assert losses[0.02] > 0.98 * losses[0.0]
+
+
+def test_certain_images_have_not_converged():
+    """Their cross-entropy is 0 in float32 at every step, but their log-odds rise."""
+    direction = torch.randn(3, 4, 4, generator=generator())
+
+    def certain(images: torch.Tensor) -> torch.Tensor:
+        score = ((images - 0.5) * direction).flatten(1).sum(1)
+        return torch.stack([torch.full_like(score, 40.0), score], 1)
+
+    images, labels = torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64)
+    recipe = dataclasses.replace(
+        PGD, epsilon=0.1, steps=50, step_size=0.002, random_start=False, tolerance=0.02
+    )
+    delta = pgd.perturb(certain, images, labels, recipe, generator())
+    torch.testing.assert_close(delta, 0.1 * direction.sign().expand_as(delta))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_gradients_that_are_views_are_attacked(norm):
+    """A callable that sums over pixels hands back one gradient for all of them."""
+    weights = torch.tensor([[1.0, -1, 2], [0, 0, 0]])
+    images, labels = torch.full((2, 3, 4, 4), 0.5), torch.ones(2, dtype=torch.int64)
+    recipe = dataclasses.replace(PGD, norm=norm)
+    delta = pgd.perturb(lambda x: x.sum((2, 3)) @ weights.T, images, labels, recipe, generator())
+    assert (delta[:, 1] < 0).all() and (delta[:, [0, 2]] > 0).all()

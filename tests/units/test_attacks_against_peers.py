@@ -4,7 +4,7 @@ The peers draw their random starts in ways of their own, so each is handed the s
 draws. Their differences from ours, which decide what is compared here:
 
 - The l2 length of a gradient is kept from 0 by adding 1e-10 (torchattacks), by a minimum of 1e-12
-  (foolbox), or not at all but for exact zeros (ART). Ours scales the gradient first.
+  (foolbox, ours), or not at all but for exact zeros (ART).
 - torchattacks differentiates the mean of the losses, so its gradients shrink with the batch.
 - ART clips to [0, 1] before it projects; the others project first. In linf it is the same; in l2 it
   is not where pixels are clipped, so there ART gets images that stay inside.

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from workflow_scripts.advtransfer.artifacts import load_tensors, save_tensors
 from workflow_scripts.advtransfer.attacks.run import attack_images, predict
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.device import compilation_pays
@@ -291,7 +292,21 @@ def test_progress_of_another_recipe_is_not_used(tmp_path, caplog, uninterrupted)
     with pytest.raises(StoppedError):
         run_to(3, resume, seed=99, identity="another seed")
     network = run_to(None, resume)
-    assert "is about another recipe or seed: training starts over" in caplog.text
+    assert "is about another recipe, seed or kind of device" in caplog.text
+    assert weights(network) == weights(uninterrupted)
+
+
+def test_progress_of_another_device_is_not_used(tmp_path, caplog, uninterrupted):
+    """The state of its random numbers fits no other kind of device."""
+    resume = tmp_path / "progress.safetensors"
+    with pytest.raises(StoppedError):
+        run_to(3, resume)
+    tensors, attributes = load_tensors(resume)
+    tensors["random/"] = tensors["random/"][:16]
+    attributes["identity"] = attributes["identity"].replace("/cpu", "/cuda")
+    save_tensors(resume, tensors, attributes)
+    network = run_to(None, resume)
+    assert "training starts over" in caplog.text
     assert weights(network) == weights(uninterrupted)
 
 

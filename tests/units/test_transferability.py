@@ -45,7 +45,7 @@ def test_alpha_2_of_two_directions_by_hand():
     assert result.squared_unbiased == pytest.approx(4 / 12)  # 4 of 12 ordered pairs are parallel
 
 
-def test_vectorised_equals_loops():
+def test_a_pairs_metrics_are_those_of_the_functions():
     rng = np.random.default_rng(2)
     responses = random_responses(rng)
     pair = measure_pair(**responses)

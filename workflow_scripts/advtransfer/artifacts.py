@@ -241,8 +241,7 @@ class Hdf5Reader:
         def checked(offset: int) -> int:
             length = min(BLOCK_BYTES, size - offset)
             block = memoryview(bytearray(length)) if target is None else target[offset:][:length]
-            if os.preadv(self._descriptor, [block], start + offset) != length:
-                raise OSError(f"dataset '{dataset.name}' is cut off")
+            _fill(block, self._descriptor, start + offset)
             return zlib.crc32(block)
 
         with ThreadPoolExecutor(READERS) as pool:
@@ -259,6 +258,8 @@ class Hdf5Rows:
         self.shape: tuple[int, ...] = dataset.shape
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        if not isinstance(which, slice) and ((which < 0) | (which >= self.shape[0])).any():
+            raise IndexError(f"rows {which.min()} ... {which.max()} of {self.shape[0]}")
         with _readable(self._path):
             if isinstance(which, slice):
                 return np.asarray(self._dataset[which])
@@ -271,9 +272,16 @@ class Hdf5Rows:
             whole = _bytes(found)
             for k, position in enumerate(which.tolist()):
                 row = whole[k * size : (k + 1) * size]
-                if os.preadv(self._descriptor, [row], start + position * size) != size:
-                    raise OSError(f"dataset '{self._dataset.name}' is cut off")
+                _fill(row, self._descriptor, start + position * size)
             return found
+
+
+def _fill(target: memoryview, descriptor: int, offset: int) -> None:
+    while len(target):
+        count = os.preadv(descriptor, [target], offset)  # may give less than asked for
+        if not count:
+            raise OSError("the file ends too early")
+        target, offset = target[count:], offset + count
 
 
 def _bytes(array: np.ndarray) -> memoryview:
@@ -392,6 +400,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with safe_open(str(path), framework="pt") as file:
             attributes = json.loads((file.metadata() or {}).get(ATTRIBUTES_KEY, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, attributes  # noqa: SIM118
+    except OSError as error:
+        raise file_error(path, error, "read") from None
     except SafetensorError as error:
         raise UserError(
             f"{path}: not a complete safetensors checkpoint ({error}). Checkpoints are safetensors "

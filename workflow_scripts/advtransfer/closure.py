@@ -61,7 +61,7 @@ def _imports(file: Path) -> tuple[Path, ...]:
 
 
 @once_per_recipe
-def recipe_modules(recipe: Any) -> list[Path]:
+def recipe_modules(recipe: Any) -> tuple[Path, ...]:
     """Files of the extension modules that a recipe names, its upstream recipes included."""
     found: set[Path] = set()
     if isinstance(recipe, ModelRecipe):
@@ -79,4 +79,4 @@ def recipe_modules(recipe: Any) -> list[Path]:
     elif isinstance(recipe, (list, tuple)):
         for item in recipe:
             found.update(recipe_modules(item))
-    return sorted(found)
+    return tuple(sorted(found))

@@ -7,6 +7,7 @@ that collect tables ask it where things are. No torch here: it runs at every sta
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -314,6 +315,19 @@ def _known_modules(kind: str) -> list[str]:
     return [f.stem for f in files if any(text in f.read_text() for text in definitions)]
 
 
+@cache
+def _limits(attack: str) -> tuple[tuple[str, ...], bool]:
+    """Norms of an attack, and whether it has random starts, as its module says without importing it
+    (that would import torch)."""
+    found = {"NORMS": ("linf", "l2"), "RANDOM_START": True}
+    tree = ast.parse((Path(__file__).parent / f"attacks/{attack}.py").read_text())
+    for node in tree.body:
+        name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+        if name in found:
+            found[name] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+    return found["NORMS"], found["RANDOM_START"]  # type: ignore[return-value]
+
+
 def _check_module(kind: str, name: str, key: str, way_out: str) -> None:
     """Refuse a name for which an extension point has no module, before anything is made."""
     known = _known_modules(kind)
@@ -411,6 +425,13 @@ class _Reader:
     def _attack(self, part: Mapping[str, Any], key: str) -> AttackRecipe:
         _check_module("attack", part["attack"], key, "docs/add-an-attack.md says how to add one")
         fields = dict(part)
+        norms, starts = _limits(part["attack"])
+        if part["norm"] not in norms:
+            raise UserError(f"{key}: '{part['attack']}' has norm {' or '.join(norms)} only.")
+        if not starts and (part.get("random_start") or part.get("restarts", 1) > 1):
+            raise UserError(
+                f"{key}: '{part['attack']}' has one answer; leave out random_start and restarts."
+            )
         fields["epsilon"] = parse_epsilon(fields["epsilon"])
         if "step_size" in fields:
             fields["step_size"] = parse_epsilon(fields["step_size"])

@@ -75,7 +75,7 @@ class AttackRecipe:
     step_size: float | None = None  # None: the attack's own rule
     random_start: bool = False
     restarts: int = 1
-    tolerance: float = 0.0  # an image whose loss rose by less than this share leaves; 0: none does
+    tolerance: float = 0.0  # images that rise by less than this share leave the batch; 0: none
     labels: str = "predicted"  # or "true"
     precision: str = "fp32"
 

@@ -56,12 +56,13 @@ class Ball:
         return torch.clamp(delta, self.low, self.high, out=delta)
 
     def ascend_(self, delta: torch.Tensor, gradient: torch.Tensor, size: float) -> torch.Tensor:
-        """A step of length ``size`` along the steepest ascent (none where there is no gradient).
+        """A step of length ``size`` along the steepest ascent, none where there is no gradient.
 
-        ``gradient`` is overwritten.
+        In l2 the step shrinks where a gradient is shorter than 1e-12, which those of
+        `pgd.input_gradient` are only if the network itself passes next to nothing on.
         """
         if self.norm == "linf":
-            delta.add_(gradient.sign_(), alpha=size)
+            delta.add_(gradient.sign(), alpha=size)
         else:
             delta.addcmul_(gradient, size / l2_norms(gradient).clamp_min(TINY))
         return self.project_(delta)

@@ -1,9 +1,9 @@
 """Projected gradient descent (Madry et al., ICLR 2018), linf and l2.
 
 Normalised steps of ``step_size`` along the gradient of the cross-entropy, each projected back into
-the ball. Default step size: ``2.5 * epsilon / steps``. With ``tolerance``, an image whose loss rose
-by less, over five steps, than that share of its whole rise keeps its perturbation and leaves the
-batch: long attacks then cost what they still gain (docs/speed.md has what is saved and lost).
+the ball. Default step size: ``2.5 * epsilon / steps``. With ``tolerance``, an image whose log-odds
+against the label rose in five steps by less than that share of their whole rise keeps its
+perturbation and leaves the batch (docs/speed.md has what is saved and lost).
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ def perturb(
 
     finished = delta.clone()
     going = torch.arange(len(images), device=images.device)
-    start = before = torch.zeros(0)  # losses; known after the first pass
+    start = before = torch.zeros(0)  # log-odds; known after the first pass
     for step in range(recipe.steps):
-        gradient, losses = input_gradient(network, images + delta, labels)
+        gradient, odds = input_gradient(network, images + delta, labels)
         if step == 0:
-            start = before = losses
+            start = before = odds
         elif step % PATIENCE == 0:
-            rising = losses - before > recipe.tolerance * (losses - start)
+            rising = odds - before > recipe.tolerance * (odds - start)
             finished[going] = delta
             ball = ball.keep(rising)
             going, images, labels, delta, gradient, start, before = (
-                part[rising] for part in (going, images, labels, delta, gradient, start, losses)
+                part[rising] for part in (going, images, labels, delta, gradient, start, odds)
             )
             if not len(going):
                 return finished
@@ -74,7 +74,7 @@ def perturb(
 def input_gradient(
     network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Direction in which each image's cross-entropy grows, (N, C, H, W), and its value, (N,).
+    """Direction in which each image's cross-entropy grows, (N, C, H, W), and `odds_against`, (N,).
 
     It is the gradient, up to a positive factor for images whose label is all but certain: there
     1 - p rounds to 0 in float32 and would take the label's logit out of the gradient.
@@ -85,7 +85,7 @@ def input_gradient(
     odds = odds_against(logits, labels)
     ascended = torch.where(odds < CERTAIN, odds, losses)
     (gradient,) = torch.autograd.grad(ascended.sum(), images)
-    return gradient, losses.detach()
+    return gradient, odds.detach()
 
 
 def odds_against(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

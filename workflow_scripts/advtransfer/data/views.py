@@ -63,6 +63,11 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
             members = members[recipe.half :: 2]
         columns.append(members)
     wanted = recipe.images
+    if not any(map(len, columns)):
+        raise UserError(
+            f"view of '{recipe.dataset.name}' ({recipe.split}, {', '.join(recipe.classes)}) has no "
+            "image: name other classes, or leave `half` out."
+        )
     longest = max(len(column) for column in columns)
     table = np.full((longest, len(columns)), -1)
     for position, column in enumerate(columns):
@@ -167,7 +172,7 @@ def open_view(view_file: str | Path, dataset_file: str | Path) -> Iterator[OpenV
             yield OpenView(labels, indices, recipe, stored.shape[1], stored.__getitem__)
             return
         rows = dataset.rows(f"{recipe.split}/images")
-        if indices.max(initial=-1) >= rows.shape[0]:
+        if indices.min(initial=0) < 0 or indices.max(initial=-1) >= rows.shape[0]:
             raise UserError(f"{view_file} does not belong to {dataset_file}: indices out of range.")
         yield OpenView(labels, indices, recipe, rows.shape[1], lambda which: rows[indices[which]])
 

@@ -144,9 +144,11 @@ def influence_matrix(
             Lanczos iterations without H where they are less than a quarter of all; else H is
             decomposed whole.
             ``conjugate_gradients``: (H + damping)^-1 without H, to a relative residual of 1e-10.
-        damping: added to the diagonal. A head fitted with a penalty lambda / 2 ||W||^2 on its mean
-            loss over n images has the damping n * lambda. H alone is singular: the same vector
-            added to every class changes no loss.
+        damping: added to the diagonal. A head fitted on these features with a penalty
+            lambda / 2 (||W||^2 + ||b||^2) on its mean loss over n images has the damping
+            n * lambda; `solve_heads` penalises the weights of standardised features and no bias, so give it
+            standardised ones, and the bias is damped beyond what it was. H alone is singular: the
+            same vector added to every class changes no loss.
         rcond: only for ``pseudo_inverse``.
 
     Raises:
@@ -185,10 +187,12 @@ def _solved(few: HeadGradients, many: HeadGradients, solve: Solve) -> torch.Tens
 
 
 def _cholesky(train: HeadGradients, damping: float) -> Solve:
-    damped = hessian(train)
-    damped.diagonal().add_(damping)
-    factor, failed = torch.linalg.cholesky_ex(damped)
-    if damping == 0 or int(failed):
+    factor, failed = torch.empty(0), torch.ones(1)
+    if damping:  # H alone is singular
+        damped = hessian(train)
+        damped.diagonal().add_(damping)
+        factor, failed = torch.linalg.cholesky_ex(damped)
+    if int(failed):
         raise UserError(
             f"the Hessian with damping {damping:g} is not positive definite, as it must be for "
             "solver cholesky; set a (larger) damping, or use pseudo_inverse."

@@ -76,7 +76,8 @@ def fit(
 
     Args:
         network: on its device; what ``parameters`` does not name stays as it is.
-        images: uint8 (N, 3, H, W) on the same device.
+        images: uint8 (N, 3, H, W) on the same device; or float32 activations, which are not scaled,
+            for the tail of a network.
         labels: int64 (N,) on the same device.
         recipe: hyper-parameters; with ``attack`` every batch is attacked first (Madry et al.,
             ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode.
@@ -110,9 +111,17 @@ def fit(
     # On the device of the images: random numbers that cross over would stop a GPU at every batch.
     generator = torch.Generator(device).manual_seed(seed)
     adversary = _Adversary(network, recipe.attack, generator, compiled) if recipe.attack else None
+    if compiled:  # without a compiler, or the headers it needs, it warns and runs uncompiled
+        torch._dynamo.config.suppress_errors = True
     forward = torch.compile(network) if compiled else network
     progress = _Progress(
-        network, optimizer, trained, generator, resume, f"{identity}/{digest(recipe)}"
+        network,
+        optimizer,
+        trained,
+        generator,
+        resume,
+        # A generator's state is another on another kind of device.
+        f"{identity}/{digest(recipe)}/{device.type}",
     )
     fitted, best = progress.load()
     per_epoch = len(batch_bounds(len(images), recipe.batch_size))
@@ -228,7 +237,10 @@ class _Progress:
             log.warning("%s Training starts over.", error)
             return Fitted(), None
         if attributes.get("identity") != self.identity:
-            log.warning("%s is about another recipe or seed: training starts over.", self.path)
+            log.warning(
+                "%s is about another recipe, seed or kind of device: training starts over.",
+                self.path,
+            )
             return Fitted(), None
         parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}, "best": {}}
         for key, value in tensors.items():

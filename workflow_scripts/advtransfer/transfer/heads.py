@@ -256,9 +256,9 @@ def _minimize(problems: _Problems, maximum_iterations: int) -> torch.Tensor:
     unsolved = int((norms > GRADIENT_UNSOLVED).sum())
     if unsolved:
         log.warning(
-            "%d of %d heads are not at their optimum after %d iterations: the gradient's norm is "
-            "up to %.1e. A little regularization gives them one.",
-            unsolved, count, maximum_iterations, float(norms.max()),
+            "%d of %d heads are not at their optimum: the gradient's norm is up to %.1e. Classes "
+            "that can be separated have none without a little regularization.",
+            unsolved, count, float(norms.max()),
         )  # fmt: skip
     return points.view(start.shape)
 

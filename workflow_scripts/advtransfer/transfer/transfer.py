@@ -132,10 +132,14 @@ def activations(
     float32; bf16 where autocast at ``precision: bf16`` leaves that.
     """
     trunk.eval()
+    found = torch.empty(0)
     with autocast(images.device, precision):
-        return torch.cat(
-            [trunk(as_float(images[k : k + batch])) for k in range(0, len(images), batch)]
-        )
+        for start in range(0, len(images), batch):
+            part = trunk(as_float(images[start : start + batch]))
+            if not start:  # filled in place: a list of parts and their whole would take twice this
+                found = part.new_empty((len(images), *part.shape[1:]))
+            found[start : start + batch] = part
+    return found
 
 
 @torch.no_grad()

@@ -22,10 +22,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", required=True, help="checkpoint (safetensors)")
     parser.add_argument("--reference", required=True, help="checkpoint (safetensors)")
     parser.add_argument("--pack", required=True, help="dataset (HDF5 pack)")
-    parser.add_argument("--attack", default="pgd", help="pgd or fgsm (default: pgd)")
+    parser.add_argument("--attack", default="pgd", help="pgd, fgsm, singular (default: pgd)")
     parser.add_argument("--norm", default="linf", choices=("linf", "l2"), help="default: linf")
     parser.add_argument("--epsilon", default="8/255", help="default: 8/255")
-    parser.add_argument("--steps", type=int, default=10, help="default: 10")
+    parser.add_argument("--steps", type=int, default=10, help="of pgd (default: 10)")
     parser.add_argument("--images", type=int, default=1000, help="at most so many (default: 1000)")
     parser.add_argument(
         "--mask",
@@ -78,6 +78,8 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         chosen = np.arange(min(arguments.images, len(names)))
         log.info("the reference knows none of the pack's classes: all %d images count", len(chosen))
+    iterated = arguments.attack == "pgd"
+    steps = arguments.steps if iterated else 1
     measured = compare(
         inference_copy(source, "fp32"),
         inference_copy(reference, "fp32"),
@@ -87,13 +89,13 @@ def main(arguments: argparse.Namespace) -> None:
             arguments.attack,
             arguments.norm,
             epsilon,
-            steps=arguments.steps,
-            random_start=arguments.attack == "pgd",
+            steps=steps,
+            random_start=iterated,
         ),
         mask=arguments.mask,
         seed=arguments.seed,
     )
-    conditions = (arguments.attack, arguments.norm, epsilon, arguments.steps)
+    conditions = (arguments.attack, arguments.norm, epsilon, steps)
     rows = [
         dict(
             zip(

@@ -120,7 +120,6 @@ def one_pair(title: str, settings: Settings) -> list[Measurement]:
     measurements = []
     source = networks.network(source_name[0], settings, source_name[1])
     reference = networks.network(reference_name[0], settings, reference_name[1])
-    title += networks.use_threads(source_name[0], settings)
     images = as_float(networks.cifar10("test", many, settings)[0])
     plain = [networks.contiguous(network) for network in (source, reference)]
     labels = plain[1](images[:few]).argmax(1)

@@ -50,7 +50,6 @@ def one_study(title: str, settings: Settings) -> list[Measurement]:
         few, many = 1, 2
     reference = networks.network(reference_name[0], settings, reference_name[1])
     sources = [networks.network(name, settings, seed) for name, seed in source_names]
-    shown = title + networks.use_threads(reference_name[0], settings)
     images = as_float(networks.cifar10("test", many, settings)[0])
     plain_reference = networks.contiguous(reference)
     plain_sources = [networks.contiguous(source) for source in sources]
@@ -97,7 +96,7 @@ def one_study(title: str, settings: Settings) -> list[Measurement]:
     }
     measurements = []
     for directions, runs in (("both directions", 2), ("one direction", 1)):
-        case = f"study of {SOURCES} sources, {shown}, {directions}"
+        case = f"study of {SOURCES} sources, {title}, {directions}"
         note = f"rate from {few} images, {runs} run{'s' if runs > 1 else ''} for each source"
         peers_times = [runs * time for time in seconds[PEER]]
         measurements += [

@@ -147,6 +147,11 @@ def test_checking_changes_nothing():
         ({f"studies.{FIRST}.transfer": "fast"}, [f"{FIRST}.transfer", "fast", "default"]),
         ({f"{SOURCES}.dataset": "cifar"}, ["no 'cifar' in `data.datasets`", "cifar10"]),
         ({"models.mlp.family": "mpl"}, ["models.mlp.family", "mpl", "mlp"]),
+        ({f"{ATTACK}.attack": "singular"}, ["attacks.main[0].attack", "norm l2 only"]),
+        (
+            {f"{ATTACK}.attack": "singular", f"{ATTACK}.norm": "l2"},
+            ["attacks.main[0].attack", "one answer", "random_start"],
+        ),
         ({f"{ATTACK}.attack": "pdg"}, ["attacks.main[0].attack", "pdg", "fgsm, pgd"]),
         ({"data.datasets.cifar10": {"pack": "no/such.h5"}}, ["datasets.cifar10.pack", "no/such"]),
         ({f"{ATTACK}.epsilon": "8/0"}, ["8/0", "division by zero"]),

@@ -146,9 +146,9 @@ def influence_matrix(
             ``conjugate_gradients``: (H + damping)^-1 without H, to a relative residual of 1e-10.
         damping: added to the diagonal. A head fitted on these features with a penalty
             lambda / 2 (||W||^2 + ||b||^2) on its mean loss over n images has the damping
-            n * lambda; `solve_heads` penalises the weights of standardised features and no bias, so give it
-            standardised ones, and the bias is damped beyond what it was. H alone is singular: the
-            same vector added to every class changes no loss.
+            n * lambda. (`solve_heads` penalises the weights of standardised features, so these are
+            the features to give; it leaves the bias free, which is damped here.) H alone is
+            singular: the same vector added to every class changes no loss.
         rcond: only for ``pseudo_inverse``.
 
     Raises:

@@ -46,8 +46,7 @@ def run(settings: Settings) -> list[Measurement]:
     ]
     imports = {name: process("-c", code) for name, code in IMPORTS.items()}
     for name, times in interleaved(imports, settings.repeats, "imports").items():
-        ours = name != "import torch"
-        measurements.append(Measurement("imports", name, times, ours=ours))
+        measurements.append(Measurement("imports", name, times, ours=True))
     return measurements
 
 

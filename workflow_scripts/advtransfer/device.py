@@ -62,6 +62,6 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 def compilation_pays(device: torch.device, passes: int) -> bool:
     """Whether to compile a network that runs so often: on a GPU, if it is long.
 
-    On a CPU small networks become slower by it and large ones gain a tenth at most (docs/speed.md).
+    On a CPU small networks become slower by it and large ones gain little (docs/speed.md).
     """
     return device.type == "cuda" and passes >= COMPILED_PASSES

@@ -56,4 +56,4 @@ check: $(VENV)/.ready-dev
 
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --overrides requirements-overrides.txt requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --overrides requirements-overrides.in requirements-dev.in -o requirements-dev.txt

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import math
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -110,3 +111,13 @@ def ratio_to_peers(ours: Measurement, all_of_them: list[Measurement]) -> float |
     """
     peers = [m.rate for m in all_of_them if m.case == ours.case and not m.ours and m.seconds]
     return ours.rate / max(peers) if peers and ours.seconds else None
+
+
+def copy_workflow(folder: Path) -> None:
+    """What ``snakemake`` needs, without results, to run in ``folder``."""
+    root = Path(__file__).parents[1]
+    for part in ("Snakefile", "config.yaml"):
+        shutil.copy(root / part, folder)
+    for part in ("configs", "profiles", "rules", "workflow_scripts"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / part, folder / part, ignore=ignore)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.advtransfer.data.batches import to_device
+from workflow_scripts.advtransfer.data.datasets.cifar10 import DATASET
 from workflow_scripts.advtransfer.models.network import Network
 from workflow_scripts.advtransfer.models.zoo import build_network, load_checkpoint, save_checkpoint
 from workflow_scripts.advtransfer.recipes import (
@@ -34,18 +35,7 @@ from .harness import CACHE, Settings
 
 ROOT = Path(__file__).parents[1]
 CIFAR10 = DatasetRecipe("cifar10")
-CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+CLASSES = DATASET.class_names
 SIZE = 32
 TRAINING_IMAGES = 10_000
 

@@ -19,7 +19,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..harness import CACHE, Measurement, Settings, interleaved, not_run, synchronised
+from ..harness import (
+    CACHE,
+    Measurement,
+    Settings,
+    copy_workflow,
+    interleaved,
+    not_run,
+    synchronised,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -124,11 +132,7 @@ def main_job(settings: Settings) -> Measurement:
     case = "main job"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("Snakefile", "config.yaml"):
-            shutil.copy(ROOT / part, folder)
-        for part in ("configs", "profiles", "rules", "workflow_scripts"):
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+        copy_workflow(folder)
         for downloads in (ROOT / "results/data/downloads", CACHE / "downloads"):
             if downloads.exists():
                 shutil.copytree(downloads, folder / "results/data/downloads", dirs_exist_ok=True)

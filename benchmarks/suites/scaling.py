@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..harness import Measurement, Settings
+from ..harness import Measurement, Settings, copy_workflow
 
 if TYPE_CHECKING:
     from workflow_scripts.advtransfer.recipes import ViewRecipe
@@ -252,11 +251,7 @@ def jobs(settings: Settings, factors: Sequence[int]) -> Measurement:
     seconds: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("Snakefile", "config.yaml"):
-            shutil.copy(ROOT / part, folder)
-        for part in ("configs", "profiles", "rules", "workflow_scripts"):
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+        copy_workflow(folder)
         for factor in factors:
             mixtures, seeds = (factor, 1) if settings.quick else (MIXTURES * factor, SEEDS)
             (folder / "large.json").write_text(json.dumps(large_study(mixtures, seeds)))

@@ -230,29 +230,6 @@ def test_only_extension_points_import_by_name() -> None:
     assert dynamic == {"attacks/run.py", "data/providers.py", "models/zoo.py"}
 
 
-# Command lines -----------------------------------------------------------------------------------
-
-STEPS = sorted(file.stem for file in PACKAGE.glob("*.py") if file.stem != "__init__")
-HELP = """
-import runpy, sys
-step = sys.argv[1]
-sys.argv = [step, "--help"]
-try:
-    runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True)
-finally:
-    heavy = {"torch", "torchvision", "pandas", "seaborn", "matplotlib", "scipy"} & set(sys.modules)
-    print("heavy:", sorted(heavy))
-"""
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_help_answers_without_heavy_imports(step: str) -> None:
-    done = run([sys.executable, "-c", HELP, step], ROOT)
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith("usage: "), done.stdout
-    assert "heavy: []" in done.stdout
-
-
 # Addresses ---------------------------------------------------------------------------------------
 
 

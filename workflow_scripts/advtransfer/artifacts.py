@@ -131,16 +131,30 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
     """
     import h5py
 
-    with (
-        atomic(path) as temporary,
-        _told_once(),
-        h5py.File(temporary, "w", track_order=False) as file,
-    ):
-        for key, value in attributes.items():
-            file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-        writer = Hdf5Writer(file)
-        yield writer
-        writer.finish()
+    with atomic(path) as temporary, _told_once():
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+        access.set_sieve_buf_size(0)  # a write that is refused is told at once
+        identifier = h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, fapl=access)
+        file = h5py.File(identifier)
+        try:
+            for key, value in attributes.items():
+                text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+                file.attrs[key] = text
+            writer = Hdf5Writer(file)
+            yield writer
+            writer.finish()
+        except (OSError, RuntimeError):
+            _UNWRITABLE.append(file)
+            raise
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+# Files that the system refused to write: HDF5 crashes when it is made to close them.
+_UNWRITABLE: list[Any] = []
 
 
 def write_hdf5(

@@ -134,6 +134,7 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
     with atomic(path) as temporary, _told_once():
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+        access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)  # as h5py does
         access.set_sieve_buf_size(0)  # a write that is refused is told at once
         identifier = h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, fapl=access)
         file = h5py.File(identifier)

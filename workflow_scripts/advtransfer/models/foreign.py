@@ -1,0 +1,598 @@
+"""Checkpoints of other programs: read as weights only, renamed, checked, saved as the project's.
+
+Nothing is unpickled: a file whose weights cannot be had without executing what it holds is refused.
+
+Names are those of torchvision's ResNets (``conv1``, ``layer1.0.downsample.0``, ``fc``), of the
+robustness library's CIFAR ResNets (``layer1.0.shortcut.0``, ``linear``), or a family's own
+("native", every family). The robustness library (Engstrom et al. 2019) saves a DataParallel
+AttackerModel: the network as ``module.model.*`` and once more as ``module.attacker.model.*``, the
+normaliser as ``module.normalizer.new_mean`` and ``new_std`` and once more in
+``module.attacker.normalize``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..artifacts import ATTRIBUTES_KEY, file_error
+from ..errors import UserError
+from ..recipes import ModelRecipe
+from .network import Network
+from .zoo import build_network, save_checkpoint
+
+Tensors = dict[str, torch.Tensor]
+Normaliser = tuple[torch.Tensor, torch.Tensor]  # mean and std, each (1,) or (3,)
+
+MEAN_NAMES = {"new_mean": "new_std", "mean": "std"}  # last part of a normaliser's names
+COUNTER = "num_batches_tracked"  # of batch norm: no weight, and old files lack it
+NAMED_AT_MOST = 3  # tensors that a message names
+NAME_CHARACTERS = 300  # at most, of a tensor
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def file_sha256(path: Path) -> str:
+    """What the file's content hashes to.
+
+    Raises:
+        UserError: no such file, a folder, an empty file, or one that may not be read.
+    """
+    if not path.is_file():
+        what = "this is a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {what}; --checkpoint takes the file with the weights.")
+    if not path.stat().st_size:
+        raise UserError(f"{path}: this file is empty. Copy it anew from where it came.")
+    try:
+        with open(path, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise file_error(path, error, "read") from None
+
+
+def read_weights(path: Path, entry: str | None = None) -> Tensors:
+    """Every tensor of a foreign file by its name there; nothing of the file is executed.
+
+    Args:
+        path: ``.safetensors``, or what ``torch.save`` wrote, under any other ending.
+        entry: where the file holds several sets of weights, the one to take.
+
+    Raises:
+        UserError: damaged, objects that would have to be executed, no set of weights or several,
+            or values that are no plain tensors.
+    """
+    if path.suffix == ".safetensors":
+        content = _load_safetensors(path)
+    else:
+        _check_archive(path)
+        content = _load_without_executing(path)
+    return _plain_tensors(path, _state_dict(path, content, entry))
+
+
+def _load_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            if ATTRIBUTES_KEY in (file.metadata() or {}):
+                raise UserError(
+                    f"{path}: this is a checkpoint of this project already; use it as it is."
+                )
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise file_error(path, error, "read") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{path}: this safetensors file is truncated or damaged, or no safetensors file, "
+            f"{path.stat().st_size} bytes ({error}). Copy it anew from where it came."
+        ) from None
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse programs, archives that would inflate, and damage (torch checks no checksum)."""
+    try:
+        with open(path, "rb") as handle:
+            if handle.read(4) != b"PK\x03\x04":
+                return
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+            if any(record.filename.endswith("/constants.pkl") for record in records):
+                raise UserError(
+                    f"{path}: this is a TorchScript archive, a program and not weights alone. "
+                    + _way_out("torch.jit.load(...).state_dict()")
+                )
+            if any(record.compress_type != zipfile.ZIP_STORED for record in records):
+                raise UserError(
+                    f"{path}: the records of this archive are compressed, which torch.save never "
+                    "does. Save the weights with torch.save or safetensors."
+                )
+            wrong = archive.testzip()
+    except OSError as error:
+        raise file_error(path, error, "read") from None
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise _damaged(path, error) from None
+    if wrong is not None:
+        raise _damaged(path, f"'{wrong}' does not have its checksum")
+
+
+def _damaged(path: Path, reason: object) -> UserError:
+    told = str(reason).strip().splitlines()
+    return UserError(
+        f"{path}: this file is truncated, damaged, or not written by torch.save, "
+        f"{path.stat().st_size} bytes{f' ({told[0][:160]})' if told else ''}. Copy it anew from "
+        "where it came and compare its sha256."
+    )
+
+
+def _load_without_executing(path: Path) -> Any:
+    """What torch's own reader of weights gives; whatever it stumbles over becomes a message."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on the protocol: the error says it
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise file_error(path, error, "read") from None
+    except MemoryError:
+        raise UserError(f"{path}: not enough memory to read this file.") from None
+    except Exception as error:  # a hostile or torn file raises anything: KeyError, EOFError, ...
+        text = str(error)
+        if ".tar format" in text:
+            raise UserError(
+                f"{path}: PyTorch's oldest format (a tar archive) cannot be read "
+                "without executing it. " + _way_out("model.state_dict()")
+            ) from None
+        named = re.search(r"GLOBAL ([\w.]+)", text)
+        if named or (isinstance(error, pickle.UnpicklingError) and _is_pickle(path)):
+            raise UserError(
+                f"{path}: this file holds objects{f' ({named[1]})' if named else ''} that would "
+                "have to be executed to be read. This command never does that, whoever made the "
+                "file. " + _way_out("model.state_dict()")
+            ) from None
+        # Torch's own words on unpickling advise to execute the file.
+        raise _damaged(path, error if isinstance(error, (OSError, RuntimeError)) else "") from None
+
+
+def _way_out(weights: str) -> str:
+    return (
+        "Way out: in the program that wrote the file, on a machine that trusts it, save the "
+        f"weights alone with `torch.save({weights}, 'weights.pt')` (of the robustness library's "
+        "checkpoints: `torch.save(checkpoint['model'], 'weights.pt')`) and import weights.pt."
+    )
+
+
+def _is_pickle(path: Path) -> bool:
+    """A torch archive, or a pickle of protocol 2 to 5 by its first two bytes."""
+    with open(path, "rb") as handle:
+        start = handle.read(2)
+    return start == b"PK" or (start[:1] == b"\x80" and start[1:] in b"\x02\x03\x04\x05")
+
+
+def _state_dict(path: Path, content: Any, entry: str | None) -> Mapping[Any, Any]:
+    """The one mapping in ``content``, or in an entry of it, whose values are tensors."""
+    if not isinstance(content, Mapping):
+        raise UserError(
+            f"{path}: this file holds a {type(content).__name__}, not weights by name. "
+            + _way_out("model.state_dict()")
+        )
+    sets = {
+        str(key): value
+        for key, value in content.items()
+        if isinstance(value, Mapping) and any(isinstance(v, torch.Tensor) for v in value.values())
+    }
+    if entry is not None:
+        if entry not in sets:
+            raise UserError(
+                f"{path}: no set of weights under the entry '{entry}'; there are "
+                f"{_listed(sets) or 'none'} (all entries: {_listed(content)})."
+            )
+        return sets[entry]
+    if any(isinstance(value, torch.Tensor) for value in content.values()):
+        return content
+    if len(sets) == 1:
+        return next(iter(sets.values()))
+    if sets:
+        raise UserError(
+            f"{path}: this file holds several sets of weights, {_listed(sets)}: choose one with "
+            "--entry."
+        )
+    raise UserError(
+        f"{path}: this file holds no weights: none of its entries ({_listed(content) or 'none'}) "
+        "is a tensor or a mapping of names to tensors."
+    )
+
+
+def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
+    """Dense tensors in memory, with as many values as their shape says."""
+    for name, value in state.items():
+        if isinstance(name, str) and (not name.isprintable() or len(name) > NAME_CHARACTERS):
+            raise UserError(f"{path}: a tensor is named {name[:80]!r}, which no program does.")
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise UserError(
+                f"{path}: beside tensors there is {name!r}, a {type(value).__name__}. Only weights "
+                "by name are imported: " + _way_out("model.state_dict()")
+            )
+        plain = (
+            value.layout == torch.strided
+            and value.device.type == "cpu"
+            and not value.is_quantized
+            and not value.is_nested
+        )
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise UserError(
+                f"{path}: '{name}' is not a plain dense tensor (sparse, quantised, on no device, "
+                "or fewer values than its shape needs). Save the weights as plain tensors."
+            )
+    return {name: value.detach() for name, value in state.items()}
+
+
+# Wrappers around the network ----------------------------------------------------------------------
+
+
+def unwrap(tensors: Mapping[str, torch.Tensor]) -> tuple[Tensors, Normaliser | None]:
+    """The bare network's tensors and its normaliser, if there is one among them.
+
+    Taken off are torch.compile's ``_orig_mod``, the robustness library's second copy
+    (``attacker``), the normaliser, and every first part of a name that all others share
+    (DataParallel's ``module``, Lightning's ``model``, ...).
+
+    Raises:
+        UserError: two copies or normalisers that differ, two names that become one.
+    """
+    found: Tensors = {}
+    for name, value in tensors.items():
+        bare = ".".join(part for part in name.split(".") if part != "_orig_mod")
+        if bare in found:
+            raise UserError(f"the names '{bare}' and '{name}' are of the same tensor.")
+        found[bare] = value
+    found = _one_copy(_without_shared_prefix(found))
+    means = [name for name in found if _last(name) in MEAN_NAMES]
+    normalisers = []
+    for name in means:
+        other = name.removesuffix(_last(name)) + MEAN_NAMES[_last(name)]
+        if other in found:
+            normalisers.append((name, _channels(name, found), _channels(other, found)))
+            del found[name], found[other]
+    for name, mean, std in normalisers[1:]:
+        first, *values = normalisers[0]
+        if not all(torch.equal(a, b) for a, b in zip(values, (mean, std), strict=True)):
+            raise UserError(f"the normalisers '{first}' and '{name}' differ: which one is meant?")
+    return _without_shared_prefix(found), normalisers[0][1:] if normalisers else None
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _without_shared_prefix(tensors: Tensors) -> Tensors:
+    while tensors and len({name.partition(".")[0] for name in tensors}) == 1:
+        if not all(name.partition(".")[2] for name in tensors):
+            break
+        tensors = {name.partition(".")[2]: value for name, value in tensors.items()}
+    return tensors
+
+
+def _one_copy(tensors: Tensors) -> Tensors:
+    """Without ``attacker``'s copy of the network and of the normaliser, which must be the same."""
+    found = {name: value for name, value in tensors.items() if not name.startswith("attacker.")}
+    for name, value in tensors.items():
+        if name not in found:
+            twin = re.sub(r"^normalize\.", "normalizer.", name.removeprefix("attacker."))
+            there = found.setdefault(twin, value)
+            same = there.shape == value.shape and there.dtype == value.dtype
+            if not same or not torch.equal(there.nan_to_num(), value.nan_to_num()):
+                raise UserError(
+                    f"the file holds the network twice, and '{twin}' differs from '{name}': it was "
+                    "damaged or put together from two networks."
+                )
+    return found
+
+
+def _channels(name: str, tensors: Tensors) -> torch.Tensor:
+    """A normaliser's mean or std, any shape of one or three values, as float32 (1,) or (3,)."""
+    value = tensors[name].reshape(-1).float()
+    if len(value) not in (1, 3):
+        raise UserError(
+            f"the normaliser's '{name}' has shape {tuple(tensors[name].shape)}; expected one value "
+            "or three."
+        )
+    return value
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+def _native(name: str) -> str:
+    return name
+
+
+def _resnet_names(shortcut: str, head: str) -> Callable[[str], str]:
+    """Our names of the resnet family to those of torchvision and of programs that follow it.
+
+    A block's body alternates convolution, batch norm, ReLU (no ReLU at its end): positions 0 and 1
+    are the other's ``conv1`` and ``bn1``, 3 and 4 its ``conv2`` and ``bn2``, 6 and 7 its ``conv3``
+    and ``bn3``.
+    """
+
+    def foreign(name: str) -> str:
+        if stem := re.fullmatch(r"blocks\.stem\.([01])\.(\w+)", name):
+            return f"{('conv1', 'bn1')[int(stem[1])]}.{stem[2]}"
+        if body := re.fullmatch(r"blocks\.stage(\d+)_(\d+)\.body\.(\d+)\.(\w+)", name):
+            number, kind = divmod(int(body[3]), 3)
+            return f"layer{body[1]}.{body[2]}.{('conv', 'bn')[kind]}{number + 1}.{body[4]}"
+        if side := re.fullmatch(r"blocks\.stage(\d+)_(\d+)\.shortcut\.([01])\.(\w+)", name):
+            return f"layer{side[1]}.{side[2]}.{shortcut}.{side[3]}.{side[4]}"
+        return re.sub(r"^head\.", f"{head}.", name)
+
+    return foreign
+
+
+# Family: scheme of names: our name to the other's.
+SCHEMES: dict[str, dict[str, Callable[[str], str]]] = {
+    "resnet": {
+        "torchvision": _resnet_names("downsample", "fc"),
+        "robustness CIFAR": _resnet_names("shortcut", "linear"),
+    }
+}
+
+
+def load_foreign(
+    tensors: Mapping[str, torch.Tensor], model: ModelRecipe, classes: int, size: int
+) -> tuple[Network, str]:
+    """A network with the weights of ``tensors``, in evaluation mode, and the scheme of the names.
+
+    Every tensor must have its place, its shape, and finite floating-point values. The normaliser
+    is left as a new network has it.
+
+    Args:
+        tensors: of the bare network, as `unwrap` gives them.
+        model: the architecture that the weights are for.
+        classes: number of logits.
+        size: pixels a side of the images.
+
+    Raises:
+        UserError: the model cannot be built, names of no known scheme, or anything missing,
+            unexpected, of another shape, not floating-point or not finite.
+    """
+    network = build_network(model, classes, size)
+    state = network.state_dict()
+    own = {name: value for name, value in state.items() if not name.startswith("normalize.")}
+    schemes = {"native": _native, **SCHEMES.get(model.family, {})}
+    scheme = max(schemes, key=lambda kind: sum(schemes[kind](name) in tensors for name in own))
+    expected = {schemes[scheme](name): name for name in own}
+    if not any(name in tensors for name in expected):
+        raise UserError(
+            f"the names fit none of the schemes known for the family {model.family} "
+            f"({', '.join(schemes)}): the file has {_first(tensors)}, for instance; expected "
+            f"{_first(expected)}. Rename them, or give the right --family."
+        )
+    hint = _hint(tensors, model, size)
+    _check_head(scheme, expected, tensors, own, classes)
+    _check_names(scheme, expected, tensors, hint)
+    for name, ours in expected.items():
+        value = tensors.get(name)
+        if value is None:  # a batch norm's counter
+            continue
+        if value.shape != own[ours].shape:
+            others = sum(
+                tensors[n].shape != own[o].shape for n, o in expected.items() if n in tensors
+            )
+            raise UserError(
+                f"'{name}' has shape {tuple(value.shape)}, expected {tuple(own[ours].shape)}"
+                f"{f' (and {others - 1} more of another shape)' if others > 1 else ''}. {hint}"
+            )
+        if value.is_floating_point() != own[ours].is_floating_point():
+            raise UserError(f"'{name}' is {value.dtype}, expected {own[ours].dtype}.")
+        converted = value.to(own[ours].dtype)
+        if not torch.isfinite(converted).all():
+            raise UserError(
+                f"'{name}' holds values that are not finite in float32: the training diverged, or "
+                "the file was damaged."
+            )
+        own[ours] = converted
+    network.load_state_dict(state | own)
+    return network.eval(), scheme
+
+
+def _check_head(
+    scheme: str,
+    expected: Mapping[str, str],
+    tensors: Mapping[str, torch.Tensor],
+    own: Mapping[str, torch.Tensor],
+    classes: int,
+) -> None:
+    """The number of classes, before anything else is told of the head."""
+    name = next(foreign for foreign, ours in expected.items() if ours == "head.weight")
+    value = tensors.get(name)
+    if value is not None and value.ndim == 2 and len(value) != classes:
+        raise UserError(
+            f"the network in the file has {len(value)} classes ('{name}', names of the scheme "
+            f"{scheme}) and {classes} are named: give as many names, in the network's order, with "
+            "--classes or --classes-file."
+        )
+
+
+def _check_names(
+    scheme: str, expected: Mapping[str, str], tensors: Mapping[str, torch.Tensor], hint: str
+) -> None:
+    missing = [name for name in expected if name not in tensors and _last(name) != COUNTER]
+    unexpected = [name for name in tensors if name not in expected]
+    if missing or unexpected:
+        parts = [
+            f"{len(names)} {kind}: {_first(names)}"
+            for kind, names in (("missing", missing), ("unexpected", unexpected))
+            if names
+        ]
+        raise UserError(
+            f"by the names of the scheme {scheme}, tensors are {'; '.join(parts)}. {hint}"
+        )
+
+
+def _first(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _listed(entries: Iterable[Any]) -> str:
+    texts = [str(entry)[:80] for entry in entries]
+    return _first(text if text.isprintable() else repr(text) for text in texts)
+
+
+def _hint(tensors: Mapping[str, torch.Tensor], model: ModelRecipe, size: int) -> str:
+    """The likely cause of names or shapes that do not fit."""
+    given = f"The file is probably of another architecture than {model.family} {model.parameters}"
+    found = _resnet_parameters(tensors)
+    if model.family == "resnet" and found and found != model.parameters:
+        return f"{given}: it looks like --parameters '{json.dumps(found)}'."
+    return f"{given} for {size}x{size} images: check --family, --parameters and --size."
+
+
+def _resnet_parameters(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
+    """Parameters of the resnet family by the names and shapes of a file; None: it has other names.
+
+    A 3x3 stem's stride cannot be seen.
+    """
+    stem, first = tensors.get("conv1.weight"), tensors.get("layer1.0.conv1.weight")
+    if stem is None or first is None or stem.ndim != 4 or first.ndim != 4:
+        return None
+    found: dict[str, Any] = {"width": len(stem), "blocks": []}
+    while any(name.startswith(f"layer{len(found['blocks']) + 1}.0.") for name in tensors):
+        stage = f"layer{len(found['blocks']) + 1}"
+        blocks = {name.split(".")[1] for name in tensors if name.startswith(f"{stage}.")}
+        found["blocks"].append(len(blocks))
+    if "layer1.0.conv3.weight" in tensors:
+        found["bottleneck"] = True
+        if len(first) // max(1, len(stem)) > 1:
+            found["inner_factor"] = len(first) // len(stem)
+    if stem.shape[-1] == 7:
+        found["stem"] = "imagenet"
+    return found
+
+
+# The whole way ------------------------------------------------------------------------------------
+
+
+def import_checkpoint(
+    path: str | Path,
+    output: str | Path,
+    model: ModelRecipe,
+    classes: Sequence[str],
+    size: int,
+    *,
+    normaliser: tuple[Sequence[float], Sequence[float]] | None = None,
+    sha256: str | None = None,
+    entry: str | None = None,
+) -> str:
+    """Write a foreign checkpoint as one of the project's, with where it came from.
+
+    Args:
+        path: the foreign file.
+        output: the checkpoint to write.
+        model, size: the architecture, and pixels a side of its images.
+        classes: names in the order of the logits.
+        normaliser: mean and std that the network's images were normalised with, one value or three
+            each; None: the file brings its own.
+        sha256: what the file must hash to; None: not checked.
+        entry: which of several sets of weights.
+
+    Returns:
+        The scheme of names that was recognised.
+
+    Raises:
+        UserError: all that `file_sha256`, `read_weights`, `unwrap` and `load_foreign` refuse;
+            another sha256; two classes of one name; no normaliser, a useless one, or two.
+    """
+    path = Path(path)
+    repeated = sorted({name for name in classes if list(classes).count(name) > 1})
+    if not classes or repeated or not all(classes):
+        raise UserError(
+            "every class needs a name of its own"
+            + (f"; given twice: {_first(repeated)}." if repeated else "; one is empty or missing.")
+        )
+    if size < 1:
+        raise UserError(f"images of {size} pixels a side: expected at least 1.")
+    if Path(output).exists() and path.exists() and path.samefile(output):
+        raise UserError(f"{output}: this would replace the original; give another --output.")
+    found = file_sha256(path)
+    if sha256 is not None and found != sha256.strip().lower():
+        raise UserError(
+            f"{path}: this is another file than the one asked for: sha256 expected {sha256}, found "
+            f"{found}."
+        )
+    tensors = read_weights(path, entry)
+    try:
+        bare, own = unwrap(tensors)
+        mean, std = _normaliser(own, normaliser)
+        network, scheme = load_foreign(bare, model, len(classes), size)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    network.normalize.mean.copy_(mean.view(1, -1, 1, 1))
+    network.normalize.std.copy_(std.view(1, -1, 1, 1))
+    with torch.no_grad():
+        if not torch.isfinite(network(torch.full((1, 3, size, size), 0.5))).all():
+            raise UserError(f"{path}: a grey image gives logits that are not finite.")
+    save_checkpoint(
+        output,
+        network,
+        model,
+        tuple(classes),
+        size,
+        imported={
+            "file": path.name,
+            "sha256": found,
+            "names": scheme,
+            "normaliser": "given" if own is None else "of the file",
+        },
+    )
+    return scheme
+
+
+def _normaliser(
+    own: Normaliser | None, given: tuple[Sequence[float], Sequence[float]] | None
+) -> Normaliser:
+    """The one of the file or the one given; exactly one of them must be there."""
+    if own is None and given is None:
+        raise UserError(
+            "the file has no normaliser, so the network was probably trained on images that were "
+            "normalised outside of it: give --mean and --std of that training. Usual are, for "
+            "CIFAR-10, --mean 0.4914 0.4822 0.4465 --std 0.2023 0.1994 0.2010 (or --std 0.2470 "
+            "0.2435 0.2616), for ImageNet --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225, and "
+            "for a network that takes pixels in [0, 1] as they are --mean 0 --std 1."
+        )
+    if own is not None and given is not None:
+        raise UserError(
+            f"the file has a normaliser of its own (mean {_values(own[0])}, std {_values(own[1])}):"
+            " leave out --mean and --std."
+        )
+    if own is None:
+        assert given is not None
+        if any(len(values) not in (1, 3) for values in given):
+            raise UserError("--mean and --std take one value or three (red, green, blue) each.")
+        own = torch.tensor(given[0]).float(), torch.tensor(given[1]).float()
+    mean, std = own
+    usable = torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()
+    if not usable:
+        raise UserError(
+            f"a normaliser with mean {_values(mean)} and std {_values(std)} is of no use: both "
+            "must be finite, and std above 0."
+        )
+    if float(mean.abs().max()) > 2 or float(std.max()) > 2:
+        raise UserError(
+            f"a normaliser with mean {_values(mean)} and std {_values(std)} is for pixels in 0 to "
+            "255: divide both by 255, pixels are in [0, 1] here."
+        )
+    return own
+
+
+def _values(values: torch.Tensor) -> str:
+    return " ".join(f"{value:.4g}" for value in values.tolist())

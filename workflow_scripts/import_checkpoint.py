@@ -1,0 +1,77 @@
+"""A checkpoint of another program as one of the project's, ready for compare_checkpoints.
+
+Example:
+
+    python -m workflow_scripts.import_checkpoint --checkpoint cifar_linf_8.pt --family resnet \\
+        --parameters '{"blocks": [3, 4, 6, 3], "bottleneck": true}' --size 32 \\
+        --classes-file cifar10.txt --output robust.safetensors
+
+Read are safetensors files and what torch.save wrote, as long as they hold weights alone: nothing is
+unpickled. Names may be torchvision's, those of the robustness library's CIFAR ResNets, or the
+family's own; docs/import-a-checkpoint.md has the details.
+"""
+
+import argparse
+
+from .advtransfer.cli import log, run, step_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "", recipe=False)
+    parser.add_argument("--checkpoint", required=True, help="file to import")
+    parser.add_argument("--family", required=True, help="model family, such as resnet")
+    parser.add_argument("--parameters", default="{}", help="of the family, as JSON (default: {})")
+    names = parser.add_mutually_exclusive_group(required=True)
+    names.add_argument("--classes", nargs="+", help="class names in the order of the logits")
+    names.add_argument("--classes-file", help="file with one class name a line, in that order")
+    parser.add_argument("--size", type=int, required=True, help="pixels a side of the images")
+    parser.add_argument("--mean", type=float, nargs="+", help="of the normaliser: one value or 3")
+    parser.add_argument("--std", type=float, nargs="+", help="of the normaliser: one value or 3")
+    parser.add_argument("--entry", help="which set of weights, if the file holds several")
+    parser.add_argument("--sha256", help="what the file must hash to")
+    parser.add_argument("--output", required=True, help="checkpoint to write (safetensors)")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import json
+    from pathlib import Path
+
+    from .advtransfer.artifacts import file_error
+    from .advtransfer.errors import UserError
+    from .advtransfer.models.foreign import import_checkpoint
+    from .advtransfer.recipes import ModelRecipe
+
+    try:
+        parameters = json.loads(arguments.parameters)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--parameters {arguments.parameters}: not JSON ({error}).") from None
+    if not isinstance(parameters, dict):
+        raise UserError(
+            f"--parameters {arguments.parameters}: expected a JSON object such as "
+            '\'{"width": 64, "blocks": [2, 2, 2, 2]}\'.'
+        )
+    if (arguments.mean is None) != (arguments.std is None):
+        raise UserError("--mean and --std go together.")
+    classes = arguments.classes
+    if classes is None:
+        try:
+            text = Path(arguments.classes_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise file_error(arguments.classes_file, error, "read") from None
+        classes = [line.strip() for line in text.strip().splitlines()]
+    scheme = import_checkpoint(
+        arguments.checkpoint,
+        arguments.output,
+        ModelRecipe(arguments.family, parameters),
+        classes,
+        arguments.size,
+        normaliser=None if arguments.mean is None else (arguments.mean, arguments.std),
+        sha256=arguments.sha256,
+        entry=arguments.entry,
+    )
+    log.info("%s: %d classes, names of the scheme %s", arguments.output, len(classes), scheme)
+
+
+if __name__ == "__main__":
+    run(main, parser())

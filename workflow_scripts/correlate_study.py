@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import io
     import json
     import math
     from typing import Any
@@ -46,11 +47,11 @@ def main(arguments: argparse.Namespace) -> None:
     import pandas as pd
     from tqdm import tqdm
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts import csv_bytes, write_rows
     from .advtransfer.statistics import correlate_all
 
     recipe = json.loads(arguments.recipe)
-    table = pd.read_csv(arguments.table)
+    table = pd.read_csv(io.BytesIO(csv_bytes(arguments.table)))
     primary = recipe["primary"]
     subsets = {"natural": table[table["robust"] == 0]}
     if (table["robust"] == 1).any():

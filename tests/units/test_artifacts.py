@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +21,7 @@ import torch
 
 from workflow_scripts.advtransfer.artifacts import (
     atomic,
+    csv_bytes,
     file_error,
     hdf5_writer,
     load_tensors,
@@ -31,6 +36,7 @@ from workflow_scripts.advtransfer.artifacts import (
     write_rows,
 )
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.seals import RESULTS, sidecar
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -360,8 +366,283 @@ def test_recipe_beside_an_artefact(tmp_path):
     assert json.loads(path.read_text()) == {"a": 2, "b": 1}
 
 
+@pytest.mark.parametrize("content", [b"", b'{"a":', b"\xff\x00"])
+def test_damaged_recipe_is_replaced(tmp_path, content):
+    path = tmp_path / "recipe.json"
+    path.write_bytes(content)
+    write_recipe(path, '{"b":1,"a":2}')
+    assert json.loads(path.read_text()) == {"a": 2, "b": 1}
+
+
 def test_provenance_names_what_was_imported():
     found = provenance()
     assert found["torch"] == torch.__version__.partition("+")[0]
     assert found["numpy"] == np.__version__
     assert found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+
+
+# Seals -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Format:
+    """How files of a format are written and read: small ones, whole ``content`` as plain values."""
+
+    suffix: str
+    write: Callable[[Path, int], None]  # the number makes one file differ from another
+    read: Callable[[Path], Any]
+
+
+def plain(arrays: dict[str, Any], attributes: dict[str, Any]) -> Any:
+    """Names, types, shapes and bytes, so that two files' contents can be compared by ``==``."""
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    return attributes, {n: (a.dtype.str, a.shape, a.tobytes()) for n, a in arrays.items()}
+
+
+def small_arrays(number: int) -> dict[str, np.ndarray]:
+    return {"seed0/logits": np.arange(12.0).reshape(4, 3) + number, "labels": np.arange(9)}
+
+
+def write_small_tensors(path: Path, number: int) -> None:
+    tensors = {name: torch.tensor(array) for name, array in small_arrays(number).items()}
+    save_tensors(path, tensors, {"seed": number, "classes": ["cat"]})
+
+
+FORMATS = {
+    "hdf5": Format(
+        ".h5",
+        lambda path, number: write_hdf5(path, small_arrays(number), {"seed": number, "a": "text"}),
+        lambda path: plain(*read_hdf5(path)),
+    ),
+    "safetensors": Format(
+        ".safetensors", write_small_tensors, lambda path: plain(*load_tensors(path))
+    ),
+    "csv": Format(
+        ".csv",
+        lambda path, number: write_rows(path, [{"a": number, "b": 0.5}] * 9, ["a", "b"]),
+        read_rows,
+    ),
+}
+
+
+@pytest.fixture(params=FORMATS)
+def form(request: pytest.FixtureRequest) -> Format:
+    return FORMATS[request.param]
+
+
+@pytest.fixture(params=["results", "elsewhere"])
+def file(
+    request: pytest.FixtureRequest, form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A sealed file, by the path of an artefact or as a user's own."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(request.param) / f"some-digest{form.suffix}"
+    form.write(path, 1)
+    return path
+
+
+def parts(path: Path) -> Iterator[Path]:
+    """The file, and the one that holds its seal, if another one does."""
+    yield path
+    if sidecar(path).exists():
+        yield sidecar(path)
+
+
+def outcome(form: Format, path: Path) -> Any:
+    """What is read, or the message; anything but a UserError is an error of the program."""
+    try:
+        return form.read(path)
+    except UserError as error:
+        return str(error)
+
+
+def assert_refused(form: Format, path: Path, *expected: str) -> None:
+    told = outcome(form, path)
+    assert isinstance(told, str), "it was read"
+    assert str(path) in told
+    for text in expected:
+        assert text in told, told
+    way = f"snakemake --force {path}" if path.parts[0] == RESULTS else "Copy it anew"
+    assert way in told, told
+
+
+def test_every_flipped_bit_is_told_or_changes_nothing(form: Format, file: Path) -> None:
+    """Bytes all over the file, and all bits of the first and last bytes, where seals stand."""
+    whole = form.read(file)
+    bits = np.random.default_rng(0)
+    told = flips = 0
+    for part in parts(file):
+        content = part.read_bytes()
+        over = range(0, len(content), 1 + len(content) // 1000)
+        positions = [(k, int(bits.integers(8))) for k in over]
+        ends = {*range(min(80, len(content))), *range(max(0, len(content) - 80), len(content))}
+        positions += [(k, bit) for k in ends for bit in range(8)]
+        for position, bit in positions:
+            changed = bytearray(content)
+            changed[position] ^= 1 << bit
+            part.write_bytes(changed)
+            found = outcome(form, file)
+            assert isinstance(found, str) or found == whole, (part, position, bit)
+            if file.parts[0] == RESULTS:
+                assert isinstance(found, str), (part, position, bit)
+            told += isinstance(found, str)
+            flips += 1
+        part.write_bytes(content)
+    assert told > 0.7 * flips
+    assert form.read(file) == whole
+
+
+def test_every_truncation_is_told_or_changes_nothing(form: Format, file: Path) -> None:
+    """HDF5 may lose the seal alone: then nothing is missing that is read."""
+    whole = form.read(file)
+    for part in parts(file):
+        content = part.read_bytes()
+        for kept in sorted(
+            {*range(0, len(content), 7), *range(max(0, len(content) - 80), len(content))}
+        ):
+            part.write_bytes(content[:kept])
+            found = outcome(form, file)
+            assert isinstance(found, str) or found == whole, (part, kept)
+            if file.parts[0] == RESULTS:
+                assert isinstance(found, str), (part, kept)
+        part.write_bytes(content)
+
+
+def test_appended_bytes_are_told(form: Format, file: Path) -> None:
+    whole = form.read(file)
+    with open(file, "ab") as handle:
+        handle.write(b"\n1,2\n")
+    found = outcome(form, file)
+    assert isinstance(found, str) or found == whole
+    assert isinstance(found, str) or file.parts[0] != RESULTS
+
+
+def test_damage_is_told_before_hdf5_sees_it(tmp_path: Path) -> None:
+    """HDF5 2.0 hangs or crashes on some files: a sealed one with damage is not opened."""
+    path = tmp_path / "a.h5"
+    write_hdf5(path, ARRAYS, ATTRIBUTES)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"SNOD") + 20] ^= 0xFF
+    path.write_bytes(content)
+    h5py_file, h5py.File = h5py.File, None  # type: ignore[misc]
+    try:
+        with pytest.raises(UserError, match="does not have its checksum"):
+            read_hdf5(path)
+    finally:
+        h5py.File = h5py_file
+
+
+@pytest.mark.parametrize("with_seal", [True, False])
+def test_swapped_files_are_refused(
+    with_seal: bool, form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two artefacts of equal form change places, a CSV with the file of its seal or without."""
+    monkeypatch.chdir(tmp_path)
+    first, second = (Path(f"results/{name}{form.suffix}") for name in ("first", "second"))
+    form.write(first, 1)
+    form.write(second, 2)
+    for old, new in zip(list(parts(first)), list(parts(second)), strict=True):
+        if with_seal or old == first:
+            old.rename("other")
+            new.rename(old)
+            Path("other").rename(new)
+    alone = form.suffix == ".csv" and not with_seal
+    assert_refused(form, first, "another file was put here" if alone else f"really {second}")
+    assert_refused(form, second, "another file was put here" if alone else f"really {first}")
+
+
+def test_file_of_another_place_is_refused(
+    form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours, but written outside results/; the other way round a user may copy as they like."""
+    monkeypatch.chdir(tmp_path)
+    ours, copied = (Path(f"{folder}/a{form.suffix}") for folder in ("results", "elsewhere"))
+    form.write(copied, 1)
+    ours.parent.mkdir()
+    for part in parts(copied):
+        shutil.copy(part, ours.parent)
+    assert_refused(form, ours, "sealed as" if form.suffix != ".csv" else "really a.csv")
+    form.write(ours, 1)
+    for part in parts(ours):
+        shutil.copy(part, copied.parent)
+    assert form.read(copied) == form.read(ours) == form.read(ours.absolute())
+
+
+def test_missing_seal_is_refused_below_results_only(form: Format, file: Path) -> None:
+    """Written by another program, or by this one before there were seals."""
+    whole = form.read(file)
+    content = file.read_bytes()
+    if form.suffix == ".csv":
+        sidecar(file).unlink()
+    elif form.suffix == ".h5":
+        file.write_bytes(content[: content.rindex(b'{"artefact"')])
+    else:
+        from safetensors.torch import load, save_file
+
+        whole = whole[0] | {"seed": 3}, whole[1]
+        save_file(load(content), file, {"advtransfer": '{"seed": 3, "classes": ["cat"]}'})
+    if file.parts[0] == RESULTS:
+        assert_refused(form, file, "it has no seal")
+    else:
+        assert form.read(file) == whole
+
+
+def test_way_out_of_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command can be pasted; a resume file has none, for no rule makes it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("results/a b.csv", "results/model.safetensors.resume"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    with pytest.raises(UserError, match="`snakemake --force 'results/a b.csv'`"):
+        csv_bytes("results/a b.csv")
+    with pytest.raises(UserError, match="It is not used.$"):
+        load_tensors("results/model.safetensors.resume")
+
+
+def test_sidecar_is_what_sha256sum_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/tables/a.csv")
+    write_rows(path, [{"a": 1}], ["a"])
+    told = subprocess.run(["sha256sum", "--check", str(sidecar(path))], capture_output=True)
+    assert told.returncode == 0, told
+    path.write_text("a\n2\n")
+    told = subprocess.run(["sha256sum", "--check", str(sidecar(path))], capture_output=True)
+    assert told.returncode == 1
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_crash_between_table_and_seal_is_seen(
+    moved: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the two files is new, the old one beside it does not vouch for it."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/a.csv")
+    write_rows(path, [{"a": 1}], ["a"])
+    done = []
+
+    def replace(old: Path, new: Path, replace: Callable[[Path, Path], None] = os.replace) -> None:
+        if len(done) == moved:
+            raise KeyboardInterrupt
+        done.append(new)
+        replace(old, new)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "replace", replace)
+        write_rows(path, [{"a": 2}], ["a"])
+    assert sorted(os.listdir("results")) == [".a.csv.sha256", "a.csv"]
+    if moved:
+        assert_refused(FORMATS["csv"], path, "does not have its checksum")
+    else:
+        assert read_rows(path) == [{"a": "1"}]
+
+
+def test_full_disk_leaves_table_and_seal(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, [{"a": 1}], ["a"])
+    with atomic(sidecar(path)) as temporary:
+        temporary.write_bytes(sidecar(path).read_bytes())
+    temporary.symlink_to("/dev/full")
+    with pytest.raises(UserError, match="the disk is full"):
+        write_rows(path, [{"a": 2}], ["a"])
+    assert read_rows(path) == [{"a": "1"}]
+    assert sorted(os.listdir(tmp_path)) == [".a.csv.sha256", "a.csv"]

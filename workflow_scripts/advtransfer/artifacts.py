@@ -1,7 +1,8 @@
 """Files in and out: atomic replacement, HDF5, safetensors, CSV, JSON, provenance.
 
 Every write goes to a temporary name in the same folder and is moved into place, so a reader never
-sees half a file and a failed write leaves what was there. Nothing here unpickles.
+sees half a file and a failed write leaves what was there. What is written gets a seal (seals.py),
+which is verified when it is read. Nothing here unpickles.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import io
 import json
 import os
 import platform
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from . import seals
 from .errors import UserError
 
 CHECKSUM = "block_crc32"  # of an HDF5 dataset: CRC-32 of the CRC-32s of its blocks
@@ -56,8 +59,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
+        _to_disk(temporary)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
         if isinstance(error, OSError) or "errno" in str(error):
@@ -66,6 +68,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # it was moved, or never made
             temporary.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def provenance() -> dict[str, str]:
@@ -113,13 +120,15 @@ class Hdf5Writer:
             self._file[name][start : self._rows[name]] = rows
             self._checksums[name].update(_bytes(rows))
 
-    def finish(self) -> None:
-        """Write the checksums; every dataset must have all its rows."""
+    def finish(self) -> list[tuple[int, int]]:
+        """Write the checksums; every dataset must have all its rows. Offset and bytes of each."""
         for name, checksum in self._checksums.items():
             dataset = self._file[name]
             if self._rows[name] != len(dataset):
                 raise ValueError(f"'{name}' got {self._rows[name]} rows of {len(dataset)}")
             dataset.attrs[CHECKSUM] = checksum.value()
+        written = [self._file[name] for name in self._checksums]
+        return [(item.id.get_offset(), item.nbytes) for item in written if item.size]
 
 
 @contextlib.contextmanager
@@ -144,7 +153,7 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
                 file.attrs[key] = text
             writer = Hdf5Writer(file)
             yield writer
-            writer.finish()
+            extents = writer.finish()
         except (OSError, RuntimeError):
             _UNWRITABLE.append(file)
             raise
@@ -152,6 +161,7 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
             file.close()
             raise
         file.close()
+        seals.seal_hdf5(temporary, seals.artefact_at(path), extents)
 
 
 # Files that the system refused to write: HDF5 crashes when it is made to close them.
@@ -172,14 +182,15 @@ def open_hdf5(path: str | Path) -> Iterator[Hdf5Reader]:
     """A file whose rows can be read a slice at a time.
 
     Raises:
-        UserError: the file is missing, truncated or damaged.
+        UserError: the file is missing, truncated or damaged, or is not what belongs there.
     """
     import h5py
 
     with contextlib.ExitStack() as stack:
         with _readable(path):
-            file = stack.enter_context(h5py.File(path, "r"))
             raw = stack.enter_context(open(path, "rb", buffering=0))
+            seals.check_hdf5(path, raw.fileno())
+            file = stack.enter_context(h5py.File(path, "r"))
         yield Hdf5Reader(path, file, raw.fileno())
 
 
@@ -193,10 +204,7 @@ def _readable(path: str | Path) -> Iterator[None]:
     except PermissionError as error:
         raise file_error(path, error, "read") from None
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all from h5py
-        raise UserError(
-            f"{path}: this HDF5 file is truncated or damaged ({error}). Delete it and run the same "
-            "snakemake command again: it is made anew."
-        ) from None
+        raise seals.damaged(path, f"truncated or damaged ({error})") from None
 
 
 class Hdf5Reader:
@@ -357,32 +365,59 @@ def write_json(path: str | Path, value: Any) -> None:
 def write_recipe(path: str | Path, text: str) -> None:
     """``recipe.json`` beside an artefact; a different recipe under the same digest is an error.
 
+    A file that is there and not JSON is damaged, and replaced.
+
     Raises:
         UserError: the file is there and holds another recipe (a collision of digests).
     """
     path = Path(path)
     value = json.loads(text)
-    if path.exists() and json.loads(path.read_text()) != value:
-        raise UserError(f"{path} holds another recipe than the one asked for: a digest collision.")
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        if json.loads(path.read_bytes()) != value:
+            raise UserError(
+                f"{path} holds another recipe than the one asked for: a digest collision, or the "
+                "file was damaged. Delete it and run the same command again."
+            )
     write_json(path, value)
 
 
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Tidy CSV with exactly ``columns``; floats keep 10 significant digits."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as handle:
-        writer = csv.DictWriter(handle, columns, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()})
+    with atomic(path) as temporary:
+        with open(temporary, "w", newline="") as handle:
+            writer = csv.DictWriter(handle, columns, lineterminator="\n")
+            writer.writeheader()
+            for row in rows:
+                writer.writerow(
+                    {k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()}
+                )
+        # The seal goes first: a crash in between leaves a pair that is refused. A full disk shows
+        # before either is moved.
+        with atomic(seals.sidecar(path)) as beside:
+            beside.write_text(seals.sidecar_text(path, temporary))
+            _to_disk(temporary)
+
+
+def csv_bytes(path: str | Path) -> bytes:
+    """The verified content of a CSV.
+
+    Raises:
+        UserError: the file is missing, truncated, damaged or edited, or is not what belongs there.
+    """
+    try:
+        content = Path(path).read_bytes()
+        seals.check_csv(path, content)
+    except OSError as error:
+        raise file_error(path, error, "read") from None
+    return content
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
     """Rows of a CSV, as text."""
     try:
-        with open(path, newline="") as handle:
-            return list(csv.DictReader(handle))
-    except OSError as error:
-        raise file_error(path, error, "read") from None
+        return list(csv.DictReader(io.StringIO(csv_bytes(path).decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise seals.damaged(path, f"damaged, or no table ({error})") from None
 
 
 def save_tensors(
@@ -392,33 +427,41 @@ def save_tensors(
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    sealed = {seals.KEY: seals.unfilled_seal(path), **attributes}
     # Under one key: safetensors writes several in an order that changes from run to run.
-    metadata = {ATTRIBUTES_KEY: json.dumps(dict(attributes))}
+    metadata = {ATTRIBUTES_KEY: json.dumps(sealed)}
     with atomic(path) as temporary:
         try:
             save_file(plain, str(temporary), metadata=metadata)
         except Exception as error:  # safetensors raises its own type for I/O errors
             raise file_error(path, error, "write") from error
+        seals.fill_seal(temporary)
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tensors and attributes of a safetensors file.
 
     Raises:
-        UserError: the file is missing, or is not a complete safetensors file.
+        UserError: the file is missing, truncated or damaged, no safetensors file at all, or is not
+            what belongs there.
     """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint.")
     try:
+        with open(path, "rb", buffering=0) as raw:
+            seals.check_safetensors(path, raw.fileno())
         with safe_open(str(path), framework="pt") as file:
             attributes = json.loads((file.metadata() or {}).get(ATTRIBUTES_KEY, "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, attributes  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        artefact = attributes.pop(seals.KEY, {}).get("artefact")
     except OSError as error:
         raise file_error(path, error, "read") from None
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, AttributeError, TypeError) as error:
         raise UserError(
             f"{path}: not a complete safetensors checkpoint ({error}). Checkpoints are safetensors "
             "files; a .pt or .ckpt file has to be converted first (nothing is unpickled here)."
         ) from None
+    seals.check_name(path, artefact)
+    return tensors, attributes

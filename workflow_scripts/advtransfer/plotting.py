@@ -6,6 +6,7 @@ so that a step can import this module and still answer ``--help`` at once.
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .artifacts import csv_bytes
 from .errors import UserError
 from .recipes import format_epsilon
+from .seals import damaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,25 +179,24 @@ def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     """A tidy table that must have ``columns`` and at least one row.
 
     Raises:
-        UserError: no such file, no rows, or a column is missing.
+        UserError: no such file, another than belongs there, no rows, or a column is missing.
     """
     import pandas as pd
 
     columns = list(columns)
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such table.")
+    content = io.BytesIO(csv_bytes(path))
     try:
         frame = pd.read_csv(
-            path,
+            content,
             dtype=dict.fromkeys(TEXT_COLUMNS, "object"),
             keep_default_na=False,
             na_values=[""],
         )
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such table.") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: not a table with column '{columns[0]}' ({error}). Delete it and run the "
-            "same snakemake command again: it is made anew."
-        ) from None
+        what = f"not a table with column '{columns[0]}' ({error})"
+        raise damaged(path, what) from None
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise UserError(
@@ -341,7 +343,8 @@ def target_label(name: str) -> str:
 def target_title(name: str, classes: Sequence[str], width: int = 90) -> str:
     """A target by its name and by what it truly holds."""
     text = f"Target {target_label(name)}"
-    return textwrap.fill(f"{text}: {', '.join(classes)}" if classes else text, width)
+    names = ", ".join(classes).replace("$", r"\$")  # two of them would make mathematics
+    return textwrap.fill(f"{text}: {names}" if classes else text, width)
 
 
 def settings_line(recipe: FigureRecipe, *, attack: bool = True, target: bool = True) -> str:

@@ -1,12 +1,24 @@
 """Train one network: a source or a reference, naturally or adversarially."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 from .advtransfer.cli import log, run, step_parser
+
+if TYPE_CHECKING:
+    from .advtransfer.training.parallel import Processes
 
 
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="train in so many processes, on a GPU each; they change no result (default: 1)",
+    )
     parser.add_argument("--seed", type=int, required=True, help="seed index")
     parser.add_argument("--view", required=True, help="training view (HDF5)")
     parser.add_argument("--dataset", required=True, help="dataset of the views (HDF5)")
@@ -19,6 +31,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import os
+
+    from .advtransfer.training.parallel import Processes, launch
+
+    if arguments.processes > 1 and "RANK" not in os.environ:
+        launch(arguments.processes)
+    processes = Processes.of_environment()
+    with processes.one_message():
+        train(arguments, processes)
+
+
+def train(arguments: argparse.Namespace, processes: Processes) -> None:
+    """What each of the processes does."""
     from pathlib import Path
 
     import torch
@@ -26,14 +51,14 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.artifacts import write_recipe, write_rows
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import load_view
-    from .advtransfer.device import compilation_pays, describe, prepare
+    from .advtransfer.device import compilation_pays
     from .advtransfer.models.zoo import build_network, save_checkpoint
     from .advtransfer.recipes import SourceRecipe, derived_seed, digest, from_json
     from .advtransfer.training.fit import fit
     from .advtransfer.transfer.transfer import accuracy_and_loss
 
     recipe = from_json(SourceRecipe, arguments.recipe)
-    device = prepare(arguments.device, arguments.threads)
+    device = processes.prepare(arguments.device, arguments.threads)
     view = load_view(arguments.view, arguments.dataset)
     size = view.images.shape[1]
     torch.manual_seed(derived_seed(recipe, arguments.seed, "initialisation"))
@@ -46,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         len(view),
         ", ".join(view.classes),
         arguments.seed,
-        describe(device),
+        processes.describe(device),
     )
 
     # Views are interleaved by class, so the last images are a balanced validation split.
@@ -76,7 +101,10 @@ def main(arguments: argparse.Namespace) -> None:
         compiled=compilation_pays(
             device, recipe.training.epochs * len(images) // recipe.training.batch_size
         ),
+        processes=processes,
     )
+    if not processes.first:
+        return
     columns = list(fitted.history[0])
     write_rows(arguments.history, fitted.history, columns)
     write_recipe(arguments.recipe_file, arguments.recipe)
@@ -89,7 +117,7 @@ def main(arguments: argparse.Namespace) -> None:
         recipe=digest(recipe),
         seed=arguments.seed,
         epoch=fitted.best_epoch,
-        device=describe(device),
+        device=processes.describe(device),
     )
     if resume is not None:
         resume.unlink(missing_ok=True)

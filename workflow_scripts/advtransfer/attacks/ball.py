@@ -10,6 +10,19 @@ import torch
 TINY = 1e-12
 
 
+class PartGenerator(torch.Generator):
+    """Of a process that has a part of a batch: starts are drawn for the whole batch, as one
+    process would draw them, and the part is kept.
+
+    Attributes:
+        whole: images of the whole batch.
+        part: where this process's are among them.
+    """
+
+    whole: int
+    part: slice
+
+
 def l2_norms(batch: torch.Tensor) -> torch.Tensor:
     """l2 norm of every image, shaped (N, 1, 1, 1)."""
     norms: torch.Tensor = torch.linalg.vector_norm(batch, dim=(1, 2, 3), keepdim=True)
@@ -21,18 +34,22 @@ def random_start(
 ) -> torch.Tensor:
     """A point uniform in the ball, drawn where ``generator`` lives.
 
-    A generator on the CPU starts every device alike; one on the GPU keeps it from waiting.
+    A generator on the CPU starts every device alike; one on the GPU keeps it from waiting. With a
+    `PartGenerator` ``like`` is a part of the batch.
     """
-    shape: Any = like.shape
+    count, part = len(like), slice(None)
+    if isinstance(generator, PartGenerator):
+        count, part = generator.whole, generator.part
+    shape: Any = (count, *like.shape[1:])
     place: dict[str, Any] = {"generator": generator, "device": generator.device}
     if norm == "linf":
         noise = (torch.rand(shape, **place) * 2 - 1) * epsilon
     else:
         direction = torch.randn(shape, **place)
         dimensions = direction[0].numel()
-        radius = torch.rand((len(like), 1, 1, 1), **place) ** (1 / dimensions)
+        radius = torch.rand((count, 1, 1, 1), **place) ** (1 / dimensions)
         noise = direction / l2_norms(direction).clamp_min(TINY) * radius * epsilon
-    return torch.empty_like(like).copy_(noise)  # in the images' memory format
+    return torch.empty_like(like).copy_(noise[part])  # in the images' memory format
 
 
 class Ball:

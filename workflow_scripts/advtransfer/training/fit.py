@@ -25,6 +25,7 @@ from ..device import autocast
 from ..errors import UserError
 from ..models.network import Network, inference_copy, refresh
 from ..recipes import AttackRecipe, TrainingRecipe, digest
+from .parallel import ALONE, Processes
 
 log = logging.getLogger("advtransfer")
 HistoryRow = dict[str, float]
@@ -71,6 +72,7 @@ def fit(
     identity: str = "",
     name: str = "training",
     compiled: bool = False,
+    processes: Processes = ALONE,
 ) -> Fitted:
     """Train ``network`` in place by SGD on the cross-entropy.
 
@@ -88,9 +90,13 @@ def fit(
         resume: file to save progress to and to go on from.
         identity: what the resume file must be about (a digest); another one is not used.
         compiled: run the network through ``torch.compile``: for long training on a GPU.
+        processes: those that share the work. All call this with the same arguments, each on its
+            device, and all get the result; the first logs and saves. Their number changes nothing
+            beyond rounding, and may change before training goes on.
 
     Raises:
-        UserError: the loss diverged; the message names epoch and batch.
+        UserError: the loss diverged (the message names epoch and batch), or the processes cannot
+            share this training.
     """
     if recipe.batch_norm not in ("adapt", "frozen"):
         raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
@@ -109,11 +115,12 @@ def fit(
         fused=device.type == "cuda" or None,
     )
     # On the device of the images: random numbers that cross over would stop a GPU at every batch.
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = processes.generator(device).manual_seed(seed)
     adversary = _Adversary(network, recipe.attack, generator, compiled) if recipe.attack else None
     if compiled:  # without a compiler, or the headers it needs, it warns and runs uncompiled
         torch._dynamo.config.suppress_errors = True
-    forward = torch.compile(network) if compiled else network
+    waits = processes.synchronise(network)
+    forward = torch.compile(network) if compiled and not waits else network
     progress = _Progress(
         network,
         optimizer,
@@ -123,8 +130,19 @@ def fit(
         # A generator's state is another on another kind of device.
         f"{identity}/{digest(recipe)}/{device.type}",
     )
+    bounds = batch_bounds(len(images), recipe.batch_size)
+    per_epoch = len(bounds)
+    if processes.count > min((stop - start for start, stop in bounds), default=1):
+        raise UserError(
+            f"{name}: {processes.count} processes cannot share a batch of fewer images; use fewer "
+            "processes (GPUs), or raise batch_size."
+        )
     fitted, best = progress.load()
-    per_epoch = len(batch_bounds(len(images), recipe.batch_size))
+    if not processes.agree(len(fitted.history), device):
+        raise UserError(
+            f"{name}: the processes do not read the same progress file {resume}; delete it and run "
+            "again."
+        )
 
     for epoch in range(len(fitted.history), recipe.epochs):
         started = time.perf_counter()
@@ -137,7 +155,7 @@ def fit(
             total=per_epoch,
             desc=f"{name} {epoch + 1}/{recipe.epochs}",
             unit="batch",
-            disable=None,
+            disable=None if processes.first else True,
             leave=False,
         )
         losses = []
@@ -145,22 +163,30 @@ def fit(
             share = (epoch * per_epoch + number + 0.5) / (recipe.epochs * per_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, share)
+            whole = len(x)
+            x, y = processes.part(x, y, generator)
             if adversary is not None:
                 x = adversary(x, y)
             with autocast(device, recipe.precision):
                 logits = forward(x)
-                loss = F.cross_entropy(logits, y)
+                loss = processes.weigh(F.cross_entropy(logits, y), len(y), whole)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            processes.sum_gradients(trained)
             optimizer.step()
             losses.append(loss.detach())
-            total += loss.detach() * len(x)
+            total += loss.detach() * whole
             correct += (logits.detach().argmax(1) == y).sum()
-        _check_finite(torch.stack(losses), name, epoch, recipe)
+        _check_finite(processes.sum(torch.stack(losses)), name, epoch, recipe)
+        if not processes.in_step(generator):
+            raise UserError(
+                f"{name}: the attack draws random numbers in a way that several processes cannot "
+                "share; draw them with advtransfer.attacks.ball.random_start, or use one process."
+            )
         row: HistoryRow = {
             "epoch": epoch + 1,
-            "train_loss": float(total) / len(images),
-            "train_accuracy": float(correct) / len(images),
+            "train_loss": float(processes.sum(total)) / len(images),
+            "train_accuracy": float(processes.sum(correct)) / len(images),
             "seconds": time.perf_counter() - started,
         }
         if evaluate is not None:
@@ -174,7 +200,8 @@ def fit(
                 best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         else:
             fitted.best_epoch = epoch + 1
-        progress.save(fitted, best)
+        if processes.first:
+            progress.save(fitted, best)
     if best is not None:
         network.load_state_dict(best)
     network.eval()

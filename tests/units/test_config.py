@@ -122,6 +122,100 @@ def test_mistakes_the_schema_finds(changes, parts):
     assert "config.yaml explains every key" in text
 
 
+NAMES = {
+    "data.datasets": {},
+    "models": {"family": "mlp"},
+    "trainings": DEFAULTS["trainings"]["natural"],
+    "transfers": DEFAULTS["transfers"]["default"],
+    "attacks": DEFAULTS["attacks"]["main"],
+    f"studies.{FIRST}.targets": DEFAULTS["studies"][FIRST]["targets"]["held_out"],
+    f"studies.{SECOND}.sources.mixtures": ["bird", "ship"],
+}
+BAD_NAMES = [
+    *("", ".", "..", "../x", "/x", ".x", "-x", "a b", "a.b", "a\\b", "a\n", "a\0b", "é", "\u202ex"),
+    *("$(x)", "`x`", "'", '"', "{x}", "a;b", "=1", "+1", "@x", "x" * 65),
+]
+
+
+@pytest.mark.parametrize("section", NAMES)
+def test_names_are_closed(section):
+    for name in ("x", "_x", "n25", "X-1_a", "x" * 64):
+        config = changed({f"{section}.{name}": NAMES[section]})
+        check_config(config)
+    for name in BAD_NAMES:
+        config = changed({f"{section}.new": NAMES[section]})
+        place = config
+        for part in section.split("."):
+            place = place[part]
+        place[name] = place.pop("new")
+        text = message(config)
+        assert f"{section}: {name!r} does not fit. A name: at most 64 letters" in text, name
+        assert text.isascii() or name == "é"  # nothing that turns a terminal's text around
+
+
+@pytest.mark.parametrize("label", ["", "x", "_x", "25", "paper-2_a", "x" * 64, "console", "data2"])
+def test_labels(label):
+    check_config(changed({"label": label}))
+
+
+@pytest.mark.parametrize(
+    "label",
+    [*filter(None, BAD_NAMES), "sources", "data", "logs", "tables", "con", "NUL", "Com1"],
+)
+def test_labels_that_are_no_folder_of_their_own(label):
+    text = message(changed({"label": label}))
+    assert f"label: {label!r} does not fit. Subfolder of results/" in text
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data.local",
+        "data.datasets.cifar10.pack",
+        f"{SOURCES}.classes.0",
+        "models.mlp.activation",
+        f"{SOURCES}.training",
+    ],
+)
+@pytest.mark.parametrize("character", ["\n", "\0", "\x1b", "\ud800", "\u2028"])
+def test_no_text_has_control_characters(key, character):
+    config = changed({"data.datasets.cifar10.pack": None, "data.local": None})
+    *path, last = (int(part) if part.isdigit() else part for part in key.split("."))
+    place = config
+    for part in path:
+        place = place[part]
+    place[last] = f"x{character}y"
+    text = message(config)
+    dotted = key.replace(".0", "[0]")
+    assert f"{dotted}: {f'x{character}y'!r} has a line break or another control" in text
+    assert character == "\n" or character not in text
+
+
+@pytest.mark.parametrize("path", ["a b", "it's", '"x"', "$(x);`x`", "{study}", "[/b]", "é😀", "~"])
+def test_paths_are_free(path):
+    check_config(changed({"data.local": path, "data.datasets.cifar10": {"pack": path}}))
+
+
+def test_a_folder_that_looks_like_an_option():
+    assert "data.local: '-x' does not fit" in message(changed({"data.local": "-x"}))
+
+
+def test_a_long_text_is_shortened_in_the_message():
+    text = message(changed({"label": "x" * 5000}))
+    assert "xxx...'" in text and len(text) < 600
+
+
+def test_what_no_path_or_command_can_hold():
+    many = list(range(100))
+    text = message(changed({f"{SOURCES}.seeds": [many]}))
+    assert f"{SOURCES}.seeds[0]" in text and "100 seeds" in text and "Split the block" in text
+    make_plan(changed({f"{SOURCES}.seeds": [many[:50], many[50:]]}))
+    text = message(changed({f"{SOURCES}.seeds": [[10**9]]}))
+    assert f"{SOURCES}.seeds[0][0]" in text and "maximum" in text
+    text = message(changed({f"{SOURCES}.classes": ["x" * 140_000]}))
+    assert "more than the 114688" in text and "Shorten its class names" in text
+
+
 def test_all_problems_are_listed_at_once():
     text = message(changed({f"{TRAINING}.epochs": 0, "labl": "x", f"{ATTACK}.epsilon": -1}))
     assert "3 problems:" in text

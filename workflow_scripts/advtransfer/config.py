@@ -13,6 +13,8 @@ from typing import Any
 from .errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "rules" / "schemas" / "config.schema.json"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+SHOWN = 80  # characters of a text that a message repeats
 Config = dict[str, Any]
 
 
@@ -31,7 +33,7 @@ def check_config(config: Mapping[str, Any]) -> None:
             for error in validator.iter_errors(config)
             for line in _lines(error, validator.schema)
         }
-        | set(_not_json(config))
+        | set(_unfit(config))
     )
     if problems:
         raise UserError(
@@ -63,19 +65,24 @@ def parse_epsilon(value: float | str) -> float:
     return float(value)
 
 
-def _not_json(value: Any, path: str = "") -> Iterator[str]:
-    """What YAML can hold and JSON cannot: keys that are no text, numbers that are not finite."""
+def _unfit(value: Any, path: str = "") -> Iterator[str]:
+    """What YAML can hold and a recipe cannot: keys that are no text, numbers that are not finite,
+    control characters (no path, command line or log can hold them all)."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             where = _join(path, str(key))
             if not isinstance(key, str):
                 yield f"{where}: YAML reads this name as {type(key).__name__}; put it in quotes."
-            yield from _not_json(item, where)
+            elif CONTROL.search(key):
+                yield f"{where}: a name has no line breaks or other control characters."
+            yield from _unfit(item, where)
     elif isinstance(value, list):
         for k, item in enumerate(value):
-            yield from _not_json(item, f"{path}[{k}]")
+            yield from _unfit(item, f"{path}[{k}]")
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{path}: expected a finite number, got {value}."
+    elif isinstance(value, str) and CONTROL.search(value):
+        yield f"{path}: {_shown(value)} has a line break or another control character."
 
 
 def _lines(error: Any, schema: Any) -> list[str]:
@@ -93,6 +100,9 @@ def _lines(error: Any, schema: Any) -> list[str]:
             for key in missing
         ]
     value = error.instance
+    if error.validator == "pattern":
+        what = _description(error.schema, schema)
+        return [f"{path}: {_shown(value)} does not fit. {what}."]
     if isinstance(value, str) and error.validator in ("type", "anyOf"):
         wants_number = error.validator_value in ("integer", "number")
         if re.fullmatch(r"-?\d+(\.\d*)?[eE][+-]?\d+", value):
@@ -135,11 +145,17 @@ def _description(schema: Mapping[str, Any], root: Any) -> str:
 
 
 def _join(path: str, key: str) -> str:
+    key = key if len(key) <= SHOWN and key.isprintable() else _shown(key)
     return f"{path}.{key}" if path else key
 
 
 def _dotted(path: Any) -> str:
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+        text = f"{text}[{part}]" if isinstance(part, int) else _join(text, str(part))
     return text
+
+
+def _shown(text: str) -> str:
+    """A text in quotes as a message can hold it: short, and without control characters."""
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

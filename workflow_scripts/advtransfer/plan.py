@@ -10,11 +10,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from .config import Config, check_config, parse_epsilon, without_nulls
@@ -37,8 +39,10 @@ from .recipes import (
     format_epsilon,
     to_json,
 )
+from .seals import RESULTS
 
-RESULTS = "results"
+MAX_NAME = 255  # bytes of a folder's or file's name
+MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
 SAME_CLASS = {"car": "automobile"}  # STL-10's name for it
 # Extension points: their folder, and what a module of theirs defines (one of these).
 EXTENSIONS = {
@@ -182,6 +186,7 @@ class Plan:
     def register(self, recipe: Any) -> str:
         """Address of a recipe, which is remembered; two recipes at one address are an error."""
         where = address(recipe)
+        _check_length(to_json(recipe), f"the recipe of '{where}'")
         if self.recipes.setdefault(where, recipe) != recipe:
             raise UserError(f"two different recipes share the address '{where}': rename one model.")
         return where
@@ -229,6 +234,16 @@ def block_path(stage: str, source: SourceRecipe, seeds: Seeds, recipe: Any, suff
     return f"{where}/{address(recipe)}.{suffix}"
 
 
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder for results that cannot be written, which Snakemake would tell at length."""
+    if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{Path(folder).absolute()} cannot be written: its disk is mounted read-only, or you "
+            "lack the permission. Nothing was changed; make it writable and run the same command "
+            "again, or run in a copy of the workflow."
+        )
+
+
 # From the configuration --------------------------------------------------------------------------
 
 
@@ -240,6 +255,7 @@ def make_plan(config: Config) -> Plan:
     """
     config = without_nulls(config)
     check_config(config)
+    _check_length(json.dumps(config), "the configuration")
     plan = Plan(config, {name: _Reader(config, name).study() for name in config["studies"]})
     for study in plan.studies.values():
         for source in study.sources:
@@ -339,10 +355,27 @@ def _check_module(kind: str, name: str, key: str, way_out: str) -> None:
         )
 
 
+def _check_length(text: str, what: str) -> None:
+    """Refuse a recipe that no command could be given."""
+    if len(quote(text)) > MAX_RECIPE:
+        raise UserError(
+            f"{what} is {len(text)} characters long, more than the {MAX_RECIPE} that a "
+            "command can be given. Shorten its class names, or name fewer classes."
+        )
+
+
 def _blocks(seeds: list[list[int]], key: str) -> tuple[Seeds, ...]:
     twice = _repeated([seed for block in seeds for seed in block])
     if twice:  # its rows would count twice in every mean and interval
         raise UserError(f"{key}.seeds: seed {', '.join(map(str, twice))} stands in two blocks.")
+    for k, block in enumerate(seeds):
+        length = len(seeds_name(tuple(block)))
+        if length > MAX_NAME:
+            raise UserError(
+                f"{key}.seeds[{k}]: a folder is named after the {len(block)} seeds of this block, "
+                f"and its name would have {length} characters, more than {MAX_NAME}. Split the "
+                "block."
+            )
     return tuple(tuple(block) for block in seeds)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..artifacts import decode_attribute
+from ..config import CONTROL
 from ..errors import UserError
 from .dataset import RawDataset, checked_splits
 
@@ -108,11 +109,12 @@ def _class_names(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
         not isinstance(names, list)
         or not names
         or not all(isinstance(name, str) and name for name in names)
+        or any(CONTROL.search(name) for name in names)
         or len(set(names)) != len(names)
     ):
         raise UserError(
             f"{path}: the attribute 'class_names' is {names!r}; expected a JSON list of different "
-            'names, one per label, like ["cat", "dog"].'
+            'names of one line, one per label, like ["cat", "dog"].'
         )
     return tuple(names)
 

@@ -6,12 +6,18 @@ BIN := $(VENV)/bin
 # Which tests: `make test TESTS=tests/units`.
 TESTS ?= tests
 
-.PHONY: setup reproduce quick test bench check lock help
+# What the run that was killed was given: `make resume ARGS="--workflow-profile profiles/slurm"`.
+ARGS ?=
+
+.PHONY: setup reproduce quick resume test test-cluster test-load bench check lock help
 
 help:
 	@echo "make reproduce  set up, run both studies on CIFAR-10 (half an hour on 2 cores), open-able report"
 	@echo "make quick      the same on less data, in minutes"
+	@echo "make resume     go on after a run was killed (docs/reliability.md)"
 	@echo "make test       set up and run all tests"
+	@echo "make test-cluster  every test on a real SLURM of four nodes on this machine (Debian)"
+	@echo "make test-load  a thousand jobs, a hundred interruptions (hours)"
 	@echo "make bench      speed against other tools, side by side (half an hour on 2 cores)"
 	@echo "make check      formatters, linters, types"
 	@echo "make lock       resolve requirements*.in anew"
@@ -42,8 +48,19 @@ quick: setup
 	$(BIN)/snakemake --configfile configs/quick.yaml
 	@$(BIN)/python -m workflow_scripts.show_results results/quick
 
+resume: setup
+	$(BIN)/python -m workflow_scripts.resume -- $(ARGS)
+
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+test-cluster: $(VENV)/.ready-dev
+	tests/cluster/install.sh accounting
+	ADVTRANSFER_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest tests/cluster -m "long or not long"
+
+test-load: $(VENV)/.ready-dev
+	tests/cluster/install.sh
+	$(BIN)/python -m pytest tests/load -m long -s
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks
@@ -57,3 +74,4 @@ check: $(VENV)/.ready-dev
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --overrides requirements-overrides.in requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-kubernetes.in -o requirements-kubernetes.txt

@@ -28,3 +28,16 @@ rule all:
 for study in PLAN.studies:
 
     include: f"rules/studies/{study}.smk"
+
+
+onstart:
+    told(plans.check_writable, plans.RESULTS)
+    told(runs.begin, workflow.non_local_exec)
+
+
+onsuccess:
+    runs.end()
+
+
+onerror:
+    runs.end()

@@ -14,7 +14,9 @@ rule attack_source:
         f"{LOGS}/attack_source/{{source}}/seeds{{seeds}}/{{block}}.log",
     threads: 1
     resources:
-        gpu=GPU,
+        gpu=one_gpu,
+        mem_mb=growing_memory(4000),
+        runtime=growing_time(4 * 60),
     params:
         recipe=recipe_of("block"),
         seeds=lambda w: seeds_of(w.seeds),
@@ -53,7 +55,9 @@ rule respond:
         f"{LOGS}/respond/{{source}}/seeds{{seeds}}/{{pairing}}.log",
     threads: 1
     resources:
-        gpu=GPU,
+        gpu=one_gpu,
+        mem_mb=growing_memory(4000),
+        runtime=growing_time(4 * 60),
     params:
         recipe=recipe_of("pairing"),
         seeds=lambda w: seeds_of(w.seeds),

@@ -14,10 +14,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import plan as plans
+from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.providers import check_classes
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import ViewRecipe
+from workflow_scripts.advtransfer.seals import artefact_at
 
 min_version("9.0")
 
@@ -33,6 +35,7 @@ def told(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+runs.name_jobs()
 PLAN = told(plans.make_plan, config)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 config = PLAN.config  # without the entries that an overlay removed
@@ -44,7 +47,7 @@ INDEX = f"{OUTPUT}/index.csv"
 LOGS = f"{plans.RESULTS}/logs"
 RUN_LOGS = f"{OUTPUT}/logs"  # of what is made anew under every label
 # A GPU that is there is used; steps that use one then share it as the profile's resources say.
-GPU = int(Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is not None)
+GPU_HERE = Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is not None
 
 
 wildcard_constraints:
@@ -65,16 +68,46 @@ def code_of(step, *addresses):
 
     def files(wildcards):
         recipes = [told(PLAN.get, wildcards[key]) for key in addresses]
-        return step_code(
-            step, [file for recipe in recipes for file in recipe_modules(recipe)]
-        )
+        modules = [file for recipe in recipes for file in recipe_modules(recipe)]
+        return beside(step_code(step, modules))
 
-    return files if addresses else step_code(step)
+    return files if addresses else beside(step_code(step))
+
+
+def beside(files):
+    """Files of the workflow: here, also when results are in remote storage."""
+    return [local(str(file)) for file in files]
+
+
+def tables_of(*studies):
+    """Input: every table of the studies but their correlations."""
+    kinds = ("", "_sources", "_curves", "_per_image")
+    return [f"{TABLES}/{study}{kind}.csv" for study in studies for kind in kinds]
+
+
+def correlations_of(*studies):
+    """Input: the tables of correlations of the studies."""
+    return [f"{TABLES}/{study}_correlations.csv" for study in studies]
 
 
 def recipe_of(key):
     """Param: canonical JSON of the recipe whose address is the wildcard ``key``."""
     return lambda wildcards: told(PLAN.json, wildcards[key])
+
+
+def one_gpu(wildcards):
+    """Resource: a GPU if this machine has one; of a cluster always (0 by --set-resources)."""
+    return int(GPU_HERE or workflow.non_local_exec)
+
+
+def growing_memory(base_mb):
+    """Resource: megabytes, for what a step loads and twice its files; more at every retry."""
+    return lambda wildcards, input, attempt: int(base_mb + 2 * input.size_mb) * attempt
+
+
+def growing_time(minutes):
+    """Resource: minutes at most; more at every retry, of which training only does what is left."""
+    return lambda wildcards, attempt: minutes * attempt
 
 
 def view_and_dataset(view):

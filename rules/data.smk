@@ -14,13 +14,12 @@ DOWNLOADS = shlex.quote(f"{plans.RESULTS}/data/downloads")
 rule fetch_dataset:
     """One dataset, from the first provider that has it."""
     input:
-        code=lambda w: step_code(
-            "fetch_dataset", recipe_modules(told(PLAN.get, w.dataset))
-        ),
+        code=code_of("fetch_dataset", "dataset"),
     output:
         f"{plans.RESULTS}/data/datasets/{{dataset}}.h5",
     log:
         f"{LOGS}/fetch_dataset/{{dataset}}.log",
+    localrule: True
     params:
         recipe=recipe_of("dataset"),
     shell:
@@ -41,6 +40,7 @@ rule make_view:
         f"{plans.RESULTS}/data/views/{{view}}.h5",
     log:
         f"{LOGS}/make_view/{{view}}.log",
+    localrule: True
     params:
         recipe=recipe_of("view"),
     shell:

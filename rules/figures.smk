@@ -4,29 +4,31 @@
 
 def figure_recipe(study, keys):
     """What decides a figure beside its tables, as canonical JSON: only the keys it uses."""
-    return told(plans.figure_recipe, PLAN, study, keys.split())
+    return lambda wildcards: told(plans.figure_recipe, PLAN, study, keys.split())
 
 
 def page_recipe(study):
     """The same for a study's page, with the facts of the config that it prints."""
-    return told(plans.page_recipe, PLAN, study)
+    return lambda wildcards: told(plans.page_recipe, PLAN, study)
 
 
 def page_templates(study):
     """The template of a study's page, what it includes, and the captions it repeats."""
     folder = Path("rules/report")
     templates = [folder / f"{name}.html.j2" for name in (study, "base", "parts")]
-    return [str(path) for path in (*templates, *sorted(folder.glob("figure_*.rst")))]
+    return beside([*templates, *sorted(folder.glob("figure_*.rst"))])
 
 
 def figures_of(*studies):
     """Input: every figure and page of the studies, read off the rules of their files."""
+    outputs = [
+        artefact_at(str(output)) for rule in workflow.rules for output in rule.output
+    ]
     return [
-        str(output)
-        for rule in workflow.rules
-        for output in rule.output
+        output
+        for output in outputs
         if any(
-            str(output).startswith((f"{FIGURES}/{study}/", f"{OUTPUT}/pages/{study}."))
+            output.startswith((f"{FIGURES}/{study}/", f"{OUTPUT}/pages/{study}."))
             for study in studies
         )
     ]
@@ -43,12 +45,13 @@ rule report:
     input:
         rules.tables.input,
         lambda w: figures_of(*PLAN.studies),
-        captions=sorted(str(path) for path in Path("rules/report").glob("*.rst")),
+        captions=beside(sorted(Path("rules/report").glob("*.rst"))),
         config=rules.record_run.output.config,
     output:
         REPORT,
     log:
         f"{RUN_LOGS}/report/all.log",
+    localrule: True
     shell:
         # A Snakemake inside Snakemake, which only reads: hence no lock. It gets the configuration as
         # it was resolved, whatever overlays and --config options this run was given.

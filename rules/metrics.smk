@@ -19,6 +19,9 @@ rule compute_metrics:
         per_image=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.h5",
     log:
         f"{LOGS}/compute_metrics/{{source}}/seeds{{seeds}}/{{metrics}}.log",
+    resources:
+        mem_mb=growing_memory(2000),
+        runtime=growing_time(60),
     params:
         recipe=recipe_of("metrics"),
         seeds=lambda w: seeds_of(w.seeds),
@@ -53,10 +56,16 @@ rule collect_study:
         f"{RUN_LOGS}/collect_study/{{study}}.log",
     wildcard_constraints:
         study="|".join(PLAN.studies),
+    resources:
+        mem_mb=growing_memory(2000),
+        runtime=growing_time(60),
     params:
         recipe=lambda w: plans.study_config(config, w.study),
+        # Files in remote storage are kept below another folder while a job has them.
+        root=lambda w, input: str(input[0]).removesuffix(artefact_at(input[0])) or ".",
     shell:
         "python -m workflow_scripts.collect_study --recipe {params.recipe:q}"
+        " --root {params.root:q}"
         " --table {output.table:q}"
         " --sources {output.sources:q}"
         " --curves {output.curves:q}"
@@ -68,7 +77,7 @@ rule correlate_study:
     """Correlations of a study's metrics with knowledge transfer, by model."""
     input:
         code=code_of("correlate_study"),
-        table=rules.collect_study.output.table,
+        table=f"{TABLES}/{{study}}.csv",
     output:
         report(
             f"{TABLES}/{{study}}_correlations.csv",
@@ -81,6 +90,9 @@ rule correlate_study:
         f"{RUN_LOGS}/correlate_study/{{study}}.log",
     wildcard_constraints:
         study="|".join(PLAN.studies),
+    resources:
+        mem_mb=growing_memory(2000),
+        runtime=growing_time(60),
     params:
         recipe=lambda w: plans.statistics_recipe(PLAN, w.study),
     shell:
@@ -94,11 +106,12 @@ rule correlations:
     """The correlations of all studies in one table."""
     input:
         code=code_of("concatenate_tables"),
-        tables=expand(rules.correlate_study.output[0], study=PLAN.studies),
+        tables=correlations_of(*PLAN.studies),
     output:
         f"{TABLES}/correlations.csv",
     log:
         f"{RUN_LOGS}/correlations/all.log",
+    localrule: True
     shell:
         "python -m workflow_scripts.concatenate_tables"
         " --tables {input.tables:q}"
@@ -131,8 +144,9 @@ rule record_run:
         ),
     log:
         f"{RUN_LOGS}/record_run/all.log",
+    localrule: True
     params:
-        recipe=json.dumps(config, sort_keys=True),
+        recipe=lambda w: json.dumps(config, sort_keys=True),
     shell:
         "python -m workflow_scripts.record_run --recipe {params.recipe:q}"
         " --index {output.index:q}"
@@ -144,6 +158,6 @@ rule record_run:
 rule tables:
     """Target: every table."""
     input:
-        expand(rules.collect_study.output, study=PLAN.studies),
+        tables_of(*PLAN.studies),
         rules.correlations.output,
         rules.record_run.output,

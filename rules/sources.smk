@@ -32,7 +32,10 @@ rule train_source:
         f"{LOGS}/train_source/{{source}}/seed{{seed}}.log",
     threads: 1
     resources:
-        gpu=GPU,
+        gpu=one_gpu,
+        nodes=1,  # all its GPUs on one machine
+        mem_mb=growing_memory(4000),
+        runtime=growing_time(6 * 60),
     params:
         recipe=recipe_of("source"),
         test_view=test_view_option,
@@ -41,6 +44,7 @@ rule train_source:
         "python -m workflow_scripts.train_source --recipe {params.recipe:q}"
         " --seed {wildcards.seed}"
         " --threads {threads}"
+        " --processes {resources.gpu}"
         " --view {input.view:q}"
         " --dataset {input.dataset:q}"
         " {params.test_view}"
@@ -63,7 +67,9 @@ rule evaluate_source:
         f"{LOGS}/evaluate_source/{{source}}/seeds{{seeds}}/{{evaluation}}.log",
     threads: 1
     resources:
-        gpu=GPU,
+        gpu=one_gpu,
+        mem_mb=growing_memory(4000),
+        runtime=growing_time(2 * 60),
     params:
         recipe=recipe_of("evaluation"),
         seeds=lambda w: seeds_of(w.seeds),

@@ -25,7 +25,9 @@ rule transfer_source:
         f"{LOGS}/transfer_source/{{source}}/seeds{{seeds}}/{{transfer}}.log",
     threads: 1
     resources:
-        gpu=GPU,
+        gpu=one_gpu,
+        mem_mb=growing_memory(4000),
+        runtime=growing_time(4 * 60),
     params:
         recipe=recipe_of("transfer"),
         seeds=lambda w: seeds_of(w.seeds),

@@ -11,6 +11,7 @@ from .advtransfer.cli import run, step_parser
 
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__)
+    parser.add_argument("--root", default=".", help="folder that holds results/ (default: here)")
     parser.add_argument("--table", required=True, help="CSV to write: every metric, every pair")
     parser.add_argument("--sources", required=True, help="CSV to write: accuracies of the sources")
     parser.add_argument("--curves", required=True, help="CSV to write: transfer over epochs")
@@ -19,19 +20,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import contextlib
     import json
+    from pathlib import Path
 
     from .advtransfer import tables
     from .advtransfer.artifacts import write_rows
     from .advtransfer.plan import make_plan
 
     (study,) = make_plan(json.loads(arguments.recipe)).studies.values()
-    for path, (columns, rows) in (
-        (arguments.table, tables.metric_rows(study)),
-        (arguments.sources, tables.source_rows(study)),
-        (arguments.curves, tables.curve_rows(study)),
-        (arguments.per_image, tables.per_image_rows(study)),
-    ):
+    with contextlib.chdir(Path(arguments.root)):
+        gathered = {
+            arguments.table: tables.metric_rows(study),
+            arguments.sources: tables.source_rows(study),
+            arguments.curves: tables.curve_rows(study),
+            arguments.per_image: tables.per_image_rows(study),
+        }
+    for path, (columns, rows) in gathered.items():
         write_rows(path, rows, columns)
 
 

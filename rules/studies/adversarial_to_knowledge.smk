@@ -18,6 +18,7 @@ rule adversarial_to_knowledge_transfer_scatter:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_transfer_scatter.log",
+    localrule: True
     params:
         recipe=figure_recipe(
             "adversarial_to_knowledge", "target reference attack norm epsilon transfer"
@@ -46,6 +47,7 @@ rule adversarial_to_knowledge_published:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_published.log",
+    localrule: True
     params:
         recipe=figure_recipe(
             "adversarial_to_knowledge", "target reference attack norm epsilon"
@@ -73,6 +75,7 @@ rule adversarial_to_knowledge_correlations_over_epsilon:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_correlations_over_epsilon.log",
+    localrule: True
     params:
         recipe=figure_recipe("adversarial_to_knowledge", "target reference transfer"),
     shell:
@@ -97,6 +100,7 @@ rule adversarial_to_knowledge_per_image:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_per_image.log",
+    localrule: True
     params:
         recipe=figure_recipe(
             "adversarial_to_knowledge",
@@ -124,6 +128,7 @@ rule adversarial_to_knowledge_sources:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_sources.log",
+    localrule: True
     params:
         recipe=figure_recipe("adversarial_to_knowledge", ""),
     shell:
@@ -148,6 +153,7 @@ rule adversarial_to_knowledge_transfer_curves:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_transfer_curves.log",
+    localrule: True
     params:
         recipe=figure_recipe("adversarial_to_knowledge", "targets"),
     shell:
@@ -181,6 +187,7 @@ rule adversarial_to_knowledge_page:
         ),
     log:
         f"{RUN_LOGS}/figures/adversarial_to_knowledge_page.log",
+    localrule: True
     params:
         recipe=page_recipe("adversarial_to_knowledge"),
     shell:
@@ -203,6 +210,6 @@ rule adversarial_to_knowledge_page:
 rule adversarial_to_knowledge:
     """Target: the study's tables, figures and page."""
     input:
-        expand(rules.collect_study.output, study="adversarial_to_knowledge"),
-        expand(rules.correlate_study.output, study="adversarial_to_knowledge"),
+        tables_of("adversarial_to_knowledge"),
+        correlations_of("adversarial_to_knowledge"),
         figures_of("adversarial_to_knowledge"),

@@ -17,6 +17,7 @@ rule knowledge_to_adversarial_mixture_bars:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_mixture_bars.log",
+    localrule: True
     params:
         recipe=figure_recipe(
             "knowledge_to_adversarial", "reference attack norm epsilon targets"
@@ -44,6 +45,7 @@ rule knowledge_to_adversarial_mixture_scatter:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_mixture_scatter.log",
+    localrule: True
     params:
         recipe=figure_recipe(
             "knowledge_to_adversarial",
@@ -72,6 +74,7 @@ rule knowledge_to_adversarial_correlations_over_epsilon:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_correlations_over_epsilon.log",
+    localrule: True
     params:
         recipe=figure_recipe("knowledge_to_adversarial", "target reference transfer"),
     shell:
@@ -96,6 +99,7 @@ rule knowledge_to_adversarial_per_image:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_per_image.log",
+    localrule: True
     params:
         recipe=figure_recipe(
             "knowledge_to_adversarial",
@@ -123,6 +127,7 @@ rule knowledge_to_adversarial_sources:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_sources.log",
+    localrule: True
     params:
         recipe=figure_recipe("knowledge_to_adversarial", ""),
     shell:
@@ -147,6 +152,7 @@ rule knowledge_to_adversarial_transfer_curves:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_transfer_curves.log",
+    localrule: True
     params:
         recipe=figure_recipe("knowledge_to_adversarial", "targets"),
     shell:
@@ -180,6 +186,7 @@ rule knowledge_to_adversarial_page:
         ),
     log:
         f"{RUN_LOGS}/figures/knowledge_to_adversarial_page.log",
+    localrule: True
     params:
         recipe=page_recipe("knowledge_to_adversarial"),
     shell:
@@ -202,6 +209,6 @@ rule knowledge_to_adversarial_page:
 rule knowledge_to_adversarial:
     """Target: the study's tables, figures and page."""
     input:
-        expand(rules.collect_study.output, study="knowledge_to_adversarial"),
-        expand(rules.correlate_study.output, study="knowledge_to_adversarial"),
+        tables_of("knowledge_to_adversarial"),
+        correlations_of("knowledge_to_adversarial"),
         figures_of("knowledge_to_adversarial"),

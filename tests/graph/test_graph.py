@@ -108,7 +108,7 @@ def test_rule_keeps_the_rules_of_the_house(name: str) -> None:
     shell = text[text.index("    shell:") :]
     assert "{log:q}" in shell
     # Digits by the wildcards' constraints, or quoted where they are put together.
-    bare = {"threads", "wildcards.seed", "params.seeds", "params.test_view"}
+    bare = {"threads", "resources.gpu", "wildcards.seed", "params.seeds", "params.test_view"}
     bare |= {"PROVIDERS", "LOCAL_DATA", "DOWNLOADS"}
     unquoted = set(re.findall(r"{([^{}:]+)}", shell)) - bare
     assert unquoted == set()

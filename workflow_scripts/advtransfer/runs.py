@@ -1,0 +1,243 @@
+"""Runs of Snakemake in this folder, and the jobs that one leaves behind when it is killed.
+
+Snakemake that is killed with -9, or whose machine goes down, cannot stop its jobs: on a cluster
+they run on, and locally their processes do. A second run beside them would write the same files. So
+a run leaves a record while it lasts, its jobs carry its identity in their environment, and no run
+starts (`begin`) before those of a dead one have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .artifacts import write_json
+from .errors import UserError
+
+RECORDS = Path(".snakemake") / "runs"
+VARIABLE = "ADVTRANSFER_RUN"  # in the environment of every job: the process that is its run
+JOB_NAMES = "advtransfer"  # how the profiles have names of jobs begin
+SHOWN = 5  # leftovers that a message names
+PROCESS, SLURM_JOB = "process", "SLURM job"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A job whose Snakemake is gone: a process of this machine, or a job of SLURM."""
+
+    kind: str  # PROCESS or SLURM_JOB
+    number: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} ({self.what})"
+
+    def cancel(self) -> None:
+        """End it (every write is atomic); it is gone when `leftovers` no longer has it."""
+        import psutil
+
+        if self.kind == SLURM_JOB:
+            subprocess.run(["scancel", str(self.number)], check=False)
+            return
+        with suppress(psutil.Error):
+            process = psutil.Process(self.number)
+            for one in (*process.children(recursive=True), process):
+                with suppress(psutil.Error):  # it has just ended
+                    one.kill()
+
+
+def name_jobs() -> None:
+    """What this process starts from now on, here or on a cluster, carries its identity."""
+    os.environ.setdefault(VARIABLE, _identity(os.getpid()))
+
+
+def begin(on_cluster: bool) -> None:
+    """Record that this process runs the workflow here, its jobs on this machine or on a cluster.
+
+    Raises:
+        UserError: jobs of a run that was killed still work in this folder, SLURM does not answer
+            whether there are any, or the record cannot be written.
+    """
+    if found := leftovers():
+        raise UserError(
+            "jobs of an earlier run of this folder, which was killed, still work: "
+            f"{listed(found)}. Two writers of one file would spoil it. Go on with\n"
+            "    python -m workflow_scripts.resume -- <what you gave snakemake>\n"
+            "which waits for them or ends them first (docs/reliability.md)."
+        )
+    for record in _records():
+        if _is_dead(record):
+            record.path.unlink(missing_ok=True)
+    run = {"host": socket.gethostname(), "run": _identity(os.getpid()), "on_cluster": on_cluster}
+    write_json(_own_record(), run)
+    _terminate_from_a_thread()
+
+
+def _terminate_from_a_thread() -> None:
+    """Snakemake (9.27.1) handles SIGTERM under a lock that the code it interrupts may hold: then it
+    hangs for ever. A thread can wait for the lock."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        signal.signal(
+            signal.SIGTERM,
+            lambda *received: threading.Thread(target=handler, args=received).start(),
+        )
+
+
+def end() -> None:
+    """The run ended by itself: nothing is left behind."""
+    _own_record().unlink(missing_ok=True)
+
+
+def going() -> list[tuple[str, int]]:
+    """Host and process number of every run that lives, or of which this machine cannot tell."""
+    return [(record.host, record.process) for record in _records() if not _is_dead(record)]
+
+
+def forget() -> None:
+    """Drop the records of all runs: somebody knows that they ended."""
+    for record in _records():
+        record.path.unlink(missing_ok=True)
+
+
+def leftovers() -> list[Leftover]:
+    """Jobs in this folder that have no run any more: processes of this machine, jobs of SLURM.
+
+    Raises:
+        UserError: a run was killed, and SLURM does not answer whether it left jobs.
+    """
+    return [*_processes(), *_slurm_jobs()]
+
+
+def listed(found: list[Leftover]) -> str:
+    """The first few by name, and how many more."""
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(str(one) for one in found[:SHOWN]) + more
+
+
+def _own_record() -> Path:
+    return RECORDS / f"{socket.gethostname()}-{os.getpid()}.json"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Of a run; of a damaged one, as by a power cut, only that it was."""
+
+    path: Path
+    host: str = ""
+    run: str = ""
+    on_cluster: bool = True
+
+    @property
+    def process(self) -> int:
+        return int(self.run.partition("@")[0])
+
+
+def _records() -> list[_Record]:
+    return [_read(path) for path in sorted(RECORDS.glob("*.json"))]
+
+
+def _read(path: Path) -> _Record:
+    with suppress(OSError, ValueError, TypeError):
+        record = _Record(path, **json.loads(path.read_text()))
+        if record.process and record.host:
+            return record
+    return _Record(path)
+
+
+def _is_dead(record: _Record) -> bool:
+    """Whether a run surely ended: of another machine's nothing is known."""
+    here = record.host == socket.gethostname()
+    return not record.host or (here and not _lives(record.run))
+
+
+def _identity(process: int) -> str:
+    """A process, and when it started: numbers are used again, in containers at once."""
+    import psutil
+
+    try:
+        # In ticks since the machine started: no change of the clock moves it.
+        started = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        started = f"{psutil.Process(process).create_time():.2f}"
+    return f"{process}@{started}"
+
+
+def _lives(run: str) -> bool:
+    import psutil
+
+    with suppress(psutil.Error, ValueError):
+        process = int(run.partition("@")[0])
+        zombie = psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+        return not zombie and _identity(process) == run
+    return False
+
+
+def _processes() -> Iterator[Leftover]:
+    """Processes of this folder that a Snakemake started which is gone, without their children."""
+    import psutil
+
+    here = str(Path.cwd())
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.cwd() != here or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            run = process.environ().get(VARIABLE)
+            if run is None or _lives(run) or "SLURM_JOB_ID" in process.environ():
+                continue  # a job of SLURM is found there
+            found[process.pid] = (process.ppid(), _step(process.cmdline()))
+    for number, (parent, what) in found.items():
+        if parent not in found:
+            yield Leftover(PROCESS, number, what)
+
+
+def _step(words: list[str]) -> str:
+    """What a process does, in a word or two."""
+    for word in " ".join(words).split():
+        if word.startswith("workflow_scripts."):
+            return word.removeprefix("workflow_scripts.")
+    return Path(words[0]).name if words else "?"
+
+
+def _slurm_jobs() -> Iterator[Leftover]:
+    """Jobs of SLURM in this folder that the profiles named, if a run of it died and none lives."""
+    if not _died_on_a_cluster() or shutil.which("squeue") is None:
+        return
+    own = {os.environ.get(name) for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID")}
+    try:
+        asked = subprocess.run(
+            ["squeue", "--me", "--noheader", "--format", "%A|%T|%j|%Z"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        told = (getattr(error, "stderr", "") or str(error)).strip()
+        raise UserError(
+            "a run of this folder was killed, and SLURM does not say whether its jobs still work "
+            f"({told}). Try again when `squeue --me` answers."
+        ) from None
+    seen: set[str | None] = set()
+    for line in asked.stdout.splitlines():
+        number, state, name, folder = line.split("|", 3)
+        here = Path(folder).resolve() == Path.cwd().resolve()
+        if here and name.startswith(JOB_NAMES) and number not in own | seen:
+            seen.add(number)  # an array job has a line for every task
+            yield Leftover(SLURM_JOB, int(number), state.lower())
+
+
+def _died_on_a_cluster() -> bool:
+    """Whether a run with jobs on a cluster died, or may have on another machine, and none lives."""
+    hosts = [host for host, _ in going()]
+    return socket.gethostname() not in hosts and any(r.on_cluster for r in _records())

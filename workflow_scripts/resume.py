@@ -1,0 +1,74 @@
+"""Go on after Snakemake was killed: wait for its jobs or cancel them, unlock, run again.
+
+Example, after a lost connection to the cluster's login node:
+
+    python -m workflow_scripts.resume -- --workflow-profile profiles/slurm
+
+What follows -- goes to snakemake: give what the run was started with. Jobs of a cluster that the
+killed run left behind go on, and their results count: this waits for them. Processes of this
+machine are ended, as Snakemake would not believe their files; training goes on from its last epoch.
+"""
+
+import argparse
+
+from .advtransfer.cli import log, run, step_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "", recipe=False)
+    parser.add_argument(
+        "--cancel", action="store_true", help="end the cluster's jobs, too, instead of waiting"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="a run that another host started is dead: go on"
+    )
+    parser.add_argument("snakemake", nargs="*", help="after --: what the run was started with")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import os
+    import subprocess
+    import sys
+    import time
+    from pathlib import Path
+
+    from tqdm import tqdm
+
+    from .advtransfer import runs
+    from .advtransfer.errors import UserError
+
+    if not Path("Snakefile").is_file():
+        raise UserError(f"{Path.cwd()}: no Snakefile here; run this in the workflow's folder.")
+    if (going := runs.going()) and not arguments.force:
+        host, process = going[0]
+        raise UserError(
+            f"a run of this folder still works (process {process} on {host}). Let it, or stop it "
+            f"with Ctrl-C or `kill -INT {process}`: it then ends its own jobs. If that process is "
+            "gone because its machine is, add --force."
+        )
+    if found := runs.leftovers():
+        log.info("still at work for a run that was killed: %s", runs.listed(found))
+        ended = [one for one in found if arguments.cancel or one.kind == runs.PROCESS]
+        for one in ended:
+            one.cancel()
+        if len(ended) < len(found):
+            log.info("waiting for the cluster's jobs; Ctrl-C, then --cancel ends them instead")
+        with tqdm(total=len(found), desc="left behind", unit="job", disable=None) as bar:
+            while now := runs.leftovers():
+                bar.update(max(0, len(found) - len(now) - bar.n))
+                time.sleep(1)
+    runs.forget()
+    snakemake = [sys.executable, "-m", "snakemake", *arguments.snakemake]
+    locks = Path(".snakemake/locks")
+    if locks.is_dir() and any(locks.iterdir()):
+        unlocked = subprocess.run([*snakemake, "--unlock"], check=False)
+        if unlocked.returncode:
+            raise UserError("snakemake could not unlock this folder; its message stands above.")
+    log.info("snakemake %s", " ".join(arguments.snakemake))
+    sys.stderr.flush()
+    os.execv(snakemake[0], snakemake)
+
+
+if __name__ == "__main__":
+    run(main, parser())

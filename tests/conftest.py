@@ -9,6 +9,7 @@ ADVTRANSFER_SMOKE_RUN   a folder that keeps the run itself, brought up to date i
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -161,10 +162,30 @@ def workflow(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the workflow in which configs/smoke.yaml was run to the end."""
-    kept = os.environ.get("ADVTRANSFER_SMOKE_RUN")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("smoke") / "workflow"
+def smoke_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A copy of the workflow in which configs/smoke.yaml was run to the end.
+
+    Where several workers share the tests, the first that needs the run makes it, and each takes a
+    copy of its own to change.
+    """
+    alone = worker_id == "master"
+    base = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    folder = Path(os.environ.get("ADVTRANSFER_SMOKE_RUN", base / "smoke")).absolute()
+    if alone:
+        make_smoke_run(folder)
+        return folder
+    own = tmp_path_factory.mktemp("smoke") / "workflow"
+    with open(base / "smoke.lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not lock.tell():  # nobody has written into it
+            make_smoke_run(folder)
+            lock.write("made")
+        shutil.copytree(folder, own, symlinks=True)
+    return own
+
+
+def make_smoke_run(folder: Path) -> None:
+    """Bring a folder up to date with this tree, and run configs/smoke.yaml there to the end."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():  # of a kept run, all but what was computed
         if old.name not in ("results", ".snakemake"):
@@ -181,6 +202,13 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reason = done.stdout[done.stdout.index("the dataset ") :].split("Ways to supply it")[0]
         skip_loudly(f"everything on the smoke run: {reason}")
     assert done.returncode == 0, done.stdout
+
+
+def without_results(smoke_run: Path, folder: Path) -> Path:
+    """The workflow of the smoke run and its images in ``folder``, nothing computed."""
+    done = shutil.ignore_patterns(".snakemake", "results", "__pycache__")
+    shutil.copytree(smoke_run, folder, symlinks=True, ignore=done)
+    shutil.copytree(smoke_run / "results/data", folder / "results/data", symlinks=True)
     return folder
 
 

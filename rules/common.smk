@@ -35,7 +35,8 @@ def told(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-runs.name_jobs()
+if workflow.is_main_process:  # not the Snakemake of a job
+    runs.name_jobs()
 PLAN = told(plans.make_plan, config)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 config = PLAN.config  # without the entries that an overlay removed

@@ -63,7 +63,7 @@ SlurmdTimeout=10
 KillWait=5
 MinJobAge=3600
 SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=2,sched_min_interval=0
-PartitionName=main Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes={nodes} Default=YES MaxTime=INFINITE State=UP
 """
 NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none"
 ACCOUNTING = """AccountingStorageType=accounting_storage/slurmdbd
@@ -90,7 +90,7 @@ GRANT = """
 CREATE USER slurm@'127.0.0.1' IDENTIFIED BY 'slurm';
 GRANT ALL ON *.* TO slurm@'127.0.0.1';
 """
-NODE = "NodeName=n{k} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus}"
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus}"
 NODE += " RealMemory={memory} Gres=gpu:fake:{gpus} State=UNKNOWN\n"
 
 
@@ -109,6 +109,9 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        # cgroups are called after nodes: another cluster on this machine must have other ones.
+        mark = secrets.token_hex(2)
+        self.names = [f"t{mark}n{k}" for k in range(1, NODES + 1)]
         self._database: subprocess.Popen[bytes] | None = None
         self.variables = {
             "SLURM_CONF": str(self.folder / "slurm.conf"),
@@ -129,16 +132,16 @@ class Cluster:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "state").mkdir(exist_ok=True)
-        for k in range(1, NODES + 1):
-            (self.folder / f"spool-n{k}").mkdir(exist_ok=True)
+        for name in self.names:
+            (self.folder / f"spool-{name}").mkdir(exist_ok=True)
         self._start_munge()
         told = self._start_accounting() if accounting else NO_ACCOUNTING
         self._configure(cpus, memory_mb, told)
         self._wrap_srun()
         self._daemon("slurmctld", "slurmctld.log", "slurmctld")
-        for k in range(1, NODES + 1):
-            self.start_node(f"n{k}")
-        self.wait_for(lambda: self.nodes() == {f"n{k}": "idle" for k in range(1, NODES + 1)})
+        for name in self.names:
+            self.start_node(name)
+        self.wait_for(lambda: self.nodes() == dict.fromkeys(self.names, "idle"))
 
     def _start_munge(self) -> None:
         self.folder.chmod(0o755)  # munged refuses folders that others may write to
@@ -181,9 +184,9 @@ class Cluster:
         cgroups = os.access("/sys/fs/cgroup/memory", os.W_OK) and os.getuid() == 0
         nodes = "".join(
             NODE.format(
-                k=k, host=host, port=ports[k], cpus=cpus, memory=memory_mb, gpus=len(DEVICES)
+                name=name, host=host, port=port, cpus=cpus, memory=memory_mb, gpus=len(DEVICES)
             )
-            for k in range(1, NODES + 1)
+            for name, port in zip(self.names, ports[1:], strict=True)
         )
         (self.folder / "slurm.conf").write_text(
             SLURM_CONF.format(
@@ -195,7 +198,7 @@ class Cluster:
                 task="task/cgroup" if cgroups else "task/none",
                 accounting=accounting,
                 overrun="" if cgroups else "JobAcctGatherParams=OverMemoryKill",
-                nodes=NODES,
+                nodes=",".join(self.names),
             )
             + nodes
         )
@@ -205,7 +208,9 @@ class Cluster:
         # Character devices that every machine has: what is handed out is only their number.
         (self.folder / "gres.conf").write_text(
             "".join(
-                f"NodeName=n[1-{NODES}] Name=gpu Type=fake File={device}\n" for device in DEVICES
+                f"NodeName={name} Name=gpu Type=fake File={device}\n"
+                for name in self.names
+                for device in DEVICES
             )
         )
 

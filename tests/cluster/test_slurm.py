@@ -30,7 +30,7 @@ PLAIN = ("--workflow-profile", PLAIN_PROFILE)
 PROFILE = ("--workflow-profile", "profiles/slurm", "--profile", "profiles/site")
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
 RESUME = ("-m", "workflow_scripts.resume", "--")
-STEP_SECONDS = 420  # a run of a dozen jobs on two cores that other tests use, too
+STEP_SECONDS = 900  # ends what hangs; nothing here is about speed
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ class Leftover:
 
 def name_jobs() -> None:
     """What this process starts from now on, here or on a cluster, carries its identity."""
-    os.environ.setdefault(VARIABLE, _identity(os.getpid()))
+    os.environ[VARIABLE] = _identity(os.getpid())
 
 
 def begin(on_cluster: bool) -> None:

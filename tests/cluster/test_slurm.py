@@ -19,7 +19,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, PLAIN_PROFILE, SMOKE, run, skip_loudly, without_results
+from conftest import (
+    BIN,
+    PLAIN_PROFILE,
+    SMOKE,
+    dry_run,
+    job_of,
+    run,
+    skip_loudly,
+    without_results,
+)
 from slurm import Cluster, found, missing_programs, temporary_folder
 
 TABLES = "results/smoke/tables"
@@ -272,9 +281,8 @@ def test_wall_time_exceeded(study: Path, cluster: Cluster, smoke_run: Path) -> N
     overlay = {"trainings": {"natural": {"epochs": 2500}}}
     (study / "slow.yaml").write_text(yaml.safe_dump(overlay))
     overlays = (*SMOKE, "slow.yaml")
-    source = run([BIN / "snakemake", TABLE, "-n", *overlays], study, **cluster.variables).stdout
-    path = re.findall(r"results/sources/lenet-cifar10-6classes-natural-\w+", source)[0]
-    target = f"{path}/seed0/model.safetensors"
+    plan = dry_run(study, TABLE, config=overlays)
+    target = job_of(plan, "train_source", "lenet-cifar10-6classes-natural").output[0]
     limits = ("--set-resources", "train_source:runtime=attempt*attempt*attempt")
     log = Run(study, cluster, target, *PROFILE, *QUICK, *limits, *overlays).finish(900)
     states = Counter(jobs_of_rule(cluster, study, "train_source").values())

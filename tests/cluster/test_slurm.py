@@ -284,7 +284,7 @@ def test_wall_time_exceeded(study: Path, cluster: Cluster, smoke_run: Path) -> N
     plan = dry_run(study, TABLE, config=overlays)
     target = job_of(plan, "train_source", "lenet-cifar10-6classes-natural").output[0]
     limits = ("--set-resources", "train_source:runtime=attempt*attempt*attempt")
-    log = Run(study, cluster, target, *PROFILE, *QUICK, *limits, *overlays).finish(900)
+    log = Run(study, cluster, target, *PROFILE, *QUICK, *limits, *overlays).finish(1800)
     states = Counter(jobs_of_rule(cluster, study, "train_source").values())
     assert states["TIMEOUT"] >= 1, (states, log)
     steps = "".join(file.read_text() for file in (study / "results/logs").rglob("seed0.log"))

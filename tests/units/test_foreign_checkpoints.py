@@ -336,7 +336,7 @@ def test_hostile_files_are_refused_and_not_run(kind, form, variable, tmp_path, m
 
 
 def test_the_hostile_files_of_these_tests_are_hostile(tmp_path):
-    """Otherwise the test above would prove nothing."""
+    """Otherwise the test above would prove nothing: its own file, executed once, makes the mark."""
     mark = tmp_path / "mark"
     torch.load(saved(tmp_path / "evil.pt", Hostile(mark)), weights_only=False)
     assert mark.exists()

@@ -119,7 +119,7 @@ def _check_archive(path: Path) -> None:
             wrong = archive.testzip()
     except OSError as error:
         raise file_error(path, error, "read") from None
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
         raise _damaged(path, error) from None
     if wrong is not None:
         raise _damaged(path, f"'{wrong}' does not have its checksum")

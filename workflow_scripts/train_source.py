@@ -54,7 +54,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     from .advtransfer.device import compilation_pays
     from .advtransfer.models.zoo import build_network, save_checkpoint
     from .advtransfer.recipes import SourceRecipe, derived_seed, digest, from_json
-    from .advtransfer.training.fit import fit
+    from .advtransfer.training.fit import COLUMNS, fit
     from .advtransfer.transfer.transfer import accuracy_and_loss
 
     recipe = from_json(SourceRecipe, arguments.recipe)
@@ -88,6 +88,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
         evaluate = lambda: accuracy_and_loss(network, *on_device)  # noqa: E731
 
     resume = Path(arguments.resume) if arguments.resume else None
+    steps = recipe.training.epochs * len(images) // recipe.training.batch_size
     fitted = fit(
         network,
         images,
@@ -98,14 +99,13 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
         resume=resume,
         identity=f"{digest(recipe)}/seed{arguments.seed}",
         name=recipe.model.family,
-        compiled=compilation_pays(
-            device, recipe.training.epochs * len(images) // recipe.training.batch_size
-        ),
+        compiled=compilation_pays(device, steps * (recipe.training.replays or 1)),
         processes=processes,
     )
     if not processes.first:
         return
-    columns = list(fitted.history[0])
+    # No epochs: an untrained network, whose history has no rows.
+    columns = list(fitted.history[0]) if fitted.history else COLUMNS
     write_rows(arguments.history, fitted.history, columns)
     write_recipe(arguments.recipe_file, arguments.recipe)
     save_checkpoint(

@@ -97,6 +97,9 @@ class TrainingRecipe:
     checkpoint: str = "last"  # or "best_on_validation", "best_on_test" (the papers' choice)
     batch_norm: str = "adapt"  # "frozen": statistics stay as they are
     precision: str = "fp32"
+    # Free adversarial training (Shafahi et al. 2019): every batch is used so many times in a row,
+    # the perturbation goes on from one to the next; 0: the attack as it stands.
+    replays: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,20 @@ class SourceRecipe:
     model: ModelRecipe
     training: TrainingRecipe
     test: ViewRecipe | None = None  # only for checkpoint: best_on_test
+
+
+@dataclass(frozen=True)
+class ImportedRecipe:
+    """A source that another program trained; ``name`` says what it is, its bytes what it does."""
+
+    name: str
+    path: str
+    sha256: str
+    model: ModelRecipe
+    classes: tuple[str, ...]
+    size: int
+    mean: tuple[float, ...] = ()  # of the normaliser that its training had
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,11 @@ class ModeRecipe:
     training: TrainingRecipe | None = None  # sgd only
     blocks: int = 0  # unfrozen_blocks only: the last so many that have weights are trained too
     precision: str = "fp32"  # lbfgs only: of the features that the head is solved on
+    regularizations: tuple[float, ...] = ()  # lbfgs only: one is chosen on held-out training images
+    initial_head: str = "uniform"  # sgd only; "normal": N(0, 1) and no bias (Utrera et al. 2021)
+    # unfrozen_blocks only: batch norm statistics of the frozen blocks move too, as in the papers'
+    # released code.
+    moving_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +158,43 @@ class TransferRecipe:
     train: ViewRecipe
     test: ViewRecipe
     modes: tuple[ModeRecipe, ...]
+
+
+@dataclass(frozen=True)
+class FeaturesRecipe:
+    """Activations where a network's frozen part ends, of every image of a target's views."""
+
+    train: ViewRecipe
+    test: ViewRecipe
+    blocks: (
+        int  # unfrozen: the cut is before the last so many that have weights; 0: the head's input
+    )
+    precision: str = "fp32"  # of the training images; test images are always float32
+
+
+@dataclass(frozen=True)
+class SubsetsRecipe:
+    """Knowledge transfer by one mode to random subsets of a target: a block of sizes and seeds.
+
+    A subset depends on the view it is drawn from, its size and its seed alone, so that all sources
+    meet the same ones.
+    """
+
+    train: ViewRecipe  # what the subsets are drawn from
+    test: ViewRecipe
+    mode: ModeRecipe
+    images: tuple[int, ...]
+    subset_seeds: tuple[int, ...]
+    attacks: tuple[AttackRecipe, ...] = ()  # on the transferred networks: their robust accuracy
+    attacked_images: int = 0  # the first so many test images
+
+
+@dataclass(frozen=True)
+class SimilarityRecipe:
+    """How far a target's images are from the source's own, in the source's features."""
+
+    source: ViewRecipe
+    target: ViewRecipe
 
 
 @dataclass(frozen=True)

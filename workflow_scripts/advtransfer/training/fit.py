@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from ..artifacts import load_tensors, save_tensors
+from ..attacks.ball import TINY, l2_norms
 from ..attacks.run import load_attack
 from ..data.batches import batch_bounds, epoch_batches
 from ..device import autocast
@@ -29,6 +30,8 @@ from .parallel import ALONE, Processes
 
 log = logging.getLogger("advtransfer")
 HistoryRow = dict[str, float]
+COLUMNS = ("epoch", "train_loss", "train_accuracy", "seconds")  # of every history
+FREE_ATTACKS = ("fgsm", "pgd")  # whose step is the one that free training takes
 
 
 @dataclass
@@ -82,7 +85,10 @@ def fit(
             for the tail of a network.
         labels: int64 (N,) on the same device.
         recipe: hyper-parameters; with ``attack`` every batch is attacked first (Madry et al.,
-            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode.
+            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode. With ``replays`` too it
+            is free adversarial training, see `_FreePerturbation`: a replay is a step of the
+            schedule, an epoch is still one pass over the images, and its loss and accuracy are
+            means over all replays. No ``epochs``: the network stays as it is.
         seed: of the order, the augmentation and the random starts.
         parameters: those to train; None: all.
         evaluate: called after every epoch; its numbers join the history. With ``checkpoint:
@@ -95,11 +101,12 @@ def fit(
             beyond rounding, and may change before training goes on.
 
     Raises:
-        UserError: the loss diverged (the message names epoch and batch), or the processes cannot
-            share this training.
+        UserError: the loss diverged (the message names epoch and batch), the recipe contradicts
+            itself, or the processes cannot share this training.
     """
     if recipe.batch_norm not in ("adapt", "frozen"):
         raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
+    _check_replays(recipe, processes, name)
     trained = list(network.parameters() if parameters is None else parameters)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -116,7 +123,14 @@ def fit(
     )
     # On the device of the images: random numbers that cross over would stop a GPU at every batch.
     generator = processes.generator(device).manual_seed(seed)
-    adversary = _Adversary(network, recipe.attack, generator, compiled) if recipe.attack else None
+    bounds = batch_bounds(len(images), recipe.batch_size)
+    adversary: _Adversary | None = None
+    free: _FreePerturbation | None = None
+    if recipe.attack and recipe.replays:
+        widest = max((stop - start for start, stop in bounds), default=0)
+        free = _FreePerturbation(images[:widest], recipe.attack)
+    elif recipe.attack:
+        adversary = _Adversary(network, recipe.attack, generator, compiled)
     if compiled:  # without a compiler, or the headers it needs, it warns and runs uncompiled
         torch._dynamo.config.suppress_errors = True
     waits = processes.synchronise(network)
@@ -126,12 +140,13 @@ def fit(
         optimizer,
         trained,
         generator,
+        free.delta if free else None,
         resume,
         # A generator's state is another on another kind of device.
         f"{identity}/{digest(recipe)}/{device.type}",
     )
-    bounds = batch_bounds(len(images), recipe.batch_size)
-    per_epoch = len(bounds)
+    passes = recipe.replays or 1
+    per_epoch = len(bounds) * passes
     if processes.count > min((stop - start for start, stop in bounds), default=1):
         raise UserError(
             f"{name}: {processes.count} processes cannot share a batch of fewer images; use fewer "
@@ -152,14 +167,14 @@ def fit(
         batches = epoch_batches(images, labels, recipe.batch_size, recipe.augmentation, generator)
         bar = tqdm(
             batches,
-            total=per_epoch,
+            total=len(bounds),
             desc=f"{name} {epoch + 1}/{recipe.epochs}",
             unit="batch",
             disable=None if processes.first else True,
             leave=False,
         )
         losses = []
-        for number, (x, y) in enumerate(bar):
+        for number, (x, y) in enumerate(batch for batch in bar for _ in range(passes)):
             share = (epoch * per_epoch + number + 0.5) / (recipe.epochs * per_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, share)
@@ -167,17 +182,22 @@ def fit(
             x, y = processes.part(x, y, generator)
             if adversary is not None:
                 x = adversary(x, y)
+            if free is not None:
+                x = free(x)
             with autocast(device, recipe.precision):
                 logits = forward(x)
                 loss = processes.weigh(F.cross_entropy(logits, y), len(y), whole)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if free is not None:
+                free.ascend()
             processes.sum_gradients(trained)
             optimizer.step()
             losses.append(loss.detach())
             total += loss.detach() * whole
             correct += (logits.detach().argmax(1) == y).sum()
-        _check_finite(processes.sum(torch.stack(losses)), name, epoch, recipe)
+        of_batches = processes.sum(torch.stack(losses)).view(-1, passes)
+        _check_finite(of_batches, name, epoch, recipe)
         if not processes.in_step(generator):
             raise UserError(
                 f"{name}: the attack draws random numbers in a way that several processes cannot "
@@ -185,8 +205,8 @@ def fit(
             )
         row: HistoryRow = {
             "epoch": epoch + 1,
-            "train_loss": float(processes.sum(total)) / len(images),
-            "train_accuracy": float(processes.sum(correct)) / len(images),
+            "train_loss": float(processes.sum(total)) / (len(images) * passes),
+            "train_accuracy": float(processes.sum(correct)) / (len(images) * passes),
             "seconds": time.perf_counter() - started,
         }
         if evaluate is not None:
@@ -225,13 +245,80 @@ class _Adversary:
         return images + delta
 
 
+class _FreePerturbation:
+    """Algorithm 1 of Shafahi et al., NeurIPS 2019: the gradient that trains the network moves the
+    perturbation too.
+
+    The gradient is that at the perturbed image clipped to [0, 1], as in the other attacks here, so
+    that a pixel at 0 or 1 can come back; their released code differentiates the clipping too, which
+    holds it there. What is carried on is only brought back to the ball: the next image is another.
+
+    Attributes:
+        delta: float32 (widest batch, C, H, W), one for every position in a batch; 0 at first.
+    """
+
+    def __init__(self, like: torch.Tensor, recipe: AttackRecipe) -> None:
+        load_attack(recipe)  # checks it
+        self.norm, self.epsilon = recipe.norm, recipe.epsilon
+        self.size = recipe.epsilon if recipe.step_size is None else recipe.step_size
+        self.delta = torch.zeros_like(like, dtype=torch.float32)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """The images (N, C, H, W), each perturbed by what its position carries, in [0, 1]."""
+        self.perturbed = (images + self.delta[: len(images)]).clamp_(0, 1).requires_grad_(True)
+        return self.perturbed
+
+    def ascend(self) -> None:
+        """A step along the gradient that the last images left, then back into the ball."""
+        gradient = self.perturbed.grad
+        assert gradient is not None
+        delta = self.delta[: len(gradient)]
+        if self.norm == "linf":
+            delta.add_(gradient.sign(), alpha=self.size).clamp_(-self.epsilon, self.epsilon)
+        else:
+            delta.addcmul_(gradient, self.size / l2_norms(gradient).clamp_min(TINY))
+            delta *= (self.epsilon / l2_norms(delta).clamp_min(TINY)).clamp_max(1)
+
+
+def _check_replays(recipe: TrainingRecipe, processes: Processes, name: str) -> None:
+    """Free adversarial training needs an attack, of one step, and one process."""
+    attack, replays = recipe.attack, recipe.replays
+    if replays < 0:
+        raise UserError(f"{name}: replays must not be negative ({replays}).")
+    if not replays:
+        return
+    if attack is None:
+        raise UserError(f"{name}: replays are of adversarial training; add an `attack`.")
+    if attack.attack not in FREE_ATTACKS:
+        raise UserError(
+            f"{name}: with replays the attack is {' or '.join(FREE_ATTACKS)}, not "
+            f"'{attack.attack}'; leave out replays to train against it."
+        )
+    if attack.steps > 1 or attack.random_start or attack.restarts > 1:
+        raise UserError(
+            f"{name}: with replays every use of a batch is one step of its attack, which goes on "
+            "from where the last one ended; leave out the attack's steps, random_start and "
+            "restarts, or leave out replays."
+        )
+    if processes.count > 1:
+        raise UserError(
+            f"{name}: with replays a perturbation belongs to a position in the batch, which "
+            f"{processes.count} processes cannot share; use one process (GPU)."
+        )
+
+
 def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingRecipe) -> None:
-    """One look an epoch, so that a GPU is not waited for after every batch."""
+    """One look an epoch, so that a GPU is not waited for after every batch.
+
+    Args:
+        losses: (batches, uses of each).
+    """
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
+        batch, use = bad[0].tolist()
         raise UserError(
-            f"{name} diverged: the loss is {float(losses[bad[0, 0]])} in epoch {epoch + 1}, batch "
-            f"{int(bad[0, 0]) + 1} of {len(losses)}. Lower its learning_rate (now "
+            f"{name} diverged: the loss is {float(losses[batch, use])} in epoch {epoch + 1}, batch "
+            f"{batch + 1} of {len(losses)}. Lower its learning_rate (now "
             f"{recipe.learning_rate:g}) in the config and run again; what is finished stays."
         )
 
@@ -241,7 +328,8 @@ def _describe(row: HistoryRow) -> str:
 
 
 class _Progress:
-    """The resume file: weights, momenta, random state and history after the last whole epoch."""
+    """The resume file: weights, momenta, random state and history after the last whole epoch, and
+    the perturbation ``delta`` that free training carries on."""
 
     def __init__(
         self,
@@ -249,11 +337,13 @@ class _Progress:
         optimizer: torch.optim.SGD,
         trained: list[torch.nn.Parameter],
         generator: torch.Generator,
+        delta: torch.Tensor | None,
         path: Path | None,
         identity: str,
     ) -> None:
         self.network, self.optimizer, self.trained = network, optimizer, trained
-        self.generator, self.path, self.identity = generator, path, identity
+        self.generator, self.delta = generator, delta
+        self.path, self.identity = path, identity
 
     def load(self) -> tuple[Fitted, dict[str, Any] | None]:
         if self.path is None or not self.path.exists():
@@ -272,7 +362,7 @@ class _Progress:
         parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}, "best": {}}
         for key, value in tensors.items():
             group, _, name = key.partition("/")
-            if group != "random":
+            if group in parts:
                 parts[group][name] = value
         self.network.load_state_dict(parts["network"])
         for k, parameter in enumerate(self.trained):
@@ -280,6 +370,8 @@ class _Progress:
                 momentum = parts["momentum"][str(k)].to(parameter.device)
                 self.optimizer.state[parameter]["momentum_buffer"] = momentum
         self.generator.set_state(tensors["random/"])
+        if self.delta is not None:
+            self.delta.copy_(tensors["delta/"])
         history = attributes["history"]
         log.info("going on after epoch %d (%s)", len(history), self.path)
         return Fitted(history, attributes["best_epoch"]), parts["best"] or None
@@ -289,6 +381,8 @@ class _Progress:
             return
         tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
         tensors["random/"] = self.generator.get_state()
+        if self.delta is not None:
+            tensors["delta/"] = self.delta
         for k, parameter in enumerate(self.trained):
             momentum = self.optimizer.state[parameter].get("momentum_buffer")
             if momentum is not None:

@@ -6,9 +6,10 @@ An attack is a module of ``advtransfer.attacks`` with a function
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -116,6 +117,51 @@ def attack_images(
 @torch.no_grad()
 def _losses(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(network(images), labels, reduction="none")
+
+
+def robust_accuracies(
+    network: Network,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    attacks: Sequence[AttackRecipe],
+    seeds: Sequence[int],
+) -> Iterator[dict[str, Any]]:
+    """Accuracy on clean images, then under every attack with its own random seed, as rows.
+
+    Robust accuracy counts images that no attack moves: those already wrong need no attack.
+
+    Args:
+        network: in evaluation mode.
+        images: uint8 or float32 in [0, 1], (N, C, H, W).
+        labels: int64 (N,).
+    """
+    images = as_float(images) if images.dtype == torch.uint8 else images
+    right = predict(network, images).argmax(1) == labels
+    accuracy = int(right.sum()) / len(images)
+    yield {
+        "attack": "none",
+        "norm": "none",
+        "epsilon": 0.0,
+        "steps": 0,
+        "accuracy": accuracy,
+        "n_images": len(images),
+    }
+    kept, true = images[right], labels[right]
+    copies = AttackedCopies(network)
+    for attack, seed in zip(attacks, seeds, strict=True):
+        survived = 0
+        if len(kept):
+            generator = torch.Generator().manual_seed(seed)
+            delta = attack_images(copies[attack.precision], kept, true, attack, generator)
+            survived = int((predict(network, kept + delta).argmax(1) == true).sum())
+        yield {
+            "attack": attack.attack,
+            "norm": attack.norm,
+            "epsilon": attack.epsilon,
+            "steps": attack.steps,
+            "accuracy": survived / len(images),
+            "n_images": len(images),
+        }
 
 
 def attack_labels(

@@ -99,6 +99,15 @@ class Network(nn.Module):
         old = self.head
         self.head = nn.Linear(old.in_features, classes).to(old.weight)
 
+    def with_head(self, weight: torch.Tensor, bias: torch.Tensor) -> Network:
+        """A copy in evaluation mode with this head: weight (classes, features), bias (classes,)."""
+        duplicate = copy.deepcopy(self).eval()
+        duplicate.replace_head(len(weight))
+        with torch.no_grad():
+            duplicate.head.weight.copy_(weight)
+            duplicate.head.bias.copy_(bias)
+        return duplicate
+
 
 class Tail(Network):
     """The blocks of a network from ``cut`` on and its head, from activations there to logits.

@@ -8,6 +8,7 @@ step size and an end of its own.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -27,6 +28,10 @@ HISTORY = 10
 RIDGE = 2e-7
 # Iterations in a row that teach a head nothing: there float32 sees no further descent.
 MAXIMUM_IDLE = 12
+# On a CPU, features of a subset with more numbers than this are read from memory again and again:
+# then its candidates share one copy, one subset after the other (up to 2 x as fast; below, up to
+# 6 x as slow).
+SHARED_FROM = 2**18
 
 
 def solve_head(
@@ -116,6 +121,111 @@ def solve_heads(
     biases = biases - (weights @ mean.mT).squeeze(-1)
     logits = weights @ features.mT + biases[..., None]  # (S, C, n)
     return weights, biases, F.cross_entropy(logits, labels, reduction="none").mean(1)
+
+
+@torch.no_grad()
+def solve_subsets(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    subsets: torch.Tensor,
+    classes: int,
+    regularizations: Sequence[float],
+    *,
+    holdout: float = 0.2,
+    memory: int = 1024**3,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`solve_heads` for every subset, each with the regularisation that suits it best.
+
+    That is the one with the least mean cross-entropy on the subset's own last images (a fifth, at
+    least one) of a head solved on the others; of equals the larger. Held-out images of a class that
+    the others lack do not count: what such a head says of it is where its solver stopped. The head
+    is then solved again on the whole subset. One regularisation alone is not chosen but used.
+
+    Args:
+        features: float32 or bf16 (N, D), frozen.
+        labels: int64 (N,), each in 0 ... classes - 1.
+        subsets: int64 (S, n), positions in ``features``, in random order.
+        classes: of the heads.
+        regularizations: at least one.
+        holdout: share of the held-out images, above 0 and below 1.
+        memory: bytes that the subsets solved at once may take, about.
+
+    Returns:
+        Weights (S, classes, D), biases (S, classes), chosen regularisations (S,) and mean
+        cross-entropies (S,) on the whole subsets, all float32.
+
+    Raises:
+        UserError: no regularisation, or several and subsets of one image; or see `solve_heads`.
+    """
+    candidates = sorted(set(regularizations), reverse=True)  # of equals the first: the larger
+    images = subsets.shape[1]
+    if not candidates or (len(candidates) > 1 and images < 2):
+        raise UserError(
+            "heads are solved with at least one regularization; choosing among several takes "
+            f"subsets of at least two images (here are {images})."
+        )
+    width = features.shape[1] + 1
+    vectors = 20 * classes + 3 * min(width, images)  # of L-BFGS, and factors
+    numbers = (4 * images + vectors) * width + 4 * classes * images
+    together = max(1, memory // (4 * len(candidates) * numbers))
+    if features.device.type == "cpu" and images * width > SHARED_FROM:
+        together = 1
+    parts = [
+        _solve_together(features, labels, rows, classes, candidates, holdout)
+        for rows in subsets.split(together)
+    ]
+    weights, biases, chosen, losses = (torch.cat(column) for column in zip(*parts, strict=True))
+    return weights, biases, chosen, losses
+
+
+def _solve_together(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    rows: torch.Tensor,
+    classes: int,
+    candidates: Sequence[float],
+    holdout: float,
+) -> tuple[torch.Tensor, ...]:
+    """As `solve_subsets`; all candidates and subsets are one batch."""
+    penalties = torch.tensor(candidates, dtype=torch.float32, device=features.device)
+    chosen = penalties[:1].expand(len(rows))
+    if len(candidates) > 1:
+        held = max(1, round(holdout * rows.shape[1]))
+        fitted, tested = rows[:, :-held], rows[:, -held:]
+        count = len(candidates)
+        weights, biases, _ = _solve_rows(
+            features,
+            labels,
+            fitted.repeat_interleave(count, 0) if len(rows) > 1 else fitted,
+            classes,
+            penalties.repeat(len(rows)),
+        )
+        # (S, candidates, classes, held)
+        logits = weights.unflatten(0, (-1, count)) @ features[tested].float().mT[:, None]
+        logits += biases.unflatten(0, (-1, count))[..., None]
+        truth = labels[tested]
+        known = (truth[:, :, None] == labels[fitted][:, None]).any(2)  # (S, held)
+        losses = F.cross_entropy(
+            logits.movedim(2, 1), truth[:, None].expand(-1, count, -1), reduction="none"
+        )
+        # The number of images that count is the same for all candidates: sums are as good as means.
+        chosen = penalties[(losses * known[:, None]).sum(2).argmin(1)]
+    weights, biases, losses = _solve_rows(features, labels, rows, classes, chosen)
+    return weights, biases, chosen, losses
+
+
+def _solve_rows(
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    rows: torch.Tensor,
+    classes: int,
+    penalties: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Heads for rows (S, n) and penalties (S,); or for one row (1, n) and any number of them."""
+    if len(rows) == 1:  # shared features: one copy, and one Gram matrix, for all
+        truth = labels[rows[0]].expand(len(penalties), -1)
+        return solve_heads(features[rows[0]].float(), truth, classes, penalties)
+    return solve_heads(features[rows].float(), labels[rows], classes, penalties)
 
 
 def _check(

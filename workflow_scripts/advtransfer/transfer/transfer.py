@@ -13,15 +13,14 @@ import torch.nn.functional as F
 from ..attacks.run import predict
 from ..data.batches import as_float
 from ..device import autocast
-from ..errors import UserError
 from ..models.network import Network, inference_copy
 from ..recipes import ModeRecipe
 from ..training.fit import HistoryRow, fit
-from .heads import solve_head
+from .heads import solve_head, solve_subsets
+from .modes import check_mode, has_fixed_activations, has_still_trunk
 
 log = logging.getLogger("advtransfer")
 
-MODES = ("last_layer", "unfrozen_blocks", "full_network")
 # Activations of a frozen trunk are kept where they take no more; else the trunk runs every batch.
 CACHE_BYTES = 4 * 1024**3
 
@@ -50,37 +49,49 @@ def transfer(
         classes: of the target.
         recipe: ``last_layer`` trains only a new head, ``unfrozen_blocks`` the last ``blocks``
             blocks with it, ``full_network`` everything. Below ``unfrozen_blocks`` batch norm
-            statistics never move; elsewhere, ``training.batch_norm`` decides.
+            statistics never move, unless ``moving_statistics``; elsewhere,
+            ``training.batch_norm`` decides. Of several ``regularizations`` one is chosen as in
+            `subsets.solve_subsets`, and stands in the history.
 
     Raises:
-        UserError: unknown mode or solver, a mode without its training, or more blocks than the
-            network has.
+        UserError: unknown mode or solver, a mode without its training or with fields of another
+            one, or more blocks than the network has.
     """
-    if (
-        recipe.mode not in MODES
-        or recipe.solver not in ("lbfgs", "sgd")
-        or (recipe.solver == "lbfgs" and recipe.mode != "last_layer")
-    ):
-        raise UserError(
-            f"no transfer mode '{recipe.mode}' with solver '{recipe.solver}'; there are last_layer "
-            "(lbfgs or sgd), unfrozen_blocks (sgd) and full_network (sgd)."
-        )
-    if recipe.blocks and recipe.mode != "unfrozen_blocks":
-        raise UserError(f"transfer mode '{recipe.mode}' has no `blocks`; unfrozen_blocks has.")
+    check_mode(recipe)
     network = copy.deepcopy(source)
-    torch.manual_seed(seed)
-    network.replace_head(classes)
+    fresh_head(network, classes, recipe, seed)
     history: list[HistoryRow]
     if recipe.solver == "lbfgs":
         features = penultimate(network, train[0], recipe.precision)
-        loss = solve_head(network.head, features, train[1], recipe.regularization)
-        history = [{"epoch": 1, "train_loss": loss, **accuracy_and_loss(network, *test)}]
+        row: HistoryRow = {"epoch": 1}
+        if recipe.regularizations:
+            everything = torch.arange(len(features), device=features.device)[None]
+            weights, biases, chosen, losses = solve_subsets(
+                features, train[1], everything, classes, recipe.regularizations
+            )
+            with torch.no_grad():
+                network.head.weight.copy_(weights[0])
+                network.head.bias.copy_(biases[0])
+            row |= {"train_loss": float(losses[0]), "regularization": float(chosen[0])}
+        else:
+            row["train_loss"] = solve_head(network.head, features, train[1], recipe.regularization)
+        history = [row | accuracy_and_loss(network, *test)]
         logits = predict(network, test[0])
     else:
         history, logits = _iterated(network, train, test, recipe, seed)
     accuracy = float((logits.argmax(1) == test[1]).float().mean())
     log.info("%s: accuracy %.4f on %d test images", recipe.mode, accuracy, len(test[1]))
     return Transferred(logits, history, network)
+
+
+def fresh_head(network: Network, classes: int, recipe: ModeRecipe, seed: int) -> None:
+    """A new head, drawn by torch's global random state, which is seeded first."""
+    torch.manual_seed(seed)
+    network.replace_head(classes)
+    if recipe.initial_head == "normal":
+        with torch.no_grad():
+            network.head.weight.normal_()
+            network.head.bias.zero_()
 
 
 def _iterated(
@@ -92,18 +103,14 @@ def _iterated(
 ) -> tuple[list[HistoryRow], torch.Tensor]:
     """Trains what the mode trains, by SGD: history, and logits on the test images."""
     training = recipe.training
-    if training is None:
-        raise UserError(f"transfer mode '{recipe.mode}' by sgd needs a `training`.")
+    assert training is not None
     trained: Network = network
     parameters = None
     if recipe.mode != "full_network":
         trunk, tail = network.split(recipe.blocks)
         parameters = list(tail.parameters())
-        # Statistics of the trunk move only in `last_layer` with batch_norm: adapt.
-        still = recipe.mode == "unfrozen_blocks" or training.batch_norm == "frozen"
-        network.frozen_blocks = tail.cut if still else 0
-        # What is below the tail is the same in every epoch, unless images or statistics change.
-        if still and training.augmentation == "none" and training.attack is None:
+        network.frozen_blocks = tail.cut if has_still_trunk(recipe) else 0
+        if has_fixed_activations(recipe):
             one = activations(trunk, train[0][:1], "fp32")
             if one.numel() * one.element_size() * (len(train[0]) + len(test[0])) <= CACHE_BYTES:
                 # Each as the training loop and `predict` would run it.

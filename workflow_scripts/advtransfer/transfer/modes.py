@@ -1,0 +1,69 @@
+"""What a transfer mode means, without torch: the plan asks, too."""
+
+from __future__ import annotations
+
+from ..errors import UserError
+from ..recipes import FeaturesRecipe, ModeRecipe, SubsetsRecipe
+
+MODES = ("last_layer", "unfrozen_blocks", "full_network")
+
+
+def check_mode(recipe: ModeRecipe) -> None:
+    """Refuse what no transfer could honour.
+
+    Raises:
+        UserError: see `transfer`.
+    """
+    if (
+        recipe.mode not in MODES
+        or recipe.solver not in ("lbfgs", "sgd")
+        or (recipe.solver == "lbfgs" and recipe.mode != "last_layer")
+    ):
+        raise UserError(
+            f"no transfer mode '{recipe.mode}' with solver '{recipe.solver}'; there are last_layer "
+            "(lbfgs or sgd), unfrozen_blocks (sgd) and full_network (sgd)."
+        )
+    if recipe.blocks and recipe.mode != "unfrozen_blocks":
+        raise UserError(f"transfer mode '{recipe.mode}' has no `blocks`; unfrozen_blocks has.")
+    if recipe.initial_head not in ("uniform", "normal"):
+        raise UserError(f"initial_head is uniform or normal, not '{recipe.initial_head}'.")
+    if recipe.regularizations and (recipe.solver != "lbfgs" or recipe.regularization):
+        raise UserError("`regularizations` are for solver lbfgs, instead of one `regularization`.")
+    if recipe.solver == "lbfgs":
+        if recipe.initial_head != "uniform":
+            raise UserError("solver lbfgs has no `initial_head`: where it starts does not matter.")
+    elif recipe.training is None:
+        raise UserError(f"transfer mode '{recipe.mode}' by sgd needs a `training`.")
+    if recipe.moving_statistics and (
+        recipe.mode != "unfrozen_blocks"
+        or recipe.training is None
+        or recipe.training.batch_norm != "adapt"
+    ):
+        raise UserError("`moving_statistics` is for unfrozen_blocks with batch_norm: adapt.")
+
+
+def has_still_trunk(recipe: ModeRecipe) -> bool:
+    """Whether nothing below the cut changes while a mode trains what is above: batch norm
+    statistics move only where asked for, and in ``last_layer`` with batch_norm: adapt."""
+    if recipe.mode == "full_network":
+        return False
+    if recipe.mode == "unfrozen_blocks":
+        return not recipe.moving_statistics
+    return recipe.training is None or recipe.training.batch_norm == "frozen"
+
+
+def has_fixed_activations(recipe: ModeRecipe) -> bool:
+    """Whether activations at the cut are the same in every epoch, so that they can be kept."""
+    training = recipe.training
+    return has_still_trunk(recipe) and (
+        training is None or (training.augmentation == "none" and training.attack is None)
+    )
+
+
+def cached_features(recipe: SubsetsRecipe) -> FeaturesRecipe | None:
+    """Activations that all runs of a block start from; None where they are not fixed."""
+    mode = recipe.mode
+    if not has_fixed_activations(mode):
+        return None
+    precision = mode.training.precision if mode.training else mode.precision
+    return FeaturesRecipe(recipe.train, recipe.test, mode.blocks, precision)

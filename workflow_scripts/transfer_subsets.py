@@ -1,0 +1,168 @@
+"""Transfer sources to random subsets of a target: a block of sizes and seeds, by one mode."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .advtransfer.cli import add_seeds, log, run, step_parser
+
+if TYPE_CHECKING:
+    import torch
+
+    from .advtransfer.models.network import Network
+    from .advtransfer.recipes import SubsetsRecipe
+
+COLUMNS = (
+    "seed",
+    "images",
+    "subset_seed",
+    "epoch",
+    "attack",
+    "norm",
+    "epsilon",
+    "steps",
+    "regularization",
+    "train_loss",
+    "test_accuracy",
+    "test_loss",
+    "n_images",
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "", hardware=True)
+    add_seeds(parser)
+    parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
+    parser.add_argument("--source-view", help="what the source was trained on, if it is at hand")
+    parser.add_argument("--train-view", required=True, help="target images to draw subsets from")
+    parser.add_argument("--test-view", required=True, help="target images to measure on")
+    parser.add_argument("--dataset", required=True, help="dataset of the target's views")
+    parser.add_argument("--features", help="activations of the frozen part (extract_features)")
+    parser.add_argument("--output", required=True, help="CSV to write: one row a run and epoch")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from .advtransfer.artifacts import write_rows
+    from .advtransfer.data.batches import to_device
+    from .advtransfer.data.views import check_disjoint, load_view
+    from .advtransfer.device import prepare
+    from .advtransfer.models.zoo import load_checkpoint
+    from .advtransfer.recipes import SubsetsRecipe, from_json, to_json
+    from .advtransfer.transfer.features import read_features
+    from .advtransfer.transfer.modes import cached_features
+    from .advtransfer.transfer.subsets import draw_subsets
+
+    recipe = from_json(SubsetsRecipe, arguments.recipe)
+    device = prepare(arguments.device, arguments.threads)
+    if arguments.source_view:
+        for view in (arguments.train_view, arguments.test_view):
+            check_disjoint(arguments.source_view, view)
+    pool, measured = (
+        load_view(v, arguments.dataset) for v in (arguments.train_view, arguments.test_view)
+    )
+    cached = cached_features(recipe) is not None
+    test_images = to_device(measured.images, device)
+    subsets = {
+        images: torch.from_numpy(
+            draw_subsets(pool.labels, images, recipe.subset_seeds, to_json(recipe.train))
+        ).to(device)
+        for images in recipe.images
+    }
+    classes = len(pool.classes)
+    rows: list[dict[str, Any]] = []
+    for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
+        network, _ = load_checkpoint(checkpoint, device, size=test_images.shape[-1])
+        if cached:
+            train, test = read_features(arguments.features, seed, device)
+        else:
+            train, test = (
+                (to_device(view.images, device), torch.from_numpy(view.labels).to(device))
+                for view in (pool, measured)
+            )
+        for images, chosen in subsets.items():
+            found = list(transferred(network, train, test, chosen, classes, recipe))
+            for subset_seed, (history, make) in zip(recipe.subset_seeds, found, strict=True):
+                run_of = {"seed": seed, "images": images, "subset_seed": subset_seed}
+                rows += [{**run_of, **row, "n_images": len(measured)} for row in history]
+                if recipe.attacks:
+                    last = run_of | {"epoch": history[-1]["epoch"]}
+                    number = recipe.attacked_images
+                    attacked = test_images[:number], test[1][:number]
+                    robust = robust_rows(make(), attacked, recipe, subset_seed)
+                    rows += [{**last, **row} for row in robust]
+            accuracies = [float(history[-1]["test_accuracy"]) for history, _ in found]
+            mean = sum(accuracies) / len(accuracies)
+            log.info("seed %d, %d images: mean accuracy %.4f", seed, images, mean)
+    write_rows(arguments.output, rows, COLUMNS)
+
+
+def transferred(
+    network: Network,
+    train: tuple[torch.Tensor, torch.Tensor],
+    test: tuple[torch.Tensor, torch.Tensor],
+    subsets: torch.Tensor,
+    classes: int,
+    recipe: SubsetsRecipe,
+) -> Iterator[tuple[list[dict[str, Any]], Any]]:
+    """Of every subset: rows, one an epoch, and a function that makes the transferred network."""
+    import functools
+
+    import torch.nn.functional as F
+
+    from .advtransfer.recipes import derived_seed
+    from .advtransfer.transfer.heads import solve_subsets
+    from .advtransfer.transfer.modes import cached_features
+    from .advtransfer.transfer.subsets import tune_subsets
+
+    mode = recipe.mode
+    if mode.solver == "lbfgs":
+        candidates = mode.regularizations or (mode.regularization,)
+        solved = solve_subsets(*train, subsets, classes, candidates)
+        logits = test[0].float() @ solved[0].mT + solved[1][:, None]  # (S, N, C)
+        for weight, bias, penalty, loss, own in zip(*solved, logits, strict=True):
+            row = {
+                "epoch": 1,
+                "regularization": float(penalty),
+                "train_loss": float(loss),
+                "test_accuracy": float((own.argmax(1) == test[1]).float().mean()),
+                "test_loss": float(F.cross_entropy(own, test[1])),
+            }
+            yield [row], functools.partial(network.with_head, weight, bias)
+        return
+    # Head and order of the images belong to the subset, whatever the source.
+    size = subsets.shape[1]
+    seeds = [derived_seed([recipe.train, mode], k, f"{size} images") for k in recipe.subset_seeds]
+    cached = cached_features(recipe) is not None
+    for tuned in tune_subsets(network, train, test, subsets, classes, mode, seeds, cached=cached):
+        history: list[dict[str, Any]] = [
+            {key: value for key, value in row.items() if key in COLUMNS} for row in tuned.history
+        ]
+        yield history, functools.partial(tuned.network, network)
+
+
+def robust_rows(
+    network: Network,
+    attacked: tuple[torch.Tensor, torch.Tensor],
+    recipe: SubsetsRecipe,
+    subset_seed: int,
+) -> Iterator[dict[str, Any]]:
+    """Accuracy of a transferred network without attack and under every one, on the same images."""
+    from .advtransfer.attacks.run import robust_accuracies
+    from .advtransfer.recipes import attack_label, derived_seed
+
+    starts = [
+        derived_seed([recipe.test, attack], subset_seed, attack_label(attack))
+        for attack in recipe.attacks
+    ]
+    for row in robust_accuracies(network, *attacked, recipe.attacks, starts):
+        row["test_accuracy"] = row.pop("accuracy")
+        yield row
+
+
+if __name__ == "__main__":
+    run(main, parser())

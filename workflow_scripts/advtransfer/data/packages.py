@@ -72,7 +72,8 @@ def _apt(wanted: str, folder: Path) -> Path:
         raise Unavailable(f"no {' and no '.join(missing)} on PATH (Debian and Ubuntu have them)")
     _run(["apt-get", "download", "--quiet=2", wanted], folder)
     content = folder / "content.tar"
-    _run(["dpkg-deb", "--fsys-tarfile", str(_only_file(folder, "*.deb"))], folder, content)
+    archive = _only_file(folder, "*.deb").name  # the command runs in that folder
+    _run(["dpkg-deb", "--fsys-tarfile", archive], folder, content)
     return content
 
 

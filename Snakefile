@@ -1,5 +1,6 @@
-# advtransfer: what the graph makes. `snakemake` makes everything, `snakemake <target>` one thing:
-# a study, `tables`, `figures`, `report`, or any path of results/index.csv.
+# advtransfer: what the graph makes. `snakemake` makes the main job, `snakemake all_studies` every
+# study, `snakemake <target>` one thing: a study, `tables`, `figures`, `report`, or any path of
+# results/index.csv.
 
 
 configfile: "config.yaml"
@@ -21,8 +22,17 @@ rule all:
     default_target: True
     input:
         rules.tables.input,
-        lambda w: figures_of(*PLAN.studies),
+        lambda w: figures_of(*PLAN.main),
         REPORT,
+
+
+rule all_studies:
+    """Target: every study of the configuration."""
+    input:
+        rules.tables.input,
+        tables_of(*PLAN.studies),
+        lambda w: figures_of(*PLAN.studies),
+        REPORT_ALL,
 
 
 for study in PLAN.studies:
@@ -31,7 +41,7 @@ for study in PLAN.studies:
 
 
 onstart:
-    told(plans.check_writable, plans.RESULTS)
+    told(plans.check_writable, addresses.RESULTS)
     told(runs.begin, workflow.non_local_exec)
 
 

@@ -9,7 +9,7 @@ rule attack_source:
         code=code_of("attack_source", "source", "block"),
         checkpoints=checkpoints,
     output:
-        f"{plans.RESULTS}/attacks/{{source}}/seeds{{seeds}}/{{block}}.h5",
+        f"{addresses.RESULTS}/attacks/{{source}}/seeds{{seeds}}/{{block}}.h5",
     log:
         f"{LOGS}/attack_source/{{source}}/seeds{{seeds}}/{{block}}.log",
     threads: 1
@@ -50,7 +50,7 @@ rule respond:
         unpack(response_inputs),
         code=code_of("respond", "source", "pairing"),
     output:
-        f"{plans.RESULTS}/responses/{{source}}/seeds{{seeds}}/{{pairing}}.h5",
+        f"{addresses.RESULTS}/responses/{{source}}/seeds{{seeds}}/{{pairing}}.h5",
     log:
         f"{LOGS}/respond/{{source}}/seeds{{seeds}}/{{pairing}}.log",
     threads: 1

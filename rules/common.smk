@@ -13,13 +13,15 @@ sys.path.insert(0, os.getcwd())
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import plan as plans
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.providers import check_classes
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import ViewRecipe
+from workflow_scripts.advtransfer.recipes import SourceRecipe, ViewRecipe
 from workflow_scripts.advtransfer.seals import artefact_at
+from workflow_scripts.advtransfer.transfer.modes import cached_features
 
 min_version("9.0")
 
@@ -40,12 +42,13 @@ if workflow.is_main_process:  # not the Snakemake of a job
 PLAN = told(plans.make_plan, config)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 config = PLAN.config  # without the entries that an overlay removed
-OUTPUT = "/".join(filter(None, (plans.RESULTS, config["label"])))
+OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))
 TABLES = f"{OUTPUT}/tables"
 FIGURES = f"{OUTPUT}/figures"
 REPORT = f"{OUTPUT}/report.html"
+REPORT_ALL = f"{OUTPUT}/report_all_studies.html"
 INDEX = f"{OUTPUT}/index.csv"
-LOGS = f"{plans.RESULTS}/logs"
+LOGS = f"{addresses.RESULTS}/logs"
 RUN_LOGS = f"{OUTPUT}/logs"  # of what is made anew under every label
 # A GPU that is there is used; steps that use one then share it as the profile's resources say.
 GPU_HERE = Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is not None
@@ -61,6 +64,9 @@ wildcard_constraints:
     block=r"[^/]+",
     pairing=r"[^/]+",
     metrics=r"[^/]+",
+    features=r"[^/]+",
+    subsets=r"[^/]+",
+    similarity=r"[^/]+",
     evaluation=r"[^/]+",
 
 
@@ -80,15 +86,25 @@ def beside(files):
     return [local(str(file)) for file in files]
 
 
+# Tables of a study, by what stands behind its name.
+PAIR_TABLES = ("", "_sources", "_curves", "_per_image", "_correlations")
+EFFICIENCY_TABLES = (
+    "",
+    "_sources",
+    "_curves",
+    "_robustness",
+    "_similarity",
+    "_differences",
+)
+
+
 def tables_of(*studies):
-    """Input: every table of the studies but their correlations."""
-    kinds = ("", "_sources", "_curves", "_per_image")
-    return [f"{TABLES}/{study}{kind}.csv" for study in studies for kind in kinds]
-
-
-def correlations_of(*studies):
-    """Input: the tables of correlations of the studies."""
-    return [f"{TABLES}/{study}_correlations.csv" for study in studies]
+    """Input: every table of the studies."""
+    return [
+        f"{TABLES}/{study}{kind}.csv"
+        for study in studies
+        for kind in (PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES)
+    ]
 
 
 def recipe_of(key):
@@ -111,9 +127,18 @@ def growing_time(minutes):
     return lambda wildcards, attempt: minutes * attempt
 
 
+def root_of(wildcards, input):
+    """Param: the folder that holds results/ for a job: files in remote storage are kept below
+    another one while a job has them."""
+    return str(input[0]).removesuffix(artefact_at(input[0])) or "."
+
+
 def view_and_dataset(view):
     """A view's file and its dataset's."""
-    return {"view": plans.view_path(view), "dataset": plans.dataset_path(view.dataset)}
+    return {
+        "view": addresses.view_path(view),
+        "dataset": addresses.dataset_path(view.dataset),
+    }
 
 
 def seeds_of(block):
@@ -122,7 +147,7 @@ def seeds_of(block):
 
 
 def checkpoint_paths(source, seeds):
-    return [plans.source_path(source, seed, "model.safetensors") for seed in seeds]
+    return [addresses.source_path(source, seed, "model.safetensors") for seed in seeds]
 
 
 def checkpoints(wildcards):
@@ -135,8 +160,8 @@ def pair_of_attacks(source, seeds, pairing):
     block = pairing.attacks
     reference, reference_seeds = pairing.reference, pairing.reference_seeds
     return {
-        "source_attacks": plans.block_path("attacks", source, seeds, block, "h5"),
-        "reference_attacks": plans.block_path(
+        "source_attacks": addresses.block_path("attacks", source, seeds, block, "h5"),
+        "reference_attacks": addresses.block_path(
             "attacks", reference, reference_seeds, block, "h5"
         ),
     }

@@ -8,7 +8,7 @@ LOCAL_DATA = (
     if config["data"].get("local")
     else ""
 )
-DOWNLOADS = shlex.quote(f"{plans.RESULTS}/data/downloads")
+DOWNLOADS = shlex.quote(f"{addresses.RESULTS}/data/downloads")
 
 
 rule fetch_dataset:
@@ -16,7 +16,7 @@ rule fetch_dataset:
     input:
         code=code_of("fetch_dataset", "dataset"),
     output:
-        f"{plans.RESULTS}/data/datasets/{{dataset}}.h5",
+        f"{addresses.RESULTS}/data/datasets/{{dataset}}.h5",
     log:
         f"{LOGS}/fetch_dataset/{{dataset}}.log",
     localrule: True
@@ -35,9 +35,9 @@ rule make_view:
     """A selection of a dataset's images."""
     input:
         code=code_of("make_view"),
-        dataset=lambda w: plans.dataset_path(told(PLAN.get, w.view).dataset),
+        dataset=lambda w: addresses.dataset_path(told(PLAN.get, w.view).dataset),
     output:
-        f"{plans.RESULTS}/data/views/{{view}}.h5",
+        f"{addresses.RESULTS}/data/views/{{view}}.h5",
     log:
         f"{LOGS}/make_view/{{view}}.log",
     localrule: True

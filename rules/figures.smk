@@ -1,5 +1,13 @@
 # REQUIRED INPUTS: results/tables; the figures themselves stand in rules/studies/<study>.smk
-# OUTPUTS: results/report.html
+# OUTPUTS: results/report.html, results/report_all_studies.html
+
+
+# A Snakemake inside Snakemake, which only reads: hence no lock. It gets the configuration as it was
+# resolved, whatever overlays and --config options this run was given.
+REPORTING = (
+    "snakemake {targets} --report {{output:q}} --configfile {{input.config:q}}"
+    " --nolock --quiet rules > {{log:q}} 2>&1"
+)
 
 
 def figure_recipe(study, keys):
@@ -15,7 +23,9 @@ def page_recipe(study):
 def page_templates(study):
     """The template of a study's page, what it includes, and the captions it repeats."""
     folder = Path("rules/report")
-    templates = [folder / f"{name}.html.j2" for name in (study, "base", "parts")]
+    templates = [
+        folder / f"{name}.html.j2" for name in (study, "base", "pairs", "parts")
+    ]
     return beside([*templates, *sorted(folder.glob("figure_*.rst"))])
 
 
@@ -35,16 +45,16 @@ def figures_of(*studies):
 
 
 rule figures:
-    """Target: every figure and every page."""
+    """Target: every figure and every page of the main job."""
     input:
-        lambda w: figures_of(*PLAN.studies),
+        lambda w: figures_of(*PLAN.main),
 
 
 rule report:
     """One HTML file with pages, figures, tables, configuration and environment."""
     input:
         rules.tables.input,
-        lambda w: figures_of(*PLAN.studies),
+        lambda w: figures_of(*PLAN.main),
         captions=beside(sorted(Path("rules/report").glob("*.rst"))),
         config=rules.record_run.output.config,
     output:
@@ -53,7 +63,21 @@ rule report:
         f"{RUN_LOGS}/report/all.log",
     localrule: True
     shell:
-        # A Snakemake inside Snakemake, which only reads: hence no lock. It gets the configuration as
-        # it was resolved, whatever overlays and --config options this run was given.
-        "snakemake tables figures --report {output:q} --configfile {input.config:q}"
-        " --nolock --quiet rules > {log:q} 2>&1"
+        REPORTING.format(targets="tables figures")
+
+
+rule report_all_studies:
+    """The same of every study."""
+    input:
+        rules.tables.input,
+        tables_of(*PLAN.studies),
+        lambda w: figures_of(*PLAN.studies),
+        captions=beside(sorted(Path("rules/report").glob("*.rst"))),
+        config=rules.record_run.output.config,
+    output:
+        REPORT_ALL,
+    log:
+        f"{RUN_LOGS}/report/all_studies.log",
+    localrule: True
+    shell:
+        REPORTING.format(targets=" ".join(["tables figures", *PLAN.studies]))

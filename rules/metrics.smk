@@ -5,7 +5,7 @@
 def metrics_inputs(wildcards):
     source, seeds = told(PLAN.get, wildcards.source), seeds_of(wildcards.seeds)
     pairing = told(PLAN.get, wildcards.metrics).pairing
-    responses = plans.block_path("responses", source, seeds, pairing, "h5")
+    responses = addresses.block_path("responses", source, seeds, pairing, "h5")
     return {"responses": responses, **pair_of_attacks(source, seeds, pairing)}
 
 
@@ -15,8 +15,8 @@ rule compute_metrics:
         unpack(metrics_inputs),
         code=code_of("compute_metrics"),
     output:
-        table=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.csv",
-        per_image=f"{plans.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.h5",
+        table=f"{addresses.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.csv",
+        per_image=f"{addresses.RESULTS}/metrics/{{source}}/seeds{{seeds}}/{{metrics}}.h5",
     log:
         f"{LOGS}/compute_metrics/{{source}}/seeds{{seeds}}/{{metrics}}.log",
     resources:
@@ -39,7 +39,7 @@ rule compute_metrics:
 rule collect_study:
     """All artefacts of a study as tidy tables."""
     input:
-        lambda w: plans.study_files(PLAN.studies[w.study]),
+        lambda w: PLAN.studies[w.study].files(),
         code=code_of("collect_study"),
     output:
         table=f"{TABLES}/{{study}}.csv",
@@ -55,14 +55,13 @@ rule collect_study:
     log:
         f"{RUN_LOGS}/collect_study/{{study}}.log",
     wildcard_constraints:
-        study="|".join(PLAN.studies),
+        study="|".join(PLAN.pairs) or "none",
     resources:
         mem_mb=growing_memory(2000),
         runtime=growing_time(60),
     params:
         recipe=lambda w: plans.study_config(config, w.study),
-        # Files in remote storage are kept below another folder while a job has them.
-        root=lambda w, input: str(input[0]).removesuffix(artefact_at(input[0])) or ".",
+        root=root_of,
     shell:
         "python -m workflow_scripts.collect_study --recipe {params.recipe:q}"
         " --root {params.root:q}"
@@ -89,7 +88,7 @@ rule correlate_study:
     log:
         f"{RUN_LOGS}/correlate_study/{{study}}.log",
     wildcard_constraints:
-        study="|".join(PLAN.studies),
+        study="|".join(PLAN.pairs) or "none",
     resources:
         mem_mb=growing_memory(2000),
         runtime=growing_time(60),
@@ -106,7 +105,7 @@ rule correlations:
     """The correlations of all studies in one table."""
     input:
         code=code_of("concatenate_tables"),
-        tables=correlations_of(*PLAN.studies),
+        tables=[f"{TABLES}/{study}_correlations.csv" for study in PLAN.pairs],
     output:
         f"{TABLES}/correlations.csv",
     log:
@@ -156,8 +155,8 @@ rule record_run:
 
 
 rule tables:
-    """Target: every table."""
+    """Target: every table of the main job."""
     input:
-        tables_of(*PLAN.studies),
-        rules.correlations.output,
+        tables_of(*PLAN.main),
+        rules.correlations.output if set(PLAN.pairs) & set(PLAN.main) else [],
         rules.record_run.output,

@@ -1,12 +1,13 @@
 # REQUIRED INPUTS: views and datasets of rules/data.smk
-# OUTPUTS: results/sources/<source>/seed<k>/, results/evaluations/<source>/seed<k>/<evaluation>.csv
+# OUTPUTS: results/sources/<source>/seed<k>/ (imported-<name>-...: of another program),
+# results/evaluations/<source>/seeds<k>/<evaluation>.csv
 
 
 def training_inputs(wildcards):
     recipe = told(PLAN.get, wildcards.source)
     inputs = view_and_dataset(recipe.view)
     if recipe.test is not None:
-        inputs["test_view"] = plans.view_path(recipe.test)
+        inputs["test_view"] = addresses.view_path(recipe.test)
     return inputs
 
 
@@ -15,8 +16,47 @@ def test_view_option(wildcards):
     return (
         ""
         if recipe.test is None
-        else f"--test-view {shlex.quote(plans.view_path(recipe.test))}"
+        else f"--test-view {shlex.quote(addresses.view_path(recipe.test))}"
     )
+
+
+def imported_files(wildcards):
+    """Input: a checkpoint of another program, and the names of its classes."""
+    part = config["checkpoints"][told(PLAN.get, wildcards.source).name]
+    weights, names = beside([part["file"], part["classes_file"]])
+    return {"weights": weights, "names": names}
+
+
+def import_options(recipe):
+    """An imported source's recipe, as the step's options."""
+    options = ["--family", recipe.model.family, "--sha256", recipe.sha256]
+    options += ["--parameters", json.dumps(recipe.model.parameters, sort_keys=True)]
+    options += ["--size", recipe.size, "--classes", *recipe.classes]
+    for name in ("mean", "std"):
+        if values := getattr(recipe, name):
+            options += [f"--{name}", *values]
+    return shlex.join(map(str, options))
+
+
+rule import_source:
+    """A checkpoint of another program as one of the project's."""
+    input:
+        unpack(imported_files),
+        code=code_of("import_checkpoint", "source"),
+    output:
+        f"{addresses.RESULTS}/sources/{{source}}/seed0/model.safetensors",
+    log:
+        f"{LOGS}/import_source/{{source}}.log",
+    wildcard_constraints:
+        source=r"imported-[^/]+",
+    localrule: True
+    params:
+        options=lambda w: import_options(told(PLAN.get, w.source)),
+    shell:
+        "python -m workflow_scripts.import_checkpoint --checkpoint {input.weights:q}"
+        " {params.options}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule train_source:
@@ -25,11 +65,13 @@ rule train_source:
         unpack(training_inputs),
         code=code_of("train_source", "source"),
     output:
-        checkpoint=f"{plans.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
-        history=f"{plans.RESULTS}/sources/{{source}}/seed{{seed}}/history.csv",
-        recipe=f"{plans.RESULTS}/sources/{{source}}/seed{{seed}}/recipe.json",
+        checkpoint=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
+        history=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/history.csv",
+        recipe=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/recipe.json",
     log:
         f"{LOGS}/train_source/{{source}}/seed{{seed}}.log",
+    wildcard_constraints:
+        source=r"(?!imported-)[^/]+",
     threads: 1
     resources:
         gpu=one_gpu,
@@ -62,7 +104,7 @@ rule evaluate_source:
         code=code_of("evaluate_source", "source", "evaluation"),
         checkpoints=checkpoints,
     output:
-        f"{plans.RESULTS}/evaluations/{{source}}/seeds{{seeds}}/{{evaluation}}.csv",
+        f"{addresses.RESULTS}/evaluations/{{source}}/seeds{{seeds}}/{{evaluation}}.csv",
     log:
         f"{LOGS}/evaluate_source/{{source}}/seeds{{seeds}}/{{evaluation}}.log",
     threads: 1

@@ -163,7 +163,7 @@ def workflow(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A copy of the workflow in which configs/smoke.yaml was run to the end.
+    """A copy of the workflow in which every study of configs/smoke.yaml was run to the end.
 
     Where several workers share the tests, the first that needs the run makes it, and each takes a
     copy of its own to change.
@@ -197,7 +197,7 @@ def make_smoke_run(folder: Path) -> None:
         if not downloads.exists():
             Path(data).mkdir(parents=True, exist_ok=True)
             downloads.symlink_to(Path(data).resolve(), target_is_directory=True)
-    done = snakemake(folder, *SMOKE)
+    done = snakemake(folder, "all", "all_studies", *SMOKE)
     if done.returncode != 0 and "could not be had from any provider" in done.stdout:
         reason = done.stdout[done.stdout.index("the dataset ") :].split("Ways to supply it")[0]
         skip_loudly(f"everything on the smoke run: {reason}")

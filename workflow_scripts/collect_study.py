@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.artifacts import write_rows
     from .advtransfer.plan import make_plan
 
-    (study,) = make_plan(json.loads(arguments.recipe)).studies.values()
+    (study,) = make_plan(json.loads(arguments.recipe)).pairs.values()
     with contextlib.chdir(Path(arguments.root)):
         gathered = {
             arguments.table: tables.metric_rows(study),

@@ -211,5 +211,4 @@ rule adversarial_to_knowledge:
     """Target: the study's tables, figures and page."""
     input:
         tables_of("adversarial_to_knowledge"),
-        correlations_of("adversarial_to_knowledge"),
         figures_of("adversarial_to_knowledge"),

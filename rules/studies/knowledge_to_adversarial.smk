@@ -210,5 +210,4 @@ rule knowledge_to_adversarial:
     """Target: the study's tables, figures and page."""
     input:
         tables_of("knowledge_to_adversarial"),
-        correlations_of("knowledge_to_adversarial"),
         figures_of("knowledge_to_adversarial"),

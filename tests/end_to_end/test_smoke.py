@@ -1,4 +1,4 @@
-"""One real run of both studies: what it leaves, and what happens when it is stopped or fails."""
+"""One real run of every study: what it leaves, and what happens when it is stopped or fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from conftest import (
     step,
 )
 
-from workflow_scripts.advtransfer.plan import Plan, make_plan, view_path
+from workflow_scripts.advtransfer.addresses import view_path
+from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label, from_plain
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
@@ -123,7 +124,7 @@ def test_tables_have_the_documented_columns(tables: dict[str, list[Row]]) -> Non
 def test_tables_have_a_row_for_everything(tables: dict[str, list[Row]], plan: Plan) -> None:
     documented = (ROOT / "docs/results.md").read_text().split("Metrics: ")[1].split("\n\n")[0]
     metrics = set(re.findall(r"`(\w+)`", documented))
-    for name, study in plan.studies.items():
+    for name, study in plan.pairs.items():
         seeds = sum(len(block) for s in study.sources for block in s.seed_blocks)
         pairs = sum(
             seeds * len(block)

@@ -277,3 +277,206 @@ def make_tables(folder: Path) -> None:
         write(folder / f"{study}_per_image.csv", per_image_rows(study, rng))
         correlations += correlation_rows(study, rng)
     write(folder / "correlations.csv", correlations)
+
+
+# The study of data efficiency ---------------------------------------------------------------------
+
+EFFICIENCY = "data_efficiency"
+# training: what it adds to the accuracy on (near, far) targets, share of it left under attack,
+# forward and backward passes per image
+TRAININGS = {
+    "natural": (0.0, 0.0, 0.05, 6),
+    "natural_equal_cost": (0.02, -0.01, 0.04, 24),
+    "robust_l2_quarter": (0.01, 0.10, 0.45, 24),
+    "robust_l2": (-0.01, 0.15, 0.60, 24),
+    "robust_linf_half": (0.0, 0.12, 0.50, 24),
+    "robust_linf": (-0.03, 0.13, 0.62, 24),
+    "fast_linf": (-0.02, 0.08, 0.45, 12),
+    "free_linf": (-0.04, 0.07, 0.40, 12),
+    "untrained": (-0.25, -0.20, 0.02, 0),
+}
+DISTANCES = {"near": 4.0, "mnist": 31.0, "fashion_mnist": 24.0}
+# part of the grid: trainings (none: all), numbers of blocks, numbers of images
+PAIR = ("natural", "robust_l2")
+GRIDS: dict[str, tuple[Sequence[str], Sequence[str], Sequence[int]]] = {
+    "heads": ((), ("0",), (100, 200, 400, 800, 1600, 3200, 6400)),
+    "head_epochs": ((*PAIR, "robust_linf"), ("0",), (100, 400, 1600)),
+    "blocks": (PAIR, ("1", "3"), (100, 400, 1600)),
+    "statistics": (PAIR, ("1",), (100, 400)),
+    "scratch": (("untrained",), ("all",), (100, 400, 1600)),
+    "robustness": ((), ("0",), (100, 400, 1600)),
+}
+EFFICIENCY_RECIPE: Row = {
+    "study": EFFICIENCY,
+    "baseline": "natural",
+    "robust": "robust_l2",
+    "trainings": list(TRAININGS),
+    "targets": {
+        "near": ["dog", "horse", "ship", "truck"],
+        "mnist": [str(digit) for digit in range(10)],
+        "fashion_mnist": ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Bag"],
+    },
+    "grids": {
+        "images": ["heads"],
+        "epochs": ["head_epochs"],
+        **{name: [name] for name in ("blocks", "statistics", "scratch", "robustness")},
+    },
+}
+
+
+def of_training(training: str) -> Row:
+    """The columns of a source that its training decides."""
+    return {
+        "study": EFFICIENCY,
+        "source": f"resnet8-{training}",
+        "source_model": "resnet8",
+        "source_family": "resnet",
+        "source_training": training,
+        "robust": int("linf" in training or "l2" in training),
+    }
+
+
+def reached(grid: str, training: str, blocks: str, target: str, images: int, epoch: int) -> float:
+    """Accuracy on a target without noise: robust sources start higher and are caught up."""
+    near, far, _, _ = TRAININGS[training]
+    gain = near if target == "near" else far
+    doublings = np.log2(images / 100)
+    accuracy = {"near": 0.62, "mnist": 0.66, "fashion_mnist": 0.60}[target] + 0.045 * doublings
+    accuracy += gain * (1 - doublings / 8) * (1 + 1.5 / epoch) - 0.25 / epoch
+    depth = {"0": 0.0, "1": 0.05, "3": 0.07, "all": 0.0}[blocks]
+    accuracy += depth * (doublings - (3 if target == "near" else 0.5)) / 4
+    return float(min(0.99, accuracy - 0.05 * (grid == "statistics")))
+
+
+def difference_rows(curves: Sequence[Row]) -> list[Row]:
+    """Paired differences of learning curves, as the study compares them."""
+    pairs: dict[tuple[Any, ...], dict[tuple[int, int], float]] = {}
+    for row in curves:
+        key = (row["target"], row["grid"], row["source_training"], row["blocks"], row["images"])
+        seeds = (row["source_seed"], row["subset_seed"])
+        pairs.setdefault((*key, row["epoch"]), {})[seeds] = row["test_accuracy"]
+    last = {row["grid"]: row["epoch"] for row in curves}
+    rows = []
+    for (target, grid, training, blocks, images, epoch), values in pairs.items():
+        others = []
+        if training != "natural":
+            others.append(("training", grid, "natural", blocks, epoch))
+        if grid == "blocks" and epoch == last[grid]:
+            others.append(("blocks", "heads", training, "0", last["heads"]))
+        if grid == "statistics" and epoch == last[grid]:
+            others.append(("statistics", "blocks", training, blocks, last["blocks"]))
+        for comparison, *other, other_epoch in others:
+            baseline = pairs.get((target, *other, images, other_epoch))
+            if baseline is None:
+                continue
+            gains = np.array([values[seeds] - baseline[seeds] for seeds in values])
+            half = 2.3 * gains.std(ddof=1) / gains.size**0.5 if gains.size > 1 else ""
+            names = ("baseline_grid", "baseline_training", "baseline_blocks")
+            rows.append(
+                {
+                    "study": EFFICIENCY,
+                    "target": target,
+                    "comparison": comparison,
+                    "model": "resnet8",
+                    "grid": grid,
+                    "training": training,
+                    "blocks": blocks,
+                    **dict(zip(names, other, strict=True)),
+                    "images": images,
+                    "epoch": epoch,
+                    "last": int(epoch == last[grid]),
+                    "quantity": "accuracy",
+                    "value": gains.mean(),
+                    "ci_low": gains.mean() - half if half != "" else "",
+                    "ci_high": gains.mean() + half if half != "" else "",
+                    "mean": np.mean(list(values.values())),
+                    "baseline_mean": np.mean(list(baseline.values())),
+                    "n_source_seeds": len({seed for seed, _ in values}),
+                    "n_subset_seeds": len({seed for _, seed in values}),
+                }
+            )
+    return rows
+
+
+def make_efficiency_tables(
+    folder: Path, source_seeds: int = 3, subset_seeds: int = 2, epochs: int = 15
+) -> None:
+    """All tables of the study, under their real names."""
+    rng = np.random.default_rng(0)
+    seeds = list(product(range(source_seeds), range(subset_seeds)))
+    transfers, curves, robustness = [], [], []
+    for grid, (trainings, numbers, sizes) in GRIDS.items():
+        solved = grid in ("heads", "robustness")
+        for training, blocks, target, images, (seed, subset_seed) in product(
+            trainings or TRAININGS, numbers, DISTANCES, sizes, seeds
+        ):
+            luck = rng.normal(0, 0.02 * (100 / images) ** 0.3)
+            fixed = {
+                **of_training(training),
+                "source_seed": seed,
+                "target": target,
+                "grid": grid,
+                "mode": "last_layer" if blocks == "0" else "unfrozen_blocks",
+                "solver": "lbfgs" if solved else "sgd",
+                "blocks": blocks,
+                "moving_statistics": int(grid == "statistics"),
+                "images": images,
+                "subset_seed": subset_seed,
+            }
+            accuracy = 0.0
+            length = epochs if grid == "head_epochs" else 1
+            for epoch in range(1, length + 1):
+                when = epoch if length > 1 else 15
+                accuracy = reached(grid, training, blocks, target, images, when) + luck
+                step = {"epoch": epoch, "train_loss": 1 - accuracy, "test_loss": 1.2 - accuracy}
+                curves.append({**fixed, **step, "test_accuracy": accuracy})
+            last = {"epochs": length, "accuracy": accuracy, "best_accuracy": accuracy + 0.002}
+            more = {"loss": 1.2 - accuracy, "regularization": 0.01 if solved else ""}
+            transfers.append({**fixed, **last, **more, "n_test": 1000})
+            tests: list[tuple[str, str, Any, Any, float]] = [("none", "none", 0.0, 0, 1.0)]
+            share = TRAININGS[training][2]
+            tests.append(("pgd", "linf", 2 / 255, 10, share))
+            tests.append(("pgd", "l2", 0.25, 10, share + 0.05))
+            for attack, norm, epsilon, steps, left in tests if grid == "robustness" else ():
+                test = {"attack": attack, "norm": norm, "epsilon": epsilon, "steps": steps}
+                part = {"accuracy": accuracy * left, "n_images": 200}
+                robustness.append({**fixed, "epoch": 1, **test, **part})
+    write(folder / f"{EFFICIENCY}.csv", transfers)
+    write(folder / f"{EFFICIENCY}_curves.csv", curves)
+    write(folder / f"{EFFICIENCY}_robustness.csv", robustness)
+    write(folder / f"{EFFICIENCY}_differences.csv", difference_rows(curves))
+
+    costs, similarity = [], []
+    for (training, (gain, _, share, passes)), seed in product(
+        TRAININGS.items(), range(source_seeds)
+    ):
+        for attack, norm, epsilon in (
+            ("none", "none", 0.0),
+            ("pgd", "linf", 4 / 255),
+            ("pgd", "l2", 0.5),
+        ):
+            left = 1.0 if attack == "none" else share
+            costs.append(
+                {
+                    **of_training(training),
+                    "mixture": "",
+                    "animals": "",
+                    "source_seed": seed,
+                    "attack": attack,
+                    "norm": norm,
+                    "epsilon": epsilon,
+                    "accuracy": (0.8 + 2 * gain) * left + rng.normal(0, 0.005),
+                    "n_images": 1000,
+                    "epochs": passes,
+                    "passes": passes,
+                    "seconds": f"{passes * 12.5:.1f}",
+                }
+            )
+        for measure, (target, distance) in product(("frechet", "mmd"), DISTANCES.items()):
+            if training == "natural":
+                value = distance if measure == "frechet" else distance / 50
+                row = {**of_training(training), "source_seed": seed, "target": target}
+                row |= {"measure": measure, "value": value * (1 + rng.normal(0, 0.06))}
+                similarity.append({**row, "n_source": 1000, "n_target": 1000})
+    write(folder / f"{EFFICIENCY}_sources.csv", costs)
+    write(folder / f"{EFFICIENCY}_similarity.csv", similarity)

@@ -14,21 +14,21 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
+from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.config import SCHEMA, check_config, parse_epsilon
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.plan import (
     Plan,
-    address,
     index_rows,
     make_plan,
     page_recipe,
     study_config,
-    study_files,
 )
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
+THIRD = "data_efficiency"
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
 DELETE = object()
 
@@ -86,7 +86,8 @@ BOTH = ["main", "more"]
         ({f"{TRAINING}.learning_rate": "fast"}, ["expected a number, got the text 'fast'"]),
         ({f"{TRAINING}.epochs": "6"}, [f"{TRAINING}.epochs: expected a number"]),
         ({f"{TRAINING}.epochs": 1.5}, [f"{TRAINING}.epochs", "integer"]),
-        ({f"{TRAINING}.epochs": 0}, [f"{TRAINING}.epochs", "minimum of 1"]),
+        ({f"{TRAINING}.epochs": -1}, [f"{TRAINING}.epochs", "minimum of 0"]),
+        ({f"{TRAINING}.batch_size": 0}, [f"{TRAINING}.batch_size", "minimum of 1"]),
         ({f"{TRAINING}.nesterov": "yes"}, [f"{TRAINING}.nesterov", "boolean"]),
         ({f"{TRAINING}.learning_rate": 0}, [f"{TRAINING}.learning_rate", "0"]),
         ({f"{TRAINING}.schedule": "linear"}, [f"{TRAINING}.schedule", "one_cycle"]),
@@ -130,6 +131,15 @@ NAMES = {
     "attacks": DEFAULTS["attacks"]["main"],
     f"studies.{FIRST}.targets": DEFAULTS["studies"][FIRST]["targets"]["held_out"],
     f"studies.{SECOND}.sources.mixtures": ["bird", "ship"],
+    "checkpoints": {
+        "file": "natural.pth",
+        "model": "resnet8",
+        "training": "natural",
+        "classes_file": "classes.txt",
+        "size": 32,
+    },
+    f"studies.{THIRD}.targets": DEFAULTS["studies"][THIRD]["targets"]["near"],
+    f"studies.{THIRD}.grids": DEFAULTS["studies"][THIRD]["grids"]["heads"],
 }
 BAD_NAMES = [
     *("", ".", "..", "../x", "/x", ".x", "-x", "a b", "a.b", "a\\b", "a\n", "a\0b", "é", "\u202ex"),
@@ -217,7 +227,7 @@ def test_what_no_path_or_command_can_hold():
 
 
 def test_all_problems_are_listed_at_once():
-    text = message(changed({f"{TRAINING}.epochs": 0, "labl": "x", f"{ATTACK}.epsilon": -1}))
+    text = message(changed({f"{TRAINING}.epochs": -1, "labl": "x", f"{ATTACK}.epsilon": -1}))
     assert "3 problems:" in text
     assert text.count("\n  - ") == 3
 
@@ -291,6 +301,7 @@ def test_checking_changes_nothing():
             [f"{TRAINING}", "validation_images (10000)", "would leave none"],
         ),
         ({f"{TRAINING}.momentum": 0}, [f"{TRAINING}: nesterov needs a momentum"]),
+        ({f"{FULL}.epochs": 0}, [f"{FULL}.epochs: a transfer trains for at least 1"]),
         # A transfer is measured on test images after every epoch: that would select on them.
         (
             {f"{FULL}.checkpoint": "best_on_validation"},
@@ -352,9 +363,11 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
         update_config(config, yaml.safe_load(overlay.read_text()))  # Snakemake's own merge
     plan = make_plan(config)
     assert set(plan.studies) == set(config["studies"])
+    assert set(plan.pairs) | set(plan.efficiency) == set(plan.studies)
     for study in plan.studies.values():
-        assert study.sources and study.targets and study.blocks
-        files = study_files(study)
+        assert study.sources and study.targets
+        assert study.blocks if study.name in plan.pairs else study.grids
+        files = study.files()
         assert len(files) == len(set(files))
     # Every recipe of the plan is found under its address.
     assert all(address(recipe) == where for where, recipe in plan.recipes.items())
@@ -466,8 +479,10 @@ def test_study_config_makes_the_same_study(plan):
         again = make_plan(part).studies
         assert list(again) == [name]
         # Sources and targets come in another order: mixtures are sorted by name in the JSON.
-        assert set(study_files(again[name])) == set(study_files(study))
-        assert again[name].primary == study.primary
+        assert set(again[name].files()) == set(study.files())
+        assert again[name].figure_values() == study.figure_values()
+        if name in plan.pairs:
+            assert again[name].primary == study.primary
 
 
 def test_packs_are_known_by_their_content(tmp_path):

@@ -15,11 +15,15 @@ from workflow_scripts.advtransfer.recipes import (
     AttackRecipe,
     DatasetRecipe,
     EvaluationRecipe,
+    FeaturesRecipe,
+    ImportedRecipe,
     MetricsRecipe,
     ModelRecipe,
     ModeRecipe,
     PairingRecipe,
+    SimilarityRecipe,
     SourceRecipe,
+    SubsetsRecipe,
     TrainingRecipe,
     TransferRecipe,
     ViewRecipe,
@@ -33,10 +37,12 @@ from workflow_scripts.advtransfer.recipes import (
     to_json,
     to_plain,
 )
+from workflow_scripts.advtransfer.transfer.modes import cached_features
 
 DATASET = DatasetRecipe("cifar10")
 VIEW = ViewRecipe(DATASET, "train", ("cat", "dog"), images=100, half=1, size=28)
 ATTACK = AttackRecipe("pgd", "linf", 8 / 255, steps=10, step_size=2 / 255, random_start=True)
+TEST = dataclasses.replace(VIEW, split="test", half=None)
 TRAINING = TrainingRecipe(6, 128, 0.2, nesterov=True, schedule="one_cycle", attack=ATTACK)
 SOURCE = SourceRecipe(
     VIEW,
@@ -46,6 +52,12 @@ SOURCE = SourceRecipe(
 )
 BLOCK = AttackBlockRecipe(VIEW, (ATTACK, AttackRecipe("fgsm", "l2", 0.5)))
 PAIRING = PairingRecipe(SOURCE, (0, 1, 2), BLOCK)
+FINE_TUNED = ModeRecipe(
+    "unfrozen_blocks",
+    training=TrainingRecipe(20, 128, 0.05, precision="bf16"),
+    blocks=3,
+    initial_head="normal",
+)
 # One of every type, with fields away from their defaults.
 EXAMPLES = [
     DatasetRecipe("hdf5_pack", path="mine.h5", sha256="ab" * 32),
@@ -54,8 +66,21 @@ EXAMPLES = [
     ATTACK,
     TRAINING,
     SOURCE,
+    ImportedRecipe(
+        "imagenet_l2_3",
+        path="l2_3.pt",
+        sha256="cd" * 32,
+        model=SOURCE.model,
+        classes=("cat", "dog"),
+        size=224,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
     EvaluationRecipe(VIEW, (ATTACK,)),
     ModeRecipe("last_layer", solver="lbfgs", regularization=0.001),
+    FeaturesRecipe(VIEW, TEST, blocks=3, precision="bf16"),
+    SubsetsRecipe(VIEW, TEST, FINE_TUNED, (20, 40), (0, 1), (ATTACK,), attacked_images=20),
+    SimilarityRecipe(TEST, dataclasses.replace(TEST, classes=("ship",))),
     TransferRecipe(VIEW, VIEW, (ModeRecipe("full_network", training=TRAINING),)),
     BLOCK,
     PAIRING,
@@ -230,3 +255,42 @@ def test_names_inside_files():
 
 def test_json_is_json():
     assert json.loads(to_json(MetricsRecipe(PAIRING)))["pairing"]["reference_seeds"] == [0, 1, 2]
+
+
+# What is computed once for all runs of a block ----------------------------------------------------
+
+HEAD = ModeRecipe("last_layer", solver="lbfgs", regularizations=(0.1, 1.0), precision="bf16")
+STILL = TrainingRecipe(20, 128, 0.05, batch_norm="frozen", precision="bf16")
+SMALL: dict[str, Any] = {"images": (20, 40), "subset_seeds": (0, 1)}
+
+
+def features_of(mode: ModeRecipe, **changes: Any) -> FeaturesRecipe | None:
+    return cached_features(SubsetsRecipe(VIEW, TEST, mode, **{**SMALL, **changes}))
+
+
+def test_what_stays_frozen_is_computed_once():
+    head = FeaturesRecipe(VIEW, TEST, 0, "bf16")
+    assert features_of(HEAD) == head
+    # Solved and trained heads start from the same file, whatever else the block asks for.
+    assert features_of(ModeRecipe("last_layer", training=STILL, initial_head="normal")) == head
+    assert features_of(HEAD, images=(80,), subset_seeds=(5,)) == head
+    assert features_of(HEAD, attacks=(ATTACK,), attacked_images=20) == head
+    assert features_of(dataclasses.replace(HEAD, regularizations=(0.5,))) == head
+    # Another cut, another arithmetic: another file. The head's own batch norm may move.
+    assert features_of(FINE_TUNED) == FeaturesRecipe(VIEW, TEST, 3, "bf16")
+    assert features_of(dataclasses.replace(HEAD, precision="fp32")) == FeaturesRecipe(VIEW, TEST, 0)
+
+
+def test_what_changes_from_epoch_to_epoch_is_not_kept():
+    def with_training(mode: ModeRecipe, **changes: Any) -> ModeRecipe:
+        assert mode.training is not None
+        return dataclasses.replace(mode, training=dataclasses.replace(mode.training, **changes))
+
+    head = ModeRecipe("last_layer", training=STILL)
+    for mode in (head, FINE_TUNED):
+        assert features_of(mode) is not None
+        assert features_of(with_training(mode, augmentation="crop_flip")) is None
+        assert features_of(with_training(mode, attack=ATTACK)) is None
+    assert features_of(with_training(head, batch_norm="adapt")) is None
+    assert features_of(dataclasses.replace(FINE_TUNED, moving_statistics=True)) is None
+    assert features_of(ModeRecipe("full_network", training=FINE_TUNED.training)) is None

@@ -73,5 +73,6 @@ def test_help_imports_nothing_heavy(step: str) -> None:
 def test_network_steps_import_no_tables_or_plots() -> None:
     network_steps, modules = answer(IMPORT_ALL, json.dumps(STEPS))
     assert {"train_source", "attack_source", "respond", "transfer_source"} <= set(network_steps)
+    assert {"extract_features", "transfer_subsets", "measure_similarity"} <= set(network_steps)
     assert "torch" in modules  # the imports were made
     assert NOT_FOR_NETWORKS.isdisjoint(modules)

@@ -69,11 +69,35 @@ CORRELATION_COLUMNS = (
     "n_rows",
     "role",
 )
+# Tables of the study of data efficiency: columns that its figures need.
+TRANSFER_COLUMNS = (
+    *("study", "source_model", "source_training", "source_seed", "target", "grid", "blocks"),
+    *("images", "subset_seed", "accuracy"),
+)
+EPOCH_COLUMNS = (
+    *("study", "source_training", "source_seed", "target", "grid", "blocks", "images"),
+    *("subset_seed", "epoch", "test_accuracy"),
+)
+DIFFERENCE_COLUMNS = (
+    *("study", "target", "comparison", "model", "grid", "baseline_grid", "training"),
+    *("baseline_training", "blocks", "baseline_blocks", "images", "epoch", "last", "quantity"),
+    *("value", "ci_low", "ci_high"),
+)
+ROBUSTNESS_COLUMNS = (*TRANSFER_COLUMNS, *ATTACK_COLUMNS, "n_images")
+COST_COLUMNS = (
+    *("study", "source_model", "source_training", "source_seed", *ATTACK_COLUMNS),
+    *("accuracy", "passes", "seconds"),
+)
+SIMILARITY_COLUMNS = (
+    *("study", "source_model", "source_training", "source_seed", "target", "measure", "value"),
+)
 # Read as text whatever they look like: a mixture may be called 25, a model 1e5.
 TEXT_COLUMNS = (
     *("study", "source", "source_model", "source_family", "source_training", "mixture"),
     *("target", "reference", "attack", "norm", "direction", "metric", "mode"),
     *("sources", "transfer", "statistic", "role"),
+    *("grid", "baseline_grid", "solver", "blocks", "baseline_blocks", "measure", "comparison"),
+    *("model", "training", "baseline_training", "quantity"),
 )
 
 DIRECTIONS = ("source_to_reference", "reference_to_source")
@@ -121,7 +145,17 @@ TARGET_LABELS = {
     "kmnist": "KMNIST",
     "svhn": "SVHN",
 }
-TRAINING_LABELS = {"natural": "natural", "robust_linf": "robust ℓ∞", "robust_l2": "robust ℓ₂"}
+TRAINING_LABELS = {
+    "natural": "natural",
+    "natural_equal_cost": "natural, equal cost",
+    "robust_l2_quarter": "robust ℓ₂, ε = 0.25",
+    "robust_l2": "robust ℓ₂",
+    "robust_linf_half": "robust ℓ∞, ε = 2/255",
+    "robust_linf": "robust ℓ∞",
+    "fast_linf": "fast robust ℓ∞",
+    "free_linf": "free robust ℓ∞",
+    "untrained": "untrained",
+}
 DIRECTION_LABELS = {
     "source_to_reference": "source → reference",
     "reference_to_source": "reference → source",
@@ -144,6 +178,28 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.4, "markeredgewidth": 0}
 INK = "#333333"
 FAINT = "#8c8c8c"
+# Colour and marker of a training where sources differ by it alone: natural ones are blue, l2 ones
+# orange, linf ones green; the lighter, the weaker (or, if natural, the longer).
+TRAINING_LOOKS = {
+    "natural": ("#0072B2", "o"),
+    "natural_equal_cost": ("#56B4E9", "P"),
+    "robust_l2_quarter": ("#E69F00", "D"),
+    "robust_l2": ("#D55E00", "s"),
+    "robust_linf_half": ("#5DBE9A", "v"),
+    "robust_linf": ("#007A55", "^"),
+    "fast_linf": ("#CC79A7", "<"),
+    "free_linf": ("#882255", ">"),
+    "untrained": (FAINT, "d"),
+}
+# Trainings not named above, in the order of their names.
+OTHER_LOOKS = (("#999933", "h"), ("#6A51A3", "X"), ("#000000", "p"), ("#A6761D", "*"))
+UNTRAINED = "untrained"
+# How sure a difference is, by its 95 % interval: the marker's face and size.
+CERTAINTIES: dict[str, dict[str, Any]] = {
+    "interval excludes 0": {"markersize": 4.5},
+    "interval includes 0": {"markersize": 4.5, "markerfacecolor": "white"},
+    "no interval": {"markersize": 2.5},
+}
 WIDTH = 7.2  # inches: two columns of a paper
 
 
@@ -164,6 +220,11 @@ class FigureRecipe:
     metrics: tuple[str, ...] = MAIN_METRICS
     targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
     mixtures: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+    baseline: str = "natural"  # training that others are compared with
+    robust: str = "robust_l2"  # the main adversarial training
+    trainings: tuple[str, ...] = ()  # in the order to draw; none: those of the table
+    model: str | None = None  # architecture of the sources; None: the table's first
+    grids: dict[str, list[str]] = field(default_factory=dict)  # role in a figure: grids
     bootstrap: int = 1000  # resamples behind the regression band
     facts: dict[str, Any] = field(default_factory=dict)  # pages: settings to print, label: value
 
@@ -175,8 +236,10 @@ class FigureRecipe:
 # Tables -----------------------------------------------------------------------------------------
 
 
-def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
-    """A tidy table that must have ``columns`` and at least one row.
+def read_table(
+    path: str | Path, columns: Iterable[str], *, may_be_empty: bool = False
+) -> pd.DataFrame:
+    """A tidy table that must have ``columns`` and, unless it may be empty, a row.
 
     Raises:
         UserError: no such file, another than belongs there, no rows, or a column is missing.
@@ -202,7 +265,7 @@ def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
         raise UserError(
             f"{path}: no column '{missing[0]}'; the table has {', '.join(map(str, frame.columns))}."
         )
-    if frame.empty:
+    if frame.empty and not may_be_empty:
         raise UserError(f"{path}: the table has no rows, nothing in column '{columns[0]}'.")
     frame.attrs["path"] = str(path)
     return frame
@@ -214,6 +277,20 @@ def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
     Raises:
         UserError: nothing is left; names the file, the column and the values there are.
     """
+    for column, wanted in conditions.items():
+        chosen = those(frame, **{column: wanted})
+        if chosen.empty:
+            there = ", ".join(str(value) for value in frame[column].dropna().unique()[:20])
+            path = frame.attrs.get("path", "the table")
+            raise UserError(
+                f"{path}: no row left with {column} = {wanted}; column '{column}' has: {there}."
+            )
+        frame = chosen
+    return frame
+
+
+def those(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """As `select`, but perhaps none: for parts that a study need not have."""
     import numpy as np
 
     for column, wanted in conditions.items():
@@ -225,14 +302,39 @@ def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
             chosen = frame[column].isin(list(wanted))
         else:
             chosen = frame[column] == wanted
-        if not chosen.any():
-            there = ", ".join(str(value) for value in frame[column].dropna().unique()[:20])
-            path = frame.attrs.get("path", "the table")
-            raise UserError(
-                f"{path}: no row left with {column} = {wanted}; column '{column}' has: {there}."
-            )
         frame = frame[chosen]
     return frame
+
+
+def read_efficiency(
+    path: str | Path, columns: Iterable[str], recipe: FigureRecipe, model: str = "source_model"
+) -> pd.DataFrame:
+    """The study's rows of one architecture; perhaps none, for a part that was not asked for.
+
+    Raises:
+        UserError: as `read_table` and `select`.
+    """
+    frame = read_table(path, columns, may_be_empty=True)
+    if frame.empty:
+        return frame
+    frame = select(frame, study=recipe.study)
+    if model in frame:
+        frame = select(frame, **{model: recipe.model or frame[model].iloc[0]})
+    return frame
+
+
+def of_grid(
+    frame: pd.DataFrame, recipe: FigureRecipe, role: str, *, blocks: str | None = None
+) -> pd.DataFrame:
+    """Rows of the part of the grid that plays ``role``; none if no part does.
+
+    ``blocks``: of several numbers of unfrozen blocks keep the "fewest", or the "most" short of all.
+    """
+    rows = those(frame, grid=recipe.grids.get(role, []))
+    numbers = sorted(rows["blocks"].dropna().unique(), key=block_order)
+    if blocks == "most":
+        numbers = [number for number in numbers if number.isdigit()][-1:] or numbers
+    return those(rows, blocks=numbers[0]) if blocks and numbers else rows
 
 
 def correlation(frame: pd.DataFrame, **conditions: Any) -> pd.Series:
@@ -294,6 +396,12 @@ def model_label(name: str) -> str:
 def training_label(name: str) -> str:
     """Display name of a training."""
     return TRAINING_LABELS.get(name, name.replace("_", " "))
+
+
+def blocks_label(blocks: str) -> str:
+    """How much of a network was trained on the target."""
+    names = {"0": "head only", "1": "1 block", "all": "whole network"}
+    return names.get(blocks, f"{blocks} blocks")
 
 
 def direction_label(name: str) -> str:
@@ -647,3 +755,207 @@ def row_label(axes: Axes, text: str) -> None:
 def target_panels(recipe: FigureRecipe, frame: pd.DataFrame) -> list[str]:
     """Targets to draw, one panel each: those of the recipe, else all of the table."""
     return list(recipe.targets) or sorted(frame["target"].unique())
+
+
+# Data efficiency --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the lines of one training, or number of blocks, look in every panel."""
+
+    colour: str
+    marker: str
+    line: str = "-"
+
+    def entry(self, label: str, **style: Any) -> Any:
+        """Its legend entry."""
+        from matplotlib.lines import Line2D
+
+        look = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
+        return Line2D([], [], label=label, **{**look, "linewidth": 1.2, "markersize": 4.5, **style})
+
+
+def training_look(recipe: FigureRecipe, name: str) -> Look:
+    """How a training looks in all figures of its study."""
+    others = [other for other in sorted({*recipe.trainings, name}) if other not in TRAINING_LOOKS]
+    if name in TRAINING_LOOKS:
+        return Look(*TRAINING_LOOKS[name])
+    return Look(*OTHER_LOOKS[others.index(name) % len(OTHER_LOOKS)])
+
+
+def training_looks(recipe: FigureRecipe, found: Iterable[str]) -> dict[str, Look]:
+    """The trainings of a figure in their order, each with its look.
+
+    Those of the recipe that were ``found``; all that were, where the recipe names none.
+    """
+    names = set(found)
+    order = recipe.trainings or [*TRAINING_LOOKS, *sorted(names - set(TRAINING_LOOKS))]
+    return {name: training_look(recipe, name) for name in order if name in names}
+
+
+def block_looks(found: Iterable[str]) -> dict[str, Look]:
+    """Numbers of unfrozen blocks in their order, the more the darker; hues that no training has."""
+    import seaborn as sns
+
+    order = sorted(set(found), key=block_order)
+    shades = sns.blend_palette(["#D8A8DC", "#E7298A", "#4A0030"], max(3, len(order))).as_hex()
+    return {name: Look(shades[k], MARKERS[k % len(MARKERS)]) for k, name in enumerate(order)}
+
+
+def block_order(blocks: str) -> tuple[bool, int]:
+    """Sorts numbers of blocks: 0, 1, 3, ..., all."""
+    return not blocks.isdigit(), int(blocks) if blocks.isdigit() else 0
+
+
+def with_heads(frame: pd.DataFrame, recipe: FigureRecipe) -> pd.DataFrame:
+    """Rows of the grid of blocks; with the solved heads, where it has none without blocks."""
+    import pandas as pd
+
+    rows = of_grid(frame, recipe, "blocks")
+    if rows.empty or (rows["blocks"] == "0").any():
+        return rows
+    return pd.concat([those(of_grid(frame, recipe, "images"), blocks="0"), rows])
+
+
+def size_colours(sizes: Iterable[int]) -> dict[int, str]:
+    """A colour for every number of images, from dark to light."""
+    import seaborn as sns
+
+    order = sorted(set(sizes))
+    shades = sns.color_palette("viridis", len(order) + 1).as_hex()
+    return dict(zip(order, shades, strict=False))
+
+
+def efficiency_targets(recipe: FigureRecipe, *frames: pd.DataFrame) -> list[str]:
+    """Targets to draw, one column of panels each; at least one, so that the figure can say why."""
+    found = sorted({name for frame in frames for name in frame["target"].unique()})
+    return list(recipe.targets) or found or [""]
+
+
+def efficiency_panels(
+    recipe: FigureRecipe, targets: Sequence[str], rows: int, height: float = 1.75, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A column of panels for each target under its name."""
+    width = max(WIDTH * 0.75, WIDTH * len(targets) / 3)
+    size = {"height": 1.1 + height * rows, "width": width}
+    figure, axes = new_figure(rows, len(targets), **{**size, **options})
+    for panel, target in zip(axes[0], targets, strict=True):
+        classes = recipe.targets.get(target, [])
+        several = len(classes) if len(classes) < 6 else 0  # more would be the data set's own
+        title = target_title(target, classes[:several], width=26)
+        panel.set_title(title, fontweight="bold")
+    return figure, axes
+
+
+def image_axis(panels: Iterable[Axes], sizes: Iterable[float]) -> None:
+    """Numbers of images on a log2 axis, a tick each."""
+    ticks = sorted(set(sizes))
+    for panel in panels:
+        panel.set_xscale("log", base=2)
+        slant = 60 if len(ticks) > 6 else 0
+        panel.set_xticks(ticks, [f"{size:g}" for size in ticks], rotation=slant)
+        panel.minorticks_off()
+        if ticks:
+            panel.set_xlim(ticks[0] / 1.4, ticks[-1] * 1.4)
+
+
+def epoch_axis(panel: Axes, epochs: Iterable[float]) -> None:
+    """Epochs on a log axis, ticks at round numbers."""
+    last = max(epochs, default=1)
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= last]
+    panel.set_xscale("log")
+    panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.minorticks_off()
+
+
+def share_rows(axes: np.ndarray) -> None:
+    """One scale for every row of panels, numbered once."""
+    for row in axes:
+        for panel in row[1:]:
+            panel.sharey(row[0])
+            panel.tick_params(labelleft=False)
+
+
+def say_if_empty(panel: Axes, text: str) -> None:
+    """What is missing, in a panel with nothing drawn yet."""
+    if not panel.has_data():
+        panel.text(
+            *(0.5, 0.5, text),
+            transform=panel.transAxes,
+            color=FAINT,
+            ha="center",
+            va="center",
+            linespacing=1.4,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+        )
+
+
+def draw_means(
+    panel: Axes, rows: pd.DataFrame, look: Look, x: str = "images", y: str = "accuracy"
+) -> None:
+    """Means over seeds along ``x``, and the range over seeds as a band."""
+    curve = mean_and_range(rows, [x], y).sort_values(x)
+    if curve.empty:
+        return
+    colour = look.colour
+    panel.fill_between(curve[x], curve["low"], curve["high"], color=colour, alpha=0.15, lw=0)
+    style: dict[str, Any] = {"marker": look.marker, "markersize": 3.5, "linestyle": look.line}
+    panel.plot(curve[x], curve["mean"], color=colour, linewidth=1.2, **style)
+
+
+def certainty(rows: pd.DataFrame) -> pd.Series:
+    """Which of ``CERTAINTIES`` every difference has."""
+    excluded, included, unknown = CERTAINTIES
+    kinds = rows["ci_low"].isna().map({True: unknown, False: included})
+    return kinds.mask((rows["ci_low"] > 0) | (rows["ci_high"] < 0), excluded)
+
+
+def draw_differences(panel: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
+    """Differences over the number of images, their 95 % intervals, a mark by certainty.
+
+    ``shift`` moves them sideways, in doublings, so that lines which fall together can be seen.
+    """
+    rows = rows.dropna(subset=["value"]).sort_values("images")
+    if rows.empty:
+        return
+    where = rows["images"].astype(float) * 2.0**shift
+    style: dict[str, Any] = {"color": look.colour}
+    panel.plot(where, rows["value"], linestyle=look.line, linewidth=0.9, **style)
+    kinds = certainty(rows)
+    bounded = rows["ci_low"].notna()
+    bars = rows["ci_low"][bounded], rows["ci_high"][bounded]
+    panel.vlines(where[bounded], *bars, linewidth=0.8, **style)
+    for kind, face in CERTAINTIES.items():
+        chosen = kinds == kind
+        if chosen.any():
+            mark = {"marker": look.marker, "markeredgewidth": 0.9, **face, **style}
+            panel.plot(where[chosen], rows["value"][chosen], linestyle="none", zorder=3, **mark)
+
+
+def certainty_entries(frames: Iterable[pd.DataFrame]) -> list[Any]:
+    """Legend entries of the certainties that the differences of ``frames`` have."""
+    found = {kind for rows in frames for kind in certainty(rows.dropna(subset=["value"]))}
+    mark = Look(INK, "o", "none")
+    return [mark.entry(kind, **face) for kind, face in CERTAINTIES.items() if kind in found]
+
+
+def efficiency_legend(figure: Figure, entries: list[Any]) -> None:
+    """One legend under the figure, as many columns as fit."""
+    if entries:
+        columns = int(figure.get_figwidth() / 1.75)
+        figure.legend(handles=entries, loc="outside lower center", ncols=columns)
+
+
+def zero_line(panel: Axes) -> None:
+    """Where there is no difference."""
+    panel.axhline(0, color=FAINT, linewidth=0.7, zorder=0)
+
+
+def model_note(*frames: pd.DataFrame) -> str:
+    """The architecture that a figure is about, off its first table that has rows."""
+    for frame in frames:
+        for column in ("source_model", "model"):
+            if column in frame and len(frame):
+                return f"{model_label(frame[column].iloc[0])} sources"
+    return ""

@@ -27,6 +27,7 @@ from .errors import UserError
 R = TypeVar("R")
 T = TypeVar("T")
 Parameters = dict[str, Any]
+FREE_ATTACKS = ("fgsm", "pgd")  # whose step is the one that free adversarial training takes
 
 
 @dataclass(frozen=True)
@@ -350,6 +351,32 @@ def attack_label(attack: AttackRecipe) -> str:
     return f"{attack.attack}{steps}-{attack.norm}-{format_epsilon(attack.epsilon)}".replace(
         "/", "_"
     )
+
+
+def check_replays(training: TrainingRecipe, name: str) -> None:
+    """Free adversarial training needs an attack, of one step.
+
+    Raises:
+        UserError: it has none, or another.
+    """
+    attack, replays = training.attack, training.replays
+    if replays < 0:
+        raise UserError(f"{name}: replays must not be negative ({replays}).")
+    if not replays:
+        return
+    if attack is None:
+        raise UserError(f"{name}: replays are of adversarial training; add an `attack`.")
+    if attack.attack not in FREE_ATTACKS:
+        raise UserError(
+            f"{name}: with replays the attack is {' or '.join(FREE_ATTACKS)}, not "
+            f"'{attack.attack}'; leave out replays to train against it."
+        )
+    if attack.steps > 1 or attack.random_start or attack.restarts > 1:
+        raise UserError(
+            f"{name}: with replays every use of a batch is one step of its attack, which goes on "
+            "from where the last one ended; leave out the attack's steps, random_start and "
+            "restarts, or leave out replays."
+        )
 
 
 def pair_name(source_seed: int, reference_seed: int, label: str, what: str) -> str:

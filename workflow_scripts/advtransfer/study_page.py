@@ -30,6 +30,15 @@ FIGURES = {
     "published": "Published points beside this study's",
     "sources": "Clean and robust accuracy of the sources",
     "transfer_curves": "Accuracy on the target over epochs of transfer",
+    "fewer_images": "Accuracy over the number of target images, and robust minus natural",
+    "fewer_epochs": "Accuracy over epochs, and robust minus natural",
+    "unfrozen_blocks": "Accuracy by number of unfrozen blocks",
+    "constraints": "Every training of the source minus the natural one",
+    "statistics": "Moving minus frozen batch norm statistics",
+    "transferred_robustness": "Robust accuracy of the transferred networks",
+    "similarity": "Best blocks and trainings over the distance of the target",
+    "cost": "Accuracy and training cost of the sources",
+    "published_efficiency": "Published differences beside this study's",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics
@@ -75,14 +84,6 @@ def render_page(
     ]
     statistic = primary["statistic"]
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     context = {
         "verdict": verdict(*primary[["value", "ci_low", "ci_high"]]),
         "primary": describe_primary(primary),
@@ -101,6 +102,23 @@ def render_page(
         "published": published_grid(table, recipe),
         "figures": embedded(figures, template.parent),
     }
+    return render(template, context)
+
+
+def render(template: Path, context: Mapping[str, Any]) -> str:
+    """The page that a template makes of ``context``.
+
+    Raises:
+        UserError: it, or one that it includes, is missing.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     try:
         return environment.get_template(template.name).render(context)
     except jinja2.TemplateNotFound as error:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from .addresses import Seeds, address, block_path, source_path
 from .artifacts import read_hdf5, read_rows
 from .metrics.transferability import cross_entropy
-from .plan import Reference, Seeds, Source, Study, Target, address, block_path, source_path
 from .recipes import MetricsRecipe, attack_label, pair_name
+from .studies.pairs import PairStudy, Reference, Source, Target
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
@@ -79,7 +80,7 @@ PER_IMAGE_COLUMNS = [
 ]
 
 
-def _of(study: Study, source: Source) -> Row:
+def _of(study: PairStudy, source: Source) -> Row:
     """The columns that say which source a row is about."""
     return {
         "study": study.name,
@@ -93,13 +94,13 @@ def _of(study: Study, source: Source) -> Row:
     }
 
 
-def _blocks(study: Study) -> Iterator[tuple[Source, Seeds]]:
+def _blocks(study: PairStudy) -> Iterator[tuple[Source, Seeds]]:
     for source in study.sources:
         for seeds in source.seed_blocks:
             yield source, seeds
 
 
-def _clean_accuracy(study: Study, source: Source, seeds: Seeds) -> dict[str, str]:
+def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str, str]:
     """Accuracy on clean test images of its own classes, by seed."""
     path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
     return {row["seed"]: row["accuracy"] for row in read_rows(path) if row["attack"] == "none"}
@@ -114,7 +115,7 @@ def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]
     return found
 
 
-def metric_rows(study: Study) -> Table:
+def metric_rows(study: PairStudy) -> Table:
     """Every metric of every pair, with the knowledge transfer beside it."""
     rows: list[Row] = []
     for source, seeds in _blocks(study):
@@ -139,7 +140,7 @@ def metric_rows(study: Study) -> Table:
     return METRIC_COLUMNS, rows
 
 
-def source_rows(study: Study) -> Table:
+def source_rows(study: PairStudy) -> Table:
     """Clean and robust accuracy of every source, and what its training cost."""
     rows: list[Row] = []
     for source, seeds in _blocks(study):
@@ -156,7 +157,7 @@ def source_rows(study: Study) -> Table:
     return EVALUATION_COLUMNS, rows
 
 
-def curve_rows(study: Study) -> Table:
+def curve_rows(study: PairStudy) -> Table:
     """Knowledge transfer after every epoch."""
     rows: list[Row] = []
     for source, seeds in _blocks(study):
@@ -169,7 +170,7 @@ def curve_rows(study: Study) -> Table:
     return CURVE_COLUMNS, rows
 
 
-def per_image_rows(study: Study) -> Table:
+def per_image_rows(study: PairStudy) -> Table:
     """Per-image values under the primary attack, for the first seeds of both sides."""
     rows: list[Row] = []
     wanted = tuple(study.primary[key] for key in ("attack", "norm", "epsilon"))

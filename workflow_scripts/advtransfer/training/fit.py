@@ -25,13 +25,12 @@ from ..data.batches import batch_bounds, epoch_batches
 from ..device import autocast
 from ..errors import UserError
 from ..models.network import Network, inference_copy, refresh
-from ..recipes import AttackRecipe, TrainingRecipe, digest
+from ..recipes import AttackRecipe, TrainingRecipe, check_replays, digest
 from .parallel import ALONE, Processes
 
 log = logging.getLogger("advtransfer")
 HistoryRow = dict[str, float]
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "seconds")  # of every history
-FREE_ATTACKS = ("fgsm", "pgd")  # whose step is the one that free training takes
 
 
 @dataclass
@@ -106,7 +105,12 @@ def fit(
     """
     if recipe.batch_norm not in ("adapt", "frozen"):
         raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
-    _check_replays(recipe, processes, name)
+    check_replays(recipe, name)
+    if recipe.replays and processes.count > 1:
+        raise UserError(
+            f"{name}: with replays a perturbation belongs to a position in the batch, which "
+            f"{processes.count} processes cannot share; use one process (GPU)."
+        )
     trained = list(network.parameters() if parameters is None else parameters)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -278,33 +282,6 @@ class _FreePerturbation:
         else:
             delta.addcmul_(gradient, self.size / l2_norms(gradient).clamp_min(TINY))
             delta *= (self.epsilon / l2_norms(delta).clamp_min(TINY)).clamp_max(1)
-
-
-def _check_replays(recipe: TrainingRecipe, processes: Processes, name: str) -> None:
-    """Free adversarial training needs an attack, of one step, and one process."""
-    attack, replays = recipe.attack, recipe.replays
-    if replays < 0:
-        raise UserError(f"{name}: replays must not be negative ({replays}).")
-    if not replays:
-        return
-    if attack is None:
-        raise UserError(f"{name}: replays are of adversarial training; add an `attack`.")
-    if attack.attack not in FREE_ATTACKS:
-        raise UserError(
-            f"{name}: with replays the attack is {' or '.join(FREE_ATTACKS)}, not "
-            f"'{attack.attack}'; leave out replays to train against it."
-        )
-    if attack.steps > 1 or attack.random_start or attack.restarts > 1:
-        raise UserError(
-            f"{name}: with replays every use of a batch is one step of its attack, which goes on "
-            "from where the last one ended; leave out the attack's steps, random_start and "
-            "restarts, or leave out replays."
-        )
-    if processes.count > 1:
-        raise UserError(
-            f"{name}: with replays a perturbation belongs to a position in the batch, which "
-            f"{processes.count} processes cannot share; use one process (GPU)."
-        )
 
 
 def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingRecipe) -> None:

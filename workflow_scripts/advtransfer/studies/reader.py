@@ -1,0 +1,275 @@
+"""What every study reads from the configuration: datasets, views, networks, attacks, seeds.
+
+No torch here: it runs at every start of Snakemake.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ..addresses import Seeds, dataset_path, seeds_name, source_path, view_path
+from ..config import Config, parse_epsilon
+from ..errors import UserError
+from ..recipes import (
+    AttackRecipe,
+    DatasetRecipe,
+    EvaluationRecipe,
+    ModelRecipe,
+    SourceRecipe,
+    TrainingRecipe,
+    ViewRecipe,
+    attack_label,
+    check_replays,
+)
+
+LIBRARY = Path(__file__).parents[1]
+MAX_NAME = 255  # bytes of a folder's or file's name
+# Extension points: their folder, and what a module of theirs defines (one of these).
+EXTENSIONS = {
+    "model family": ("models/families", "def build("),
+    "attack": ("attacks", "def perturb("),
+    "dataset": ("data/datasets", "DATASET = ", "def from_recipe("),
+}
+
+
+@cache
+def _known_modules(kind: str) -> list[str]:
+    folder, *definitions = EXTENSIONS[kind]
+    files = sorted((LIBRARY / folder).glob("*.py"))
+    return [f.stem for f in files if any(text in f.read_text() for text in definitions)]
+
+
+@cache
+def _limits(attack: str) -> tuple[tuple[str, ...], bool]:
+    """Norms of an attack, and whether it has random starts, as its module says without importing it
+    (that would import torch)."""
+    found = {"NORMS": ("linf", "l2"), "RANDOM_START": True}
+    tree = ast.parse((LIBRARY / f"attacks/{attack}.py").read_text())
+    for node in tree.body:
+        name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+        if name in found:
+            found[name] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+    return found["NORMS"], found["RANDOM_START"]  # type: ignore[return-value]
+
+
+def check_module(kind: str, name: str, key: str, way_out: str) -> None:
+    """Refuse a name for which an extension point has no module, before anything is made."""
+    known = _known_modules(kind)
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise UserError(
+            f"{key}: unknown {kind} '{name}'. {hint}There are {', '.join(known)} ({way_out})."
+        )
+
+
+def seed_blocks(seeds: list[list[int]], key: str) -> tuple[Seeds, ...]:
+    """Blocks of a source's seeds."""
+    blocks = number_blocks(seeds, f"{key}.seeds", "seed ")
+    for k, block in enumerate(blocks):
+        length = len(seeds_name(block))
+        if length > MAX_NAME:
+            raise UserError(
+                f"{key}.seeds[{k}]: a folder is named after the {len(block)} seeds of this block, "
+                f"and its name would have {length} characters, more than {MAX_NAME}. Split the "
+                "block."
+            )
+    return blocks
+
+
+def number_blocks(numbers: list[list[int]], key: str, what: str = "") -> tuple[Seeds, ...]:
+    """Blocks that one job each takes; a number that stands twice would count twice in every mean
+    and interval."""
+    twice = repeated([number for block in numbers for number in block])
+    if twice:
+        raise UserError(f"{key}: {what}{', '.join(map(str, twice))} stands in two blocks.")
+    return tuple(tuple(block) for block in numbers)
+
+
+def repeated(items: list[Any]) -> list[Any]:
+    return sorted({item for item in items if items.count(item) > 1})
+
+
+class Study(Protocol):
+    """What the plan asks of a study; it owns no computation."""
+
+    @property
+    def name(self) -> str: ...
+
+    def recipes(self) -> Iterator[Any]:
+        """Everything that is made for it, but what those recipes hold is found by the plan."""
+        ...
+
+    def index(self) -> Iterator[IndexRow]:
+        """Its artefacts by the names of the configuration."""
+        ...
+
+    def files(self) -> list[str]:
+        """Every file that its tables are gathered from."""
+        ...
+
+    def figure_values(self) -> Mapping[str, Any]:
+        """What its figures may be told beside their tables, by the names of their recipe."""
+        ...
+
+    def page_values(self, config: Config) -> dict[str, Any]:
+        """What its page is told: values of its figures, and ``facts`` to print."""
+        ...
+
+
+class IndexRow(NamedTuple):
+    """An artefact, by the name that the configuration knows it by."""
+
+    kind: str
+    name: str
+    seeds: Seeds
+    path: str
+
+
+def index_network(kind: str, name: str, recipe: SourceRecipe, seeds: Seeds) -> Iterator[IndexRow]:
+    """A trained network, and what it was trained on."""
+    yield IndexRow("dataset", recipe.view.dataset.name, (), dataset_path(recipe.view.dataset))
+    yield IndexRow("view", f"{name} training images", (), view_path(recipe.view))
+    for seed in seeds:
+        yield IndexRow(kind, name, (seed,), source_path(recipe, seed, "model.safetensors"))
+
+
+def evaluation_of(
+    view: ViewRecipe, attacks: tuple[AttackRecipe, ...], images: int
+) -> EvaluationRecipe:
+    """Test images of a source's own classes, and the attacks that measure its robustness."""
+    own = ViewRecipe(view.dataset, "test", view.classes, images=images, size=view.size)
+    return EvaluationRecipe(own, attacks)
+
+
+class Reader:
+    """Turns one study's part of a checked configuration into recipes."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self.config, self.name = config, name
+        self.part = config["studies"][name]
+        self.key = f"studies.{name}"
+
+    def lookup(self, section: str, name: str, key: str) -> Any:
+        named = self.config.get(section, {})
+        if name not in named:
+            known = ", ".join(named) or "none"
+            raise UserError(f"{key}: no '{name}' in `{section}`; there are {known}.")
+        return named[name]
+
+    def dataset(self, name: str, key: str) -> DatasetRecipe:
+        datasets = self.config["data"]["datasets"]
+        if name not in datasets:
+            raise UserError(
+                f"{key}.dataset: no '{name}' in `data.datasets`; there are {', '.join(datasets)}."
+            )
+        pack = datasets[name].get("pack")
+        if pack is None:
+            where = f"data.datasets.{name}"
+            check_module("dataset", name, where, f"your own: {where}.pack: path/to/file.h5")
+            return DatasetRecipe(name)
+        if not Path(pack).is_file():
+            raise UserError(f"data.datasets.{name}.pack: no such file '{pack}'.")
+        # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
+        with open(pack, "rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
+
+    def view(
+        self, part: Mapping[str, Any], classes: list[str], split: str, images: int
+    ) -> ViewRecipe:
+        key = f"{self.key} ({split} images)"
+        return ViewRecipe(
+            dataset=self.dataset(part["dataset"], key),
+            split=split,
+            classes=tuple(classes),
+            images=images,
+            half=part.get("half") if split == "train" else None,
+            size=part.get("size"),
+        )
+
+    def attack(self, part: Mapping[str, Any], key: str) -> AttackRecipe:
+        check_module("attack", part["attack"], key, "docs/add-an-attack.md says how to add one")
+        fields = dict(part)
+        norms, starts = _limits(part["attack"])
+        if part["norm"] not in norms:
+            raise UserError(f"{key}: '{part['attack']}' has norm {' or '.join(norms)} only.")
+        if not starts and (part.get("random_start") or part.get("restarts", 1) > 1):
+            raise UserError(
+                f"{key}: '{part['attack']}' has one answer; leave out random_start and restarts."
+            )
+        fields["epsilon"] = parse_epsilon(fields["epsilon"])
+        if "step_size" in fields:
+            fields["step_size"] = parse_epsilon(fields["step_size"])
+        return AttackRecipe(**fields, precision=self.config["precision"]["attacks"])
+
+    def attack_block(self, name: str, key: str) -> tuple[AttackRecipe, ...]:
+        block = tuple(
+            self.attack(part, f"attacks.{name}[{k}].attack")
+            for k, part in enumerate(self.lookup("attacks", name, key))
+        )
+        twice = repeated([attack_label(attack) for attack in block])
+        if twice:
+            raise UserError(
+                f"attacks.{name}: {', '.join(twice)} stands twice; put the variant into a "
+                "block of its own."
+            )
+        return block
+
+    def training(
+        self, part: Mapping[str, Any], key: str, model: Mapping[str, Any] | None = None
+    ) -> TrainingRecipe:
+        fields = dict(part)
+        if model is not None and "learning_rate" in model:
+            fields["learning_rate"] = model["learning_rate"]
+        if "attack" in fields:
+            fields["attack"] = self.attack(fields["attack"], f"{key}.attack.attack")
+        training = TrainingRecipe(**fields, precision=self.config["precision"]["training"])
+        if training.nesterov and not training.momentum:
+            raise UserError(f"{key}: nesterov needs a momentum above 0.")
+        check_replays(training, key)
+        return training
+
+    def network(
+        self, view: ViewRecipe, model_name: str, training_name: str, key: str
+    ) -> SourceRecipe:
+        model = self.lookup("models", model_name, f"{key}.models")
+        where = f"models.{model_name}.family"
+        way_out = "docs/add-a-model.md says how to add one"
+        check_module("model family", model["family"], where, way_out)
+        where = f"trainings.{training_name}"
+        part = self.lookup("trainings", training_name, f"{key}.training")
+        training = self.training(part, where, model)
+        if training.checkpoint == "best_on_validation" and not training.validation_images:
+            raise UserError(f"{where}: checkpoint best_on_validation needs validation_images.")
+        if view.images is not None and training.validation_images >= view.images:
+            raise UserError(
+                f"{where}: validation_images ({training.validation_images}) are taken out of the "
+                f"{view.images} training images of {key}, and would leave none."
+            )
+        test = None
+        if training.checkpoint == "best_on_test":
+            test = ViewRecipe(view.dataset, "test", view.classes, size=view.size)
+        parameters = {k: v for k, v in model.items() if k not in ("family", "learning_rate")}
+        return SourceRecipe(view, ModelRecipe(model["family"], parameters), training, test)
+
+    def evaluation_attacks(self) -> tuple[AttackRecipe, ...]:
+        return self.attack_block(self.config["evaluation"]["attacks"], "evaluation.attacks")
+
+    def check_disjoint(self, first: ViewRecipe, name: str, second: ViewRecipe) -> None:
+        """Refuse sources whose images are among those that target ``name`` trains on."""
+        if (first.dataset, first.split) != (second.dataset, second.split):
+            return
+        shared = sorted(set(first.classes) & set(second.classes))
+        if shared and {first.half, second.half} != {0, 1}:
+            raise UserError(
+                f"{self.key}: sources and target '{name}' would share images of "
+                f"{', '.join(shared)}. Give them different classes, or `half: 0` to the sources "
+                "and `half: 1` to the target."
+            )

@@ -36,6 +36,7 @@ from .harness import CACHE, Settings
 ROOT = Path(__file__).parents[1]
 CIFAR10 = DatasetRecipe("cifar10")
 CLASSES = DATASET.class_names
+SIX_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "frog")
 SIZE = 32
 TRAINING_IMAGES = 10_000
 
@@ -67,9 +68,12 @@ def _robust(norm: str, epsilon: float) -> AttackRecipe:
 
 
 def _source(
-    model: ModelRecipe, training: TrainingRecipe, images: int = TRAINING_IMAGES
+    model: ModelRecipe,
+    training: TrainingRecipe,
+    images: int = TRAINING_IMAGES,
+    classes: tuple[str, ...] = CLASSES,
 ) -> SourceRecipe:
-    return SourceRecipe(ViewRecipe(CIFAR10, "train", CLASSES, images=images), model, training)
+    return SourceRecipe(ViewRecipe(CIFAR10, "train", classes, images=images), model, training)
 
 
 # The small ones are trained as the default configuration does it.
@@ -77,6 +81,7 @@ RECIPES = {
     "resnet18": _source(RESNET18, _training(2, 0.1)),
     "lenet": _source(LENET, _training(5, 0.05)),
     "resnet8": _source(RESNET8, _training(6, 0.2)),
+    "resnet8_six_classes": _source(RESNET8, _training(6, 0.2), classes=SIX_CLASSES),
     "resnet8_linf": _source(RESNET8, _training(6, 0.2, _robust("linf", 4 / 255))),
     "resnet8_l2": _source(RESNET8, _training(6, 0.2, _robust("l2", 0.5))),
     # Not from scratch, which would take minutes for each: it goes on from resnet18.
@@ -88,21 +93,23 @@ GOES_ON_FROM = {"resnet18_tuned": "resnet18"}
 def network(name: str, settings: Settings, seed: int = 0) -> Network:
     """A network of ``RECIPES`` in evaluation mode, trained now if it is not in the cache.
 
-    Classes are CIFAR-10's ten. Different seeds have different weights, order and augmentation.
+    Its classes are CIFAR-10's ten unless its name says otherwise. Different seeds have different
+    weights, order and augmentation.
     """
     recipe = RECIPES[name]
+    classes = recipe.view.classes
     device = torch.device(settings.device)
     if settings.quick:
         narrow = {"width": 8} if recipe.model.family == "resnet" else {}
         model = ModelRecipe(recipe.model.family, recipe.model.parameters | narrow)
         torch.manual_seed(seed)
-        return build_network(model, len(CLASSES), SIZE).to(device).eval()
+        return build_network(model, len(classes), SIZE).to(device).eval()
     start = GOES_ON_FROM.get(name)
     made_from = digest([recipe] if start is None else [recipe, RECIPES[start]])
     path = CACHE / f"{name}-{made_from}-seed{seed}.safetensors"
     if not path.exists():
         first = None if start is None else network(start, settings)
-        save_checkpoint(path, trained(recipe, seed, settings, first), recipe.model, CLASSES, SIZE)
+        save_checkpoint(path, trained(recipe, seed, settings, first), recipe.model, classes, SIZE)
     return load_checkpoint(path, device)[0]
 
 
@@ -112,9 +119,10 @@ def trained(
     """A network fitted by a recipe, from random weights or from ``start``, which is changed."""
     from workflow_scripts.advtransfer.training.fit import fit
 
-    images, labels = cifar10(recipe.view.split, recipe.view.images or 0, settings, seed)
+    view = recipe.view
+    images, labels = cifar10(view.split, view.images or 0, settings, seed, view.classes)
     torch.manual_seed(derived_seed(recipe, seed, "initialisation"))
-    fitted = start or build_network(recipe.model, len(CLASSES), SIZE).to(images.device)
+    fitted = start or build_network(recipe.model, len(view.classes), SIZE).to(images.device)
     fit(
         fitted,
         images,
@@ -127,12 +135,17 @@ def trained(
 
 
 def cifar10(
-    split: str, count: int, settings: Settings, seed: int = 0
+    split: str,
+    count: int,
+    settings: Settings,
+    seed: int = 0,
+    classes: tuple[str, ...] = CLASSES,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Images as a step of the workflow sees them, as even over the classes as it can be.
 
     Returns:
-        uint8 (count, 3, 32, 32), channels-last in memory, and labels int64 (count,).
+        uint8 (count, 3, 32, 32), channels-last in memory, and labels int64 (count,): positions in
+        ``classes``.
     """
     device = torch.device(settings.device)
     if settings.quick:
@@ -140,14 +153,17 @@ def cifar10(
         pixels = torch.randint(
             0, 256, (count, SIZE, SIZE, 3), generator=generator, dtype=torch.uint8
         )
-        labels = torch.arange(count) % len(CLASSES)
+        labels = torch.arange(count) % len(classes)
         return to_device(pixels.numpy(), device), labels.to(device)
     from workflow_scripts.advtransfer.data.views import select
 
     all_images, all_labels = _split(split)
-    view = ViewRecipe(CIFAR10, split, CLASSES, images=count, subset_seed=seed)
+    view = ViewRecipe(CIFAR10, split, classes, images=count, subset_seed=seed)
     chosen = select(view, all_labels, list(CLASSES))
-    return to_device(all_images[chosen], device), torch.from_numpy(all_labels[chosen]).to(device)
+    position = np.full(len(CLASSES), -1)
+    position[[CLASSES.index(name) for name in classes]] = np.arange(len(classes))
+    labels = torch.from_numpy(position[all_labels[chosen]]).to(device)
+    return to_device(all_images[chosen], device), labels
 
 
 @functools.cache
@@ -161,7 +177,7 @@ def _split(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _dataset_file() -> Path:
     from workflow_scripts import fetch_dataset
-    from workflow_scripts.advtransfer.plan import dataset_path
+    from workflow_scripts.advtransfer.addresses import dataset_path
 
     found = ROOT / dataset_path(CIFAR10)
     kept = CACHE / found.name

@@ -22,6 +22,7 @@ ORDER = (
     "metrics",
     "study",
     "heads",
+    "subsets",
     "influence",
     "data",
     "startup",

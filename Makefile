@@ -12,7 +12,7 @@ ARGS ?=
 .PHONY: setup reproduce quick resume test test-cluster test-load bench check lock help
 
 help:
-	@echo "make reproduce  set up, run both studies on CIFAR-10 (half an hour on 2 cores), open-able report"
+	@echo "make reproduce  set up, run the first two studies on CIFAR-10 (half an hour on 2 cores), report"
 	@echo "make quick      the same on less data, in minutes"
 	@echo "make resume     go on after a run was killed (docs/reliability.md)"
 	@echo "make test       set up and run all tests"

@@ -105,7 +105,11 @@ rule correlations:
     """The correlations of all studies in one table."""
     input:
         code=code_of("concatenate_tables"),
-        tables=[f"{TABLES}/{study}_correlations.csv" for study in PLAN.pairs],
+        tables=[
+            f"{TABLES}/{study}_correlations.csv"
+            for study in PLAN.pairs
+            if study in PLAN.main
+        ],
     output:
         f"{TABLES}/correlations.csv",
     log:

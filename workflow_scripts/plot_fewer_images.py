@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
         paired = plotting.of_grid(compared, recipe, role, blocks=number)
         if rows.empty:
             continue
-        label = plotting.blocks_label(rows["blocks"].iloc[0])
+        label = " or ".join(map(plotting.blocks_label, sorted(rows["blocks"].unique())))
         settings.append(plotting.Look(plotting.INK, "", line).entry(label))
         shown.append(paired)
         sizes |= set(rows["images"])

@@ -73,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
             continue
         shown.append(rows)
         look = replace(ours, line=line)
-        blocks = plotting.blocks_label(rows["blocks"].iloc[0])
+        blocks = " or ".join(map(plotting.blocks_label, sorted(rows["blocks"].unique())))
         label = f"{plotting.training_label(recipe.robust)}, {blocks}"
         entries.append(look.entry(label))
         for panel, target in zip(axes[:, 1], targets, strict=True):

@@ -22,14 +22,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def best(rows: "pd.DataFrame", column: str) -> "pd.DataFrame":
-    """Per target and number of images the ``column`` with the highest mean accuracy over seeds.
+    """Per target and number of images the ``column`` with the highest mean accuracy.
 
-    Only where there was a choice: two of them measured.
+    Only where there was a choice, and over the source seeds and subsets that all choices have.
     """
-    cell = ["target", "images"]
-    means = plotting.mean_and_range(rows, [*cell, column], "accuracy")
-    means = means[means.groupby(cell)["mean"].transform("size") > 1]
-    return means.loc[means.groupby(cell)["mean"].idxmax()]
+    import pandas as pd
+
+    found = []
+    for (target, images), cell in rows.groupby(["target", "images"], sort=False):
+        runs = cell.pivot_table(
+            index=["source_seed", "subset_seed"], columns=column, values="accuracy"
+        ).dropna()
+        if runs.shape[1] > 1 and len(runs):
+            found.append({"target": target, "images": images, column: runs.mean().idxmax()})
+    return pd.DataFrame(found, columns=["target", "images", column])
 
 
 def draw(

@@ -45,11 +45,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import contextlib
+
     import torch
 
     from .advtransfer.artifacts import write_rows
     from .advtransfer.data.batches import to_device
-    from .advtransfer.data.views import check_disjoint, load_view
+    from .advtransfer.data.views import check_disjoint, open_view
     from .advtransfer.device import prepare
     from .advtransfer.models.zoo import load_checkpoint
     from .advtransfer.recipes import SubsetsRecipe, from_json, to_json
@@ -62,11 +64,16 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.source_view:
         for view in (arguments.train_view, arguments.test_view):
             check_disjoint(arguments.source_view, view)
-    pool, measured = (
-        load_view(v, arguments.dataset) for v in (arguments.train_view, arguments.test_view)
-    )
     cached = cached_features(recipe) is not None
-    test_images = to_device(measured.images, device)
+    with contextlib.ExitStack() as stack:
+        pool, measured = (
+            stack.enter_context(open_view(view, arguments.dataset))
+            for view in (arguments.train_view, arguments.test_view)
+        )
+        # With activations at hand, images are for attacks alone.
+        number = recipe.attacked_images if cached else len(measured)
+        test_images = to_device(measured.images(slice(number)), device)
+        train_images = to_device(pool.images(slice(0 if cached else len(pool))), device)
     subsets = {
         images: torch.from_numpy(
             draw_subsets(pool.labels, images, recipe.subset_seeds, to_json(recipe.train))
@@ -76,14 +83,12 @@ def main(arguments: argparse.Namespace) -> None:
     classes = len(pool.classes)
     rows: list[dict[str, Any]] = []
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
-        network, _ = load_checkpoint(checkpoint, device, size=test_images.shape[-1])
+        network, _ = load_checkpoint(checkpoint, device, size=measured.size)
         if cached:
             train, test = read_features(arguments.features, seed, device)
         else:
-            train, test = (
-                (to_device(view.images, device), torch.from_numpy(view.labels).to(device))
-                for view in (pool, measured)
-            )
+            labels = [torch.from_numpy(view.labels).to(device) for view in (pool, measured)]
+            train, test = (train_images, labels[0]), (test_images, labels[1])
         for images, chosen in subsets.items():
             found = list(transferred(network, train, test, chosen, classes, recipe))
             for subset_seed, (history, make) in zip(recipe.subset_seeds, found, strict=True):

@@ -93,7 +93,7 @@ rule data_efficiency_fewer_images:
     localrule: True
     params:
         recipe=figure_recipe(
-            "data_efficiency", "baseline robust grids trainings targets"
+            "data_efficiency", "baseline robust model grids trainings targets"
         ),
     shell:
         "python -m workflow_scripts.plot_fewer_images --recipe {params.recipe:q}"
@@ -122,7 +122,7 @@ rule data_efficiency_fewer_epochs:
     localrule: True
     params:
         recipe=figure_recipe(
-            "data_efficiency", "baseline robust grids trainings targets"
+            "data_efficiency", "baseline robust model grids trainings targets"
         ),
     shell:
         "python -m workflow_scripts.plot_fewer_epochs --recipe {params.recipe:q}"
@@ -151,7 +151,7 @@ rule data_efficiency_unfrozen_blocks:
     localrule: True
     params:
         recipe=figure_recipe(
-            "data_efficiency", "baseline robust grids trainings targets"
+            "data_efficiency", "baseline robust model grids trainings targets"
         ),
     shell:
         "python -m workflow_scripts.plot_unfrozen_blocks --recipe {params.recipe:q}"
@@ -178,7 +178,9 @@ rule data_efficiency_constraints:
         f"{RUN_LOGS}/figures/data_efficiency_constraints.log",
     localrule: True
     params:
-        recipe=figure_recipe("data_efficiency", "baseline grids trainings targets"),
+        recipe=figure_recipe(
+            "data_efficiency", "baseline model grids trainings targets"
+        ),
     shell:
         "python -m workflow_scripts.plot_constraints --recipe {params.recipe:q}"
         " --differences {input.differences:q}"
@@ -203,7 +205,7 @@ rule data_efficiency_statistics:
         f"{RUN_LOGS}/figures/data_efficiency_statistics.log",
     localrule: True
     params:
-        recipe=figure_recipe("data_efficiency", "grids trainings targets"),
+        recipe=figure_recipe("data_efficiency", "model grids trainings targets"),
     shell:
         "python -m workflow_scripts.plot_statistics --recipe {params.recipe:q}"
         " --differences {input.differences:q}"
@@ -228,7 +230,7 @@ rule data_efficiency_transferred_robustness:
         f"{RUN_LOGS}/figures/data_efficiency_transferred_robustness.log",
     localrule: True
     params:
-        recipe=figure_recipe("data_efficiency", "grids trainings targets"),
+        recipe=figure_recipe("data_efficiency", "model grids trainings targets"),
     shell:
         "python -m workflow_scripts.plot_transferred_robustness --recipe {params.recipe:q}"
         " --robustness {input.robustness:q}"
@@ -255,7 +257,7 @@ rule data_efficiency_similarity:
     localrule: True
     params:
         recipe=figure_recipe(
-            "data_efficiency", "baseline robust grids trainings targets"
+            "data_efficiency", "baseline robust model grids trainings targets"
         ),
     shell:
         "python -m workflow_scripts.plot_similarity --recipe {params.recipe:q}"
@@ -284,7 +286,7 @@ rule data_efficiency_cost:
     localrule: True
     params:
         recipe=figure_recipe(
-            "data_efficiency", "baseline robust grids trainings targets"
+            "data_efficiency", "baseline robust model grids trainings targets"
         ),
     shell:
         "python -m workflow_scripts.plot_cost --recipe {params.recipe:q}"
@@ -312,7 +314,7 @@ rule data_efficiency_published_efficiency:
     localrule: True
     params:
         recipe=figure_recipe(
-            "data_efficiency", "baseline robust grids trainings targets"
+            "data_efficiency", "baseline robust model grids trainings targets"
         ),
     shell:
         "python -m workflow_scripts.plot_published_efficiency --recipe {params.recipe:q}"

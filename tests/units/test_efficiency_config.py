@@ -191,6 +191,12 @@ def test_mistakes(changes: dict[str, Any], parts: list[str]) -> None:
     assert "problems:" not in text
 
 
+TWICE = [
+    {"attack": "pgd", "norm": "l2", "epsilon": 0.25, "steps": steps, "labels": "true"}
+    for steps in (10, 128)
+]
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -200,6 +206,14 @@ def test_mistakes(changes: dict[str, Any], parts: list[str]) -> None:
         # The mode's own check, which the plan could ask.
         ({f"{GRIDS}.statistics.training.batch_norm": "frozen"}, ["statistics", "batch_norm"]),
         ({f"{GRIDS}.robustness.attacked_images": 5000}, ["attacked_images (5000)", "(1000)"]),
+        # What a figure or a table would average over.
+        ({f"{KEY}.robust": "natural"}, [f"{KEY}.robust", "baseline"]),
+        (
+            {f"{KEY}.figures.images": ["heads", "head_epochs"]},
+            [f"{KEY}.figures.images", "100 images", "0 unfrozen blocks"],
+        ),
+        ({f"{GRIDS}.scratch.trainings": ["natural"]}, [f"{KEY}.figures.scratch", "epochs: 0"]),
+        ({"attacks.transferred": TWICE}, ["attacks", "steps"]),
         # Asked for, and not done.
         ({f"{GRIDS}.heads.moving_statistics": True}, ["heads", "moving_statistics"]),
         ({f"{GRIDS}.heads.initial_head": "normal"}, ["heads", "initial_head"]),
@@ -208,7 +222,7 @@ def test_mistakes(changes: dict[str, Any], parts: list[str]) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
-def test_mistakes_that_the_plan_should_find(changes: dict[str, Any], parts: list[str]) -> None:
+def test_mistakes_that_no_job_should_meet(changes: dict[str, Any], parts: list[str]) -> None:
     text = message(changed(changes))
     for part in parts:
         assert part in text
@@ -274,15 +288,16 @@ def test_another_file_than_sha256_names_is_refused(files: dict[str, Any]) -> Non
 def test_imported_sources_alone() -> None:
     """They share no images with a target: nobody can say."""
     part = PART | {
-        "sources": ONLY_IMPORTED,
-        "baseline": "l2_3",
+        "sources": ONLY_IMPORTED | {"checkpoints": ["mine", "other"]},
+        "baseline": "natural",
         "robust": "l2_3",
     }
     part["grids"] = {"heads": PART["grids"]["heads"]}
     part["figures"] = {"images": ["heads"]}
-    config = changed({KEY: part, "checkpoints": {"mine": IMPORTED}})
+    both = {"mine": IMPORTED, "other": IMPORTED | {"training": "natural"}}
+    config = changed({KEY: part, "checkpoints": both})
     plan = make_plan(config)
-    (source,) = plan.efficiency[STUDY].sources
+    source, _ = plan.efficiency[STUDY].sources
     assert not [path for path in plan.efficiency[STUDY].files() if "/evaluations/" in path]
     assert "training images of a source" not in json.loads(page_recipe(plan, STUDY))["facts"]
 
@@ -483,7 +498,10 @@ def test_the_page_prints_the_protocol() -> None:
     assert facts["source seeds"] == 3
     assert facts["target mnist"] == "10000 images to draw from, 1000 test images"
     assert facts["grid head_epochs"] == (
-        "0 unfrozen blocks; 100, 400, 1600 images; 10 subset seeds; 2 trainings"
+        "0 unfrozen blocks; SGD, 150 epochs; 100, 400, 1600 images; 10 subset seeds; 2 trainings"
     )
+    assert facts["training robust_l2"] == "6 epochs, pgd3-l2-0.5"
+    assert facts["training free_linf"] == "3 epochs, fgsm-linf-4/255, 4 replays"
+    assert "; SGD, 20 epochs, moving batch norm statistics; " in facts["grid statistics"]
     assert facts["attacks of robustness"] == ["pgd10-linf-2/255", "pgd10-l2-0.25"]
     assert "attacks of heads" not in facts

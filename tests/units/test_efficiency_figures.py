@@ -46,7 +46,7 @@ FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {
     ),
     "plot_constraints": (
         ["differences"],
-        ["ℓ₂", "ℓ∞", "natural, equal cost", "fast robust ℓ∞", "robust ℓ∞, ε = 2/255", INCLUDED],
+        ["ℓ₂", "ℓ∞", "natural, longer", "fast robust ℓ∞", "robust ℓ∞, half", INCLUDED],
         ["no differences"],
     ),
     "plot_statistics": (
@@ -274,13 +274,14 @@ def test_hollow_marks_are_those_whose_interval_includes_0() -> None:
 def test_best_needs_a_choice() -> None:
     rows = pd.DataFrame(
         [
-            ("mnist", 100, "0", 0.5),
-            ("mnist", 100, "0", 0.9),
-            ("mnist", 100, "1", 0.8),
-            ("mnist", 100, "1", 0.8),
-            ("mnist", 200, "0", 0.9),  # the only number of blocks there
+            ("mnist", 100, 0, 0, "0", 0.5),
+            ("mnist", 100, 0, 1, "0", 0.9),
+            ("mnist", 100, 0, 2, "0", 1.0),  # a subset that the other did not have
+            ("mnist", 100, 0, 0, "1", 0.8),
+            ("mnist", 100, 0, 1, "1", 0.8),
+            ("mnist", 200, 0, 0, "0", 0.9),  # the only number of blocks there
         ],
-        columns=["target", "images", "blocks", "accuracy"],
+        columns=["target", "images", "source_seed", "subset_seed", "blocks", "accuracy"],
     )
     found = plot_similarity.best(rows, "blocks")
     assert found[["target", "images", "blocks"]].values.tolist() == [["mnist", 100, "1"]]

@@ -691,9 +691,9 @@ def test_the_page_names_the_cells_in_which_the_claim_does_not_hold(
     assert "worse (interval below 0) at near 1600;" in text
     assert "not told apart (interval includes 0) at MNIST 400, near 400." in text
     # The differences behind the verdict, with their seeds.
-    assert "with 100 images, head only, 2 source and 3 subset seeds" in text
-    assert "near +0.100 [0.050, 0.150]" in text
-    assert "MNIST +0.100 [0.050, 0.150]" in text
+    assert "head only, 2 source and 3 subset seeds: " in text
+    assert "near (100 images) +0.100 [0.050, 0.150]" in text
+    assert "MNIST (100 images) +0.100 [0.050, 0.150]" in text
     without = page(shown, rows[:1], tmp_path / "one")
     assert "The robust source is better in 1 of 1 cells (target, number of images)." in without
 
@@ -708,7 +708,7 @@ def test_the_page_of_the_collected_tables(folder: Path, tmp_path: Path) -> None:
         "The claim is supported:",
         "better on 1 of 1 targets",
         "The robust source is better in 2 of 2 cells (target, number of images).",
-        "grid heads 0 unfrozen blocks; 20, 40 images; 2 subset seeds; 5 trainings",
+        "grid heads 0 unfrozen blocks; solved; 20, 40 images; 2 subset seeds; 5 trainings",
         # Accuracy of the source without attack and under PGD, passes an image, seconds.
         "natural 0.720 0.720 6 21",
         "robust ℓ₂ 0.720 0.720 24 21",

@@ -68,7 +68,6 @@ EXAMPLES = [
     SOURCE,
     ImportedRecipe(
         "imagenet_l2_3",
-        path="l2_3.pt",
         sha256="cd" * 32,
         model=SOURCE.model,
         classes=("cat", "dog"),

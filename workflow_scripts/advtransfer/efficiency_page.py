@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN_EPOCHS = 5  # of the curves, evenly on a logarithmic scale
-Cell = tuple[float, float, float]  # value, interval
 
 
 def render_page(
@@ -35,15 +34,10 @@ def render_page(
     Raises:
         UserError: a table, figure or template is missing or lacks columns.
     """
-    columns = (*plotting.DIFFERENCE_COLUMNS, "mean", "baseline_mean", "n_source_seeds")
-    differences = plotting.select(
-        plotting.read_table(tables["differences"], (*columns, "n_subset_seeds")),
-        study=recipe.study,
-    )
-    sources = plotting.read_table(tables["sources"], plotting.COST_COLUMNS, may_be_empty=True)
-    similarity = plotting.read_table(
-        tables["similarity"], plotting.SIMILARITY_COLUMNS, may_be_empty=True
-    )
+    columns = (*plotting.DIFFERENCE_COLUMNS, "n_source_seeds", "n_subset_seeds")
+    differences = plotting.read_efficiency(tables["differences"], columns, recipe, "model")
+    sources = plotting.read_efficiency(tables["sources"], plotting.COST_COLUMNS, recipe)
+    similarity = plotting.read_efficiency(tables["similarity"], plotting.SIMILARITY_COLUMNS, recipe)
     final = plotting.those(differences, last=1)
     main = plotting.those(
         plotting.of_grid(final, recipe, "images", blocks="fewest"),
@@ -97,6 +91,7 @@ def render_page(
         "costs": cost_grid(recipe, sources),
         "distances": distance_grid(similarity),
         "published": published_grid(),
+        "published_epochs": published_epochs_grid(),
         "figures": embedded(figures, template.parent),
     }
     return render(template, context)
@@ -114,12 +109,13 @@ def sign(row: Any) -> str:
 
 def smallest(main: pd.DataFrame) -> pd.DataFrame:
     """The cells with the fewest images, one a target."""
-    return main[main["images"] == main["images"].min()] if len(main) else main
+    return main[main["images"] == main.groupby("target")["images"].transform("min")]
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
     """What the cells with the fewest images say: there the paper claims the largest gain."""
-    signs = [sign(row) for row in smallest(main).itertuples()]
+    rows = smallest(main)
+    signs = [sign(row) for row in rows.itertuples()]
     if not signs or "none" in signs:
         reason = "one seed bears no interval, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
@@ -128,6 +124,8 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
         f"with the fewest images the robust source is better on {above} of {len(signs)} targets "
         f"(interval above 0), worse on {below}, and not told apart on {signs.count('open')}."
     )
+    if rows["n_source_seeds"].max() == 1:
+        reason += " There is one source seed: the intervals speak of this one pair of sources."
     if above == len(signs):
         return {"kind": "supported", "headline": "The claim is supported:", "reason": reason}
     if below == len(signs):
@@ -142,16 +140,15 @@ def primary_text(recipe: plotting.FigureRecipe, main: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     values = ", ".join(
-        f"{plotting.target_label(str(row.target))} {cell_text(row)}" for row in rows.itertuples()
+        f"{plotting.target_label(str(row.target))} ({row.images:.0f} images) {cell_text(row)}"
+        for row in rows.itertuples()
     )
     seeds = (
         f"{rows['n_source_seeds'].max():.0f} source and {rows['n_subset_seeds'].max():.0f} subset"
     )
     robust, baseline = map(plotting.training_label, (recipe.robust, recipe.baseline))
-    return (
-        f"{robust} minus {baseline} with {rows['images'].iloc[0]:.0f} images, head only, "
-        f"{seeds} seeds: {values}."
-    )
+    blocks = plotting.blocks_label(rows["blocks"].iloc[0])
+    return f"{robust} minus {baseline}, {blocks}, {seeds} seeds: {values}."
 
 
 def exceptions(main: pd.DataFrame) -> str:
@@ -193,7 +190,7 @@ def label_of(column: str, value: Any) -> str:
     if column == "blocks":
         return plotting.blocks_label(str(value))
     if column == "quantity":
-        _, attack, norm, epsilon = str(value).split("_")
+        attack, norm, epsilon = str(value).removeprefix("robust_").rsplit("_", 2)
         return plotting.attack_label(attack.rstrip("0123456789"), norm, float(epsilon))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -288,3 +285,20 @@ def published_grid() -> dict[str, Any]:
             cells.append(plotting.number(value, 3))
         lines.append([f"{size} images", *cells])
     return {"head": ["published", *ACCURACIES], "rows": lines}
+
+
+def published_epochs_grid() -> dict[str, Any]:
+    """The published differences by epoch, 3,200 images."""
+    from .published_efficiency import EPOCHS
+
+    shown = sorted({row.epoch for rows in EPOCHS.values() for row in rows})
+    lines = []
+    for epoch in shown:
+        gains = [
+            plotting.number(row.robust_l2 - row.natural, 3)
+            for rows in EPOCHS.values()
+            for row in rows
+            if row.epoch == epoch
+        ]
+        lines.append([f"epoch {epoch}", *gains])
+    return {"head": ["published", *EPOCHS], "rows": lines}

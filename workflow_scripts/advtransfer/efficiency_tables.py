@@ -7,8 +7,9 @@ from typing import Any
 
 from .addresses import Seeds, address, block_path, source_path
 from .artifacts import read_rows
-from .recipes import ModeRecipe, SourceRecipe
+from .recipes import SourceRecipe
 from .studies.data_efficiency import EfficiencySource, EfficiencyStudy
+from .transfer.modes import has_moving_statistics
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
@@ -63,8 +64,6 @@ ROBUSTNESS_COLUMNS = [
 ]
 EVALUATION_COLUMNS = [
     *SOURCE_COLUMNS,
-    "mixture",
-    "animals",
     "attack",
     "norm",
     "epsilon",
@@ -96,12 +95,6 @@ def _blocks(study: EfficiencyStudy) -> Iterator[tuple[EfficiencySource, Seeds]]:
             yield source, seeds
 
 
-def _has_statistics(mode: ModeRecipe) -> int:
-    """Whether batch norm statistics of the frozen blocks move."""
-    moving = mode.mode == "last_layer" and mode.training and mode.training.batch_norm == "adapt"
-    return int(bool(moving) or mode.moving_statistics)
-
-
 def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
     """Transferred networks at their last epoch, at every epoch, and under attack."""
     last: list[Row] = []
@@ -116,7 +109,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
                 "mode": mode.mode,
                 "solver": mode.solver,
                 "blocks": cell.blocks,
-                "moving_statistics": _has_statistics(mode),
+                "moving_statistics": int(has_moving_statistics(mode)),
             }
             runs: dict[tuple[str, str, str], list[Row]] = {}
             path = block_path("subsets", source.recipe, seeds, cell.recipe, "csv")

@@ -147,10 +147,10 @@ TARGET_LABELS = {
 }
 TRAINING_LABELS = {
     "natural": "natural",
-    "natural_equal_cost": "natural, equal cost",
-    "robust_l2_quarter": "robust ℓ₂, ε = 0.25",
+    "natural_equal_cost": "natural, longer",
+    "robust_l2_quarter": "robust ℓ₂, quarter",
     "robust_l2": "robust ℓ₂",
-    "robust_linf_half": "robust ℓ∞, ε = 2/255",
+    "robust_linf_half": "robust ℓ∞, half",
     "robust_linf": "robust ℓ∞",
     "fast_linf": "fast robust ℓ∞",
     "free_linf": "free robust ℓ∞",
@@ -319,7 +319,7 @@ def read_efficiency(
         return frame
     frame = select(frame, study=recipe.study)
     if model in frame:
-        frame = select(frame, **{model: recipe.model or frame[model].iloc[0]})
+        frame = those(frame, **{model: recipe.model or frame[model].iloc[0]})
     return frame
 
 
@@ -328,12 +328,15 @@ def of_grid(
 ) -> pd.DataFrame:
     """Rows of the part of the grid that plays ``role``; none if no part does.
 
-    ``blocks``: of several numbers of unfrozen blocks keep the "fewest", or the "most" short of all.
+    ``blocks``: of several numbers of unfrozen blocks keep the "fewest", or for each number of
+    images the "most" short of all.
     """
     rows = those(frame, grid=recipe.grids.get(role, []))
     numbers = sorted(rows["blocks"].dropna().unique(), key=block_order)
-    if blocks == "most":
-        numbers = [number for number in numbers if number.isdigit()][-1:] or numbers
+    if blocks == "most" and any(number.isdigit() for number in numbers):
+        counted = rows[rows["blocks"].str.isdigit()]
+        order = counted["blocks"].map(block_order)
+        return counted[order == order.groupby(counted["images"]).transform("max")]
     return those(rows, blocks=numbers[0]) if blocks and numbers else rows
 
 

@@ -118,7 +118,6 @@ class ImportedRecipe:
     """A source that another program trained; ``name`` says what it is, its bytes what it does."""
 
     name: str
-    path: str
     sha256: str
     model: ModelRecipe
     classes: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ..recipes import (
     ViewRecipe,
     attack_label,
 )
-from ..transfer.modes import cached_features
+from ..transfer.modes import cached_features, has_moving_statistics
 from .reader import (
     IndexRow,
     Reader,
@@ -196,6 +197,7 @@ class EfficiencyStudy:
 
     def figure_values(self) -> Mapping[str, Any]:
         return {
+            "model": self.sources[0].model,  # of several architectures figures show the first
             "baseline": self.baseline,
             "robust": self.robust,
             "grids": {role: list(names) for role, names in self.figures.items()},
@@ -214,11 +216,17 @@ class EfficiencyStudy:
             facts[f"target {target.name}"] = (
                 f"{target.train.images} images to draw from, {target.test.images} test images"
             )
+        for source in self.sources:
+            if isinstance(source.recipe, SourceRecipe):
+                facts[f"training {source.training}"] = _in_words(source.recipe.training)
         for grid in self.grids:
             sizes = [n for block in grid.images for n in block]
             seeds = sum(map(len, grid.subset_seeds))
+            mode = grid.modes[0][1]
+            how = "solved" if mode.training is None else f"SGD, {mode.training.epochs} epochs"
+            moving = ", moving batch norm statistics" if has_moving_statistics(mode) else ""
             facts[f"grid {grid.name}"] = (
-                f"{', '.join(blocks for blocks, _ in grid.modes)} unfrozen blocks; "
+                f"{', '.join(blocks for blocks, _ in grid.modes)} unfrozen blocks; {how}{moving}; "
                 f"{', '.join(map(str, sizes))} images; {seeds} subset seeds; "
                 f"{len(grid.trainings)} trainings"
             )
@@ -228,6 +236,24 @@ class EfficiencyStudy:
                 ]
         facts["arithmetic"] = config["precision"]
         return {**self.figure_values(), "facts": facts}
+
+
+def _in_words(training: TrainingRecipe) -> str:
+    """Epochs and attack of a source's training."""
+    text = f"{training.epochs} epochs"
+    if training.attack is None:
+        return text
+    attack = attack_label(training.attack).replace("_", "/")
+    return f"{text}, {attack}" + (f", {training.replays} replays" if training.replays else "")
+
+
+def _one_seed(grid: Grid) -> Grid:
+    """A grid with one block of subset seeds: one cell for each that differs otherwise."""
+    return dataclasses.replace(grid, subset_seeds=grid.subset_seeds[:1])
+
+
+def _is_untrained(source: EfficiencySource) -> bool:
+    return isinstance(source.recipe, SourceRecipe) and source.recipe.training.epochs == 0
 
 
 class EfficiencyReader(Reader):
@@ -269,6 +295,8 @@ class EfficiencyReader(Reader):
                     f"{self.key}.{role}: no source has training '{self.part[role]}'; there are "
                     f"{', '.join(trainings)}."
                 )
+        if self.part["baseline"] == self.part["robust"]:
+            raise UserError(f"{self.key}.robust: must be another training than the baseline.")
         grids = tuple(self._grid(name, trainings, targets) for name in self.part["grids"])
         figures = {role: tuple(names) for role, names in self.part["figures"].items()}
         for role, names in figures.items():
@@ -278,6 +306,7 @@ class EfficiencyReader(Reader):
                     f"{self.key}.figures.{role}: no '{unknown[0]}' in {self.key}.grids; there are "
                     f"{', '.join(self.part['grids'])}."
                 )
+        self._check_figures(figures, {grid.name: grid for grid in grids}, sources)
         return EfficiencyStudy(
             name=self.name,
             sources=sources,
@@ -290,6 +319,35 @@ class EfficiencyReader(Reader):
             evaluation_images=self.config["evaluation"]["images"],
             similarity_images=self.part["similarity_images"],
         )
+
+    def _check_figures(
+        self,
+        figures: Mapping[str, tuple[str, ...]],
+        grids: Mapping[str, Grid],
+        sources: tuple[EfficiencySource, ...],
+    ) -> None:
+        """Refuse what a figure would average over although it differs."""
+        for role, names in figures.items():
+            places = [
+                (cell.target.name, cell.blocks, images)
+                for name in names
+                for cell in _one_seed(grids[name]).cells()
+                for images in cell.recipe.images
+            ]
+            if twice := repeated(places):
+                target, blocks, images = twice[0]
+                raise UserError(
+                    f"{self.key}.figures.{role}: two of its grids transfer {images} images of "
+                    f"'{target}' with {blocks} unfrozen blocks; name one of them."
+                )
+        trained = {s.training for s in sources if not _is_untrained(s)}
+        for name in figures.get("scratch", ()):
+            known = trained & set(grids[name].trainings)
+            if known or len(grids[name].modes) > 1:
+                raise UserError(
+                    f"{self.key}.figures.scratch: '{name}' is no training from scratch: give it "
+                    "one entry of blocks, and only trainings with epochs: 0."
+                )
 
     def _sources(self) -> Iterator[EfficiencySource]:
         part = self.part["sources"]
@@ -328,7 +386,6 @@ class EfficiencyReader(Reader):
             names = Path(part["classes_file"]).read_text(encoding="utf-8").split("\n")
         recipe = ImportedRecipe(
             name=name,
-            path=part["file"],
             sha256=content,
             model=ModelRecipe(
                 model["family"],
@@ -379,6 +436,12 @@ class EfficiencyReader(Reader):
                     f"{key}.attacked_images ({part['attacked_images']}) must not be more than the "
                     f"test images of target '{target.name}' ({measured})."
                 )
+        attacks = self.attack_block(part["attacks"], f"{key}.attacks") if "attacks" in part else ()
+        if repeated([(attack.attack, attack.norm, attack.epsilon) for attack in attacks]):
+            raise UserError(
+                f"{key}.attacks: two attacks of '{part['attacks']}' differ in their steps alone; "
+                "give them a grid each."
+            )
         return Grid(
             name=name,
             modes=tuple((str(blocks), self._mode(part, key, blocks)) for blocks in part["blocks"]),
@@ -386,9 +449,7 @@ class EfficiencyReader(Reader):
             subset_seeds=number_blocks(part["subset_seeds"], f"{key}.subset_seeds", "seed "),
             trainings=tuple(part.get("trainings", trainings)),
             targets=chosen,
-            attacks=self.attack_block(part["attacks"], f"{key}.attacks")
-            if "attacks" in part
-            else (),
+            attacks=attacks,
             attacked_images=part.get("attacked_images", 0),
         )
 

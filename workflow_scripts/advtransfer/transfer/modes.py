@@ -52,6 +52,11 @@ def has_still_trunk(recipe: ModeRecipe) -> bool:
     return recipe.training is None or recipe.training.batch_norm == "frozen"
 
 
+def has_moving_statistics(recipe: ModeRecipe) -> bool:
+    """Whether batch norm statistics of frozen blocks move while a mode trains the others."""
+    return recipe.mode != "full_network" and not has_still_trunk(recipe)
+
+
 def has_fixed_activations(recipe: ModeRecipe) -> bool:
     """Whether activations at the cut are the same in every epoch, so that they can be kept."""
     training = recipe.training

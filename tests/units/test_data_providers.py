@@ -23,7 +23,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from workflow_scripts.advtransfer.data import packages
-from workflow_scripts.advtransfer.data.dataset import Dataset, Unavailable, split_digests
+from workflow_scripts.advtransfer.data.dataset import Dataset, Mirror, Unavailable, split_digests
+from workflow_scripts.advtransfer.data.formats import read_idx
 from workflow_scripts.advtransfer.data.providers import RawDataset, fetch, known_datasets
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import DatasetRecipe
@@ -505,6 +506,24 @@ def test_a_mirror_that_no_registry_has(tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------------- nothing to be had
+
+
+def test_debian_package_into_a_relative_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the workflow calls it: paths of results are relative, the client runs elsewhere."""
+    (folder := tmp_path / "bin").mkdir()
+    scripts = {"apt-get": "echo content > data_0~1_all.deb", "dpkg-deb": 'cat "$2"'}
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    mirror = Mirror(client="apt", package="data", members=(), read=read_idx)
+    found = packages.fetch_package(mirror, Path("results/downloads"))
+    assert found.read_text() == "content\n"
+    assert [file.name for file in found.parent.iterdir()] == ["data.tar"]
+
 
 
 @pytest.fixture

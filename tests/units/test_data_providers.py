@@ -525,7 +525,6 @@ def test_debian_package_into_a_relative_folder(
     assert [file.name for file in found.parent.iterdir()] == ["data.tar"]
 
 
-
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No tool on PATH, no npm in the environment."""

@@ -41,6 +41,7 @@ if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
 PLAN = told(plans.make_plan, config)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
+AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))
 TABLES = f"{OUTPUT}/tables"

@@ -149,7 +149,7 @@ rule record_run:
         f"{RUN_LOGS}/record_run/all.log",
     localrule: True
     params:
-        recipe=lambda w: json.dumps(config, sort_keys=True),
+        recipe=lambda w: json.dumps(AS_GIVEN, sort_keys=True),
     shell:
         "python -m workflow_scripts.record_run --recipe {params.recipe:q}"
         " --index {output.index:q}"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import SMOKE, arguments_of, dry_run, run, snakemake, step
+from conftest import SMOKE, arguments_of, dry_run, snakemake, step
 from safetensors.torch import load_file
 
 from workflow_scripts.advtransfer.addresses import block_path, source_path, view_path
@@ -202,18 +202,6 @@ def test_source_of_another_program(smoke_run: Path, plan: Plan, tmp_path: Path) 
             assert row["accuracy"] == wanted[row["images"], row["subset_seed"]]
         page = (smoke_run / f"results/imported/pages/{STUDY}.html").read_text()
         assert "natural" in page
-        checkpoint.write_bytes(b"another file")
-        entry["sha256"] = "0" * 64
-        overlay["checkpoints"] = {"theirs": {**entry, "training": "natural"}, "again": None}
-        (smoke_run / "imported.yaml").write_text(yaml.safe_dump(overlay))
-        told = run(["snakemake", "-n", STUDY, *SMOKE, "imported.yaml"], smoke_run)
-        assert told.returncode != 0
-        assert "checkpoints.theirs.file" in told.stdout and "Traceback" not in told.stdout
-        checkpoint.unlink()
-        told = run(["snakemake", "-n", STUDY, *SMOKE, "imported.yaml"], smoke_run)
-        assert told.returncode != 0 and "Missing input files" in told.stdout
-        assert str(checkpoint) in told.stdout
-        assert "Traceback" not in told.stdout
     finally:
         (smoke_run / "imported.yaml").unlink()
         shutil.rmtree(smoke_run / "results/imported", ignore_errors=True)

@@ -37,6 +37,7 @@ from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label, from_plain
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
+THIRD = "data_efficiency"
 Row = dict[str, str]
 
 
@@ -66,7 +67,7 @@ def plan(smoke_run: Path) -> Plan:
 
 
 def test_index_names_files_that_exist(smoke_run: Path, index: list[Row]) -> None:
-    assert {row["study"] for row in index} == {FIRST, SECOND}
+    assert {row["study"] for row in index} == {FIRST, SECOND, THIRD}
     missing = [row["path"] for row in index if not (smoke_run / row["path"]).is_file()]
     assert missing == []
 
@@ -221,7 +222,7 @@ def test_sources_and_targets_share_no_image(smoke_run: Path, plan: Plan) -> None
             return set(view["indices"][()].tolist())
 
     pairs = 0
-    for study in plan.studies.values():
+    for study in plan.pairs.values():
         for source in study.sources:
             for target in study.targets:
                 for view in (target.train, target.transfer.train):
@@ -230,6 +231,9 @@ def test_sources_and_targets_share_no_image(smoke_run: Path, plan: Plan) -> None
                     pairs += 1
                 assert target.attacked.split == "test"
     assert pairs == 2 * (5 + 5 * 3)
+    for source in plan.efficiency[THIRD].sources:
+        for target in plan.efficiency[THIRD].targets:
+            assert not indices(source.recipe.view) & indices(target.train)
     # Nor do the views of different classes, whatever they are for.
     views = {source.recipe.view for study in plan.studies.values() for source in study.sources}
     for first, second in combinations(views, 2):
@@ -239,7 +243,7 @@ def test_sources_and_targets_share_no_image(smoke_run: Path, plan: Plan) -> None
 
 def test_report_and_pages_load_nothing(smoke_run: Path) -> None:
     pages = sorted((smoke_run / "results/smoke/pages").glob("*.html"))
-    assert [page.stem for page in pages] == [FIRST, SECOND]
+    assert [page.stem for page in pages] == [FIRST, THIRD, SECOND]
     for page in pages:
         text = page.read_text()
         assert not re.search(r"<script|(?:src|href)=[\"']?https?:", text)
@@ -371,8 +375,8 @@ def test_results_can_be_listed(smoke_run: Path) -> None:
     assert told.returncode == 0
     for path in re.findall(r"^  (\S+)$", told.stdout, re.MULTILINE):
         assert (smoke_run / path).is_file()
-    assert told.stdout.count(".svg") == 12
-    assert told.stdout.count(".html") == 3
+    assert told.stdout.count(".svg") == 12 + 9
+    assert told.stdout.count(".html") == 4
 
 
 def test_environment_is_recorded(smoke_run: Path) -> None:

@@ -25,13 +25,8 @@ def main(arguments: argparse.Namespace) -> None:
     )
     targets = plotting.efficiency_targets(recipe, table)
     rows = plotting.of_grid(table, recipe, "epochs", blocks="fewest")
-    compared = plotting.those(
-        plotting.of_grid(differences, recipe, "epochs", blocks="fewest"),
-        comparison="training",
-        training=recipe.robust,
-        baseline_training=recipe.baseline,
-        quantity="accuracy",
-    ).dropna(subset=["value"])
+    compared = plotting.of_grid(differences, recipe, "epochs", blocks="fewest")
+    compared = plotting.robust_minus_baseline(compared, recipe).dropna(subset=["value"])
     looks = plotting.training_looks(recipe, rows["source_training"])
     pair = {name: looks[name] for name in (recipe.baseline, recipe.robust) if name in looks}
     if rows["epoch"].nunique() > 12:  # marks would hide the lines

@@ -26,14 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     differences = plotting.read_efficiency(
         arguments.differences, plotting.DIFFERENCE_COLUMNS, recipe, "model"
     )
-    compared = plotting.those(
-        differences,
-        comparison="training",
-        training=recipe.robust,
-        baseline_training=recipe.baseline,
-        quantity="accuracy",
-        last=1,
-    )
+    compared = plotting.those(plotting.robust_minus_baseline(differences, recipe), last=1)
     looks = plotting.training_looks(recipe, table["source_training"])
     pair = {name: looks[name] for name in (recipe.baseline, recipe.robust) if name in looks}
     scratch = plotting.those(

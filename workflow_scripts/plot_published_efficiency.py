@@ -33,14 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     differences = plotting.read_efficiency(
         arguments.differences, plotting.DIFFERENCE_COLUMNS, recipe, "model"
     )
-    compared = plotting.those(
-        differences,
-        comparison="training",
-        training=recipe.robust,
-        baseline_training=recipe.baseline,
-        quantity="accuracy",
-        last=1,
-    )
+    compared = plotting.those(plotting.robust_minus_baseline(differences, recipe), last=1)
     targets = plotting.efficiency_targets(recipe, differences)
     ours = plotting.training_look(recipe, recipe.robust)
 

@@ -39,11 +39,8 @@ def render_page(
     sources = plotting.read_efficiency(tables["sources"], plotting.COST_COLUMNS, recipe)
     similarity = plotting.read_efficiency(tables["similarity"], plotting.SIMILARITY_COLUMNS, recipe)
     final = plotting.those(differences, last=1)
-    main = plotting.those(
-        plotting.of_grid(final, recipe, "images", blocks="fewest"),
-        comparison="training",
-        training=recipe.robust,
-        quantity="accuracy",
+    main = plotting.robust_minus_baseline(
+        plotting.of_grid(final, recipe, "images", blocks="fewest"), recipe
     )
     robust = plotting.those(
         plotting.of_grid(final, recipe, "robustness", blocks="fewest"),
@@ -215,11 +212,8 @@ def cells(rows: pd.DataFrame, targets: Iterable[str]) -> list[str]:
 
 def epochs_grid(recipe: plotting.FigureRecipe, differences: pd.DataFrame) -> dict[str, Any]:
     """Robust minus natural after some epochs, by number of images."""
-    rows = plotting.those(
-        plotting.of_grid(differences, recipe, "epochs", blocks="fewest"),
-        comparison="training",
-        training=recipe.robust,
-        quantity="accuracy",
+    rows = plotting.robust_minus_baseline(
+        plotting.of_grid(differences, recipe, "epochs", blocks="fewest"), recipe
     )
     last = rows["epoch"].max() if len(rows) else 1
     powers = [last ** (k / (SHOWN_EPOCHS - 1)) for k in range(SHOWN_EPOCHS)]

@@ -340,6 +340,17 @@ def of_grid(
     return those(rows, blocks=numbers[0]) if blocks and numbers else rows
 
 
+def robust_minus_baseline(differences: pd.DataFrame, recipe: FigureRecipe) -> pd.DataFrame:
+    """Differences in accuracy between the study's main robust training and its baseline."""
+    return those(
+        differences,
+        comparison="training",
+        training=recipe.robust,
+        baseline_training=recipe.baseline,
+        quantity="accuracy",
+    )
+
+
 def correlation(frame: pd.DataFrame, **conditions: Any) -> pd.Series:
     """The one row of a correlation table that meets ``conditions``.
 
@@ -705,7 +716,7 @@ def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> 
 def draw_scatter(
     axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark], bootstrap: int
 ) -> None:
-    """The scatter panel of both studies: band, marks, bars."""
+    """The scatter panel of the studies of references: band, marks, bars."""
     from matplotlib.ticker import MaxNLocator
 
     draw_points(axes, points, marks)

@@ -100,7 +100,9 @@ EFFICIENCY_TABLES = (
 
 
 TRANSFER_TABLES = ("", "_sources", "_curves")
-OWN_TABLES = {}  # beside those, by study
+OWN_TABLES = {  # beside those, by study
+    "fixed_vs_full": ("_summary", "_best", "_selection", "_correlations"),
+}
 
 
 def tables_of(*studies):

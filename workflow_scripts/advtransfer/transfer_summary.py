@@ -261,7 +261,7 @@ def selection_rows(cells: Cells, study: str) -> Iterator[dict[str, Any]]:
         pairs: dict[str, list[tuple[bool, float, float]]] = {}
         for cell, twin in twins.items():
             if twin in cells:
-                both = cells[cell].join(cells[twin], rsuffix="_test", how="inner")
+                both = cells[cell].join(cells[twin].add_suffix("_test"), how="inner")
                 same = both["learning_rate"] == both["learning_rate_test"]
                 reached = both[["accuracy", "accuracy_test"]].to_numpy(float)
                 pairs.setdefault("learning_rate", []).extend(
@@ -315,8 +315,9 @@ def correlation_rows(
             and cell.mode == "last_layer"
             and cell._replace(mode="full_network") in cells
         }
-        models, trainings = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
-        sets = {ALL: list(pairs)}
+        models = list(dict.fromkeys(model for model, _ in pairs))
+        trainings = list(dict.fromkeys(training for _, training in pairs))
+        sets = {ALL: list(pairs)} if pairs else {}
         if len(models) > 1:
             sets |= {model: [s for s in pairs if s[0] == model] for model in models}
             sets |= {training: [s for s in pairs if s[1] == training] for training in trainings}
@@ -355,7 +356,7 @@ def measurements(
     import numpy as np
 
     both = [
-        cells[first][[measure]].join(cells[second][[measure]], rsuffix="_full", how="inner")
+        cells[first][[measure]].join(cells[second][[measure]].add_suffix("_full"), how="inner")
         for first, second in pairs
     ]
     most = max(map(len, both), default=0)

@@ -33,8 +33,8 @@ def list_images(tree: Tree) -> Listing:
         where, data = read_one(tree, name)
         try:
             by_class = json.loads(data)
-            images = [(c, str(image)) for c in sorted(by_class) for image in by_class[c]]
-        except (ValueError, TypeError) as error:
+            images = [(c, str(image)) for c, names in by_class.items() for image in names]
+        except (ValueError, TypeError, AttributeError) as error:
             raise damaged(where, "a JSON object with a list for every class", str(error)) from None
         root = name.removesuffix(f"meta/{split}.json")
         class_names = names_of(CLASS_NAMES)

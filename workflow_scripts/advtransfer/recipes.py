@@ -96,7 +96,7 @@ class TrainingRecipe:
     nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "cosine"  # "one_cycle", "cosine", "step", "constant"
-    augmentation: str = "none"  # "crop_flip" or "none"
+    augmentation: str = "none"  # "crop_flip", "resized_crop_flip" or "none"
     attack: AttackRecipe | None = None
     validation_images: int = 0  # held out of the training view
     checkpoint: str = "last"  # or "best_on_validation", "best_on_test" (the papers' choice)

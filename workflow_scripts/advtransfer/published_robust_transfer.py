@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .accuracy_transfer import SquaredCorrelation, squared_pearson
+
 TARGET = "cifar10"  # of the table
 MODE = "full_network"
 
@@ -77,13 +79,11 @@ SOURCE_ACCURACY_LINF: dict[str, dict[float, float]] = {
 }
 
 
-def squared_correlations() -> dict[float, float]:
-    """R^2 of the table's rows, by epsilon."""
-    from .accuracy_transfer import squared_pearson
-
+def squared_correlations() -> dict[float, SquaredCorrelation]:
+    """R^2 of the table's rows by epsilon, with intervals over its six architectures."""
     found = {}
     for epsilon in PRINTED:
         rows = [row for row in CORRELATION_TABLE if row.epsilon == epsilon]
         x, y = ([getattr(row, name) for row in rows] for name in ("source_accuracy", "accuracy"))
-        found[epsilon] = squared_pearson(x, y, bootstrap=0, permutations=0).value
+        found[epsilon] = squared_pearson(x, y)
     return found

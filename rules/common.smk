@@ -100,7 +100,9 @@ EFFICIENCY_TABLES = (
 
 
 TRANSFER_TABLES = ("", "_sources", "_curves")
-OWN_TABLES = {}  # beside those, by study
+OWN_TABLES = {  # beside those, by study
+    "accuracy_and_robustness": ("_points", "_correlations", "_predictors", "_width"),
+}
 
 
 def tables_of(*studies):

@@ -168,3 +168,22 @@ def test_accuracies_of_checkpoints_are_handed_on() -> None:
     }
     known = study_of(changes).relation()["known_accuracy"]
     assert known == [{"model": "resnet8", "training": "l2_3", "accuracy": 0.6283}]
+
+
+def test_the_papers_networks_have_their_published_accuracy() -> None:
+    from test_efficiency_config import with_overlay
+
+    from workflow_scripts.advtransfer import published_robust_transfer as published
+
+    study = make_plan(with_overlay("paper")).studies[STUDY]
+    assert isinstance(study, AccuracyStudy)
+    names = dict(zip(study.architectures, published.SOURCE_ACCURACY, strict=False))
+    assert list(names.values()) == ["ResNet18", "ResNet50", "WRN50_2", "WRN50_4"]
+    epsilons = {(source.model, source.training): source.epsilon for source in study.sources}
+    assert len(epsilons) == len(study.known_accuracy) == 40
+    for known in study.known_accuracy:
+        epsilon = epsilons[known["model"], known["training"]]
+        assert epsilon is not None
+        assert known["accuracy"] == published.SOURCE_ACCURACY[names[known["model"]]][epsilon]
+    assert {source.norm for source in study.sources} == {"", "l2"}
+    assert len(study.targets[0].transfers) == 3

@@ -197,6 +197,16 @@ def statistics_recipe(plan: Plan, study: str) -> str:
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
 
 
+def summary_recipe(plan: Plan, study: str) -> str:
+    """What decides the tables that summarise a study of transfer to whole targets."""
+    recipe = {
+        "study": study,
+        "baseline": plan.transfers[study].baseline,
+        **plan.config["statistics"],
+    }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
 def relation_recipe(plan: Plan, study: str) -> str:
     """What decides the tables that relate transfer to accuracy and robustness of the sources."""
     own = plan.studies[study]

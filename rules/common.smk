@@ -103,6 +103,7 @@ EFFICIENCY_TABLES = (
 TRANSFER_TABLES = ("", "_sources", "_curves")
 OWN_TABLES = {  # beside those, by study
     "fixed_vs_full": ("_summary", "_best", "_selection", "_correlations"),
+    "accuracy_and_robustness": ("_points", "_correlations", "_predictors", "_width"),
 }
 
 

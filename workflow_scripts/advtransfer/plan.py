@@ -19,6 +19,7 @@ from .addresses import ADDRESSED, address
 from .config import Config, check_config, without_nulls
 from .errors import UserError
 from .recipes import to_json
+from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
@@ -32,6 +33,7 @@ READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferRead
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
+    "accuracy_and_robustness": AccuracyReader,
 }
 
 
@@ -236,6 +238,14 @@ def summary_recipe(plan: Plan, study: str) -> str:
         "baseline": plan.transfers[study].baseline,
         **plan.config["statistics"],
     }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
+def relation_recipe(plan: Plan, study: str) -> str:
+    """What decides the tables that relate transfer to accuracy and robustness of the sources."""
+    own = plan.studies[study]
+    assert isinstance(own, AccuracyStudy)
+    recipe = {"study": study, **own.relation(), **plan.config["statistics"]}
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
 
 

@@ -1,6 +1,7 @@
 """Draw the best robust source beside the natural one, by target, architecture and mode."""
 
 import argparse
+from typing import Any
 
 from .advtransfer import plotting
 from .advtransfer import transfer_figures as figures
@@ -67,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
                     for mean, shift in ((own.baseline_mean, -SHIFT), (own.robust_mean, SHIFT)):
                         panel.plot(k + shift, mean, **figures.TESTED)
             plotting.say_if_empty(panel, "not compared")
-            slant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+            slant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
             labels = [plotting.model_label(model) for model in models]
             panel.set_xticks(range(len(models)), labels, **(slant if len(models) > 2 else {}))
             panel.set_xlim(-0.6, len(models) - 0.4)

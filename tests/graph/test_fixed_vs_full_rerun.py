@@ -44,7 +44,7 @@ def test_what_the_study_makes(everything: tuple[Path, DryRun]) -> None:
     }
     assert (stages | DRAWN | TABLES).items() <= plan.counts.items()
     # Both modes and all learning rates of a block of seeds are one job.
-    assert all('"learning_rates":[0.1,0.01]' in job.command.replace(" ", "")
+    assert all('"learning_rates":[0.1,0.03]' in job.command.replace(" ", "")
                for job in plan.jobs if job.rule == "transfer_source")  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def test_recipes_of_summaries_and_page_are_json() -> None:
     recipe = json.loads(summary_recipe(plan, STUDY))
     assert recipe["baseline"] == "natural" and recipe["metrics"]["near"] == "accuracy"
     facts = json.loads(page_recipe(plan, STUDY))["facts"]
-    assert facts["transfer full_network"] == "SGD, 4 epochs, learning rate 0.1 or 0.01"
+    assert facts["transfer full_network"] == "SGD, 4 epochs, learning rate 0.1 or 0.03"
     assert facts["sources resnet14 (seeds)"] == (
         "natural (3), robust_l2_quarter (2), robust_l2 (2)"
     )
@@ -198,6 +198,8 @@ def test_class_mean_accuracy() -> None:
 
 
 SMALL = {
+    f"{MODES}.last_layer.learning_rates": [0.1, 0.01],
+    f"{MODES}.full_network.learning_rates": [0.1, 0.01],
     KEY: {
         "sources": {
             "dataset": "cifar10",
@@ -215,7 +217,7 @@ SMALL = {
         "targets": {"near": {"dataset": "cifar10", "classes": ["dog", "ship"], "images": 40}},
         "transfer": "validated",
         "trials": 2,
-    }
+    },
 }
 LABELS = np.array([0, 0, 0, 1])
 # Logits of the candidates at 0.1 and at 0.01: one and all of the test images are right.

@@ -19,17 +19,21 @@ from .addresses import ADDRESSED, address
 from .config import Config, check_config, without_nulls
 from .errors import UserError
 from .recipes import to_json
+from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
+from .studies.transfers import TransferReader, TransferStudy
 
 ALL_CLASSES = "all"
 ClassNames = Callable[[str, Mapping[str, Any]], Sequence[str]]
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
-READERS: dict[str, type[PairReader] | type[EfficiencyReader]] = {
+READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferReader]] = {
     "adversarial_to_knowledge": PairReader,
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
+    "fixed_vs_full": TransferReader,
+    "accuracy_and_robustness": AccuracyReader,
 }
 
 
@@ -68,6 +72,11 @@ class Plan:
     def efficiency(self) -> dict[str, EfficiencyStudy]:
         """The studies of transfer to few images."""
         return {n: s for n, s in self.studies.items() if isinstance(s, EfficiencyStudy)}
+
+    @property
+    def transfers(self) -> dict[str, TransferStudy]:
+        """The studies of transfer to whole targets."""
+        return {n: s for n, s in self.studies.items() if isinstance(s, TransferStudy)}
 
     def json(self, where: str) -> str:
         """Canonical JSON of the recipe at an address.
@@ -219,6 +228,26 @@ def statistics_recipe(plan: Plan, study: str) -> str:
         "primary": dict(plan.pairs[study].primary),
         **plan.config["statistics"],
     }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
+def summary_recipe(plan: Plan, study: str) -> str:
+    """What decides the tables that summarise a study of transfer to whole targets."""
+    own = plan.transfers[study]
+    recipe = {
+        "study": study,
+        "baseline": own.baseline,
+        "metrics": {target.name: target.metric for target in own.targets},
+        **plan.config["statistics"],
+    }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
+def relation_recipe(plan: Plan, study: str) -> str:
+    """What decides the tables that relate transfer to accuracy and robustness of the sources."""
+    own = plan.studies[study]
+    assert isinstance(own, AccuracyStudy)
+    recipe = {"study": study, **own.relation(), **plan.config["statistics"]}
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
 
 

@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
                         size=6,
                         color=look.colour,
                     )
-            plotting.say_if_empty(panel, "not measured")
+            figures.say_not_measured(panel)
             panel.margins(0.09)
         row[0].set_ylabel(f"accuracy,\n{figures.mode_label(mode)}")
     for panel in axes[-1]:

@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
                 panel.plot(where, own["value"], color=look.colour, linewidth=1.1)
                 for place, row in zip(where, own.itertuples(), strict=True):
                     figures.draw_interval(panel, place, figures.triple(row, BOUNDS), look)
-            plotting.say_if_empty(panel, "not measured")
+            figures.say_not_measured(panel)
         line[0].set_ylabel(f"accuracy,\n{figures.mode_label(mode)}")
     plotting.image_axis(axes.flat, rows["width"])
     for panel in axes[-1]:

@@ -137,6 +137,14 @@ def panels(
     return plotting.efficiency_panels(recipe, targets, rows, height, **options)
 
 
+def say_not_measured(panel: Axes) -> None:
+    """An empty panel without its frame: a target need not have every mode."""
+    if not panel.has_data():
+        plotting.say_if_empty(panel, "not measured")
+        panel.set_frame_on(False)
+        panel.tick_params(left=False, labelleft=False)
+
+
 def mode_entries(found: Iterable[str]) -> list[Any]:
     """Legend entries of transfer modes without lines."""
     return [MODE_LOOKS[mode].entry(mode_label(mode), linestyle="none") for mode in found]

@@ -137,12 +137,18 @@ def panels(
     return plotting.efficiency_panels(recipe, targets, rows, height, **options)
 
 
-def say_not_measured(panel: Axes) -> None:
-    """An empty panel without its frame: a target need not have every mode."""
-    if not panel.has_data():
-        plotting.say_if_empty(panel, "not measured")
-        panel.set_frame_on(False)
-        panel.tick_params(left=False, labelleft=False)
+def label_columns(axes: np.ndarray, text: str) -> None:
+    """Name the x axis under the lowest panel of every column that has something drawn; the others
+    lose their frames, as a target need not have every mode."""
+    for column in axes.T:
+        drawn = [panel for panel in column if panel.has_data()] or list(column[:1])
+        drawn[-1].set_xlabel(text)
+        drawn[-1].tick_params(labelbottom=True)
+        for panel in column:
+            plotting.say_if_empty(panel, "not measured")
+            if panel not in drawn:
+                panel.set_frame_on(False)
+                panel.tick_params(length=0, labelleft=False, labelbottom=False)
 
 
 def mode_entries(found: Iterable[str]) -> list[Any]:

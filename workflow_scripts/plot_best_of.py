@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.recipes import from_json
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.those(figures.read(arguments.best, "best", recipe), measure="accuracy")
+    table = figures.read(arguments.best, "best", recipe)
     rows = plotting.those(table, selection="validation")
     tested = plotting.those(table, selection="test")
     targets, modes = figures.targets_of(recipe, rows), figures.modes_of(rows)

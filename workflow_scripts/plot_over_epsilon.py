@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.recipes import from_json
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    chosen = {"selection": "validation", "measure": "accuracy"}
+    chosen = {"selection": "validation"}
     rows = plotting.those(figures.read(arguments.summary, "summary", recipe), **chosen)
     best = plotting.those(figures.read(arguments.best, "best", recipe), **chosen)
     targets, modes = figures.targets_of(recipe, rows), figures.modes_of(rows)

@@ -33,6 +33,8 @@ def main(arguments: argparse.Namespace) -> None:
     for panel, mode in zip(axes[0], modes, strict=True):
         for k, (chosen, look) in enumerate(MARKS.items()):
             rows = plotting.those(table, mode=mode, chosen=chosen)
+            if rows.empty:
+                continue
             where = [targets.index(t) + 0.2 * (k - 1) for t in rows["target"]]
             style = {"marker": look.marker, "color": look.colour, "linestyle": "none"}
             panel.plot(100 * rows["difference"], where, markersize=4.5, **style)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..artifacts import open_hdf5, provenance, read_hdf5, write_hdf5
+from ..artifacts import hdf5_writer, open_hdf5, provenance, read_hdf5
 from ..errors import UserError
 from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
+
+READ_BYTES = 256 << 20  # of images that are in memory at a time while a view is made
 
 
 @dataclass(frozen=True)
@@ -85,28 +87,33 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
 
 
 def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) -> None:
-    """Select from a dataset file and write the view file (HDF5)."""
+    """Select from a dataset file and write the view file (HDF5), some hundred MB at a time."""
     split = recipe.split
     arrays, attributes = read_hdf5(dataset_file, [f"{split}/labels"])
     labels = arrays[f"{split}/labels"]
     class_names = list(attributes["class_names"])
     indices = select(recipe, labels, class_names)
     position = {class_names.index(name): k for k, name in enumerate(recipe.classes)}
-    content: dict[str, np.ndarray] = {
-        "indices": indices.astype(np.int64),
-        "labels": np.array([position[label] for label in labels[indices]], dtype=np.int64),
+    new_labels = np.array([position[label] for label in labels[indices]], dtype=np.int64)
+    attributes = {
+        "recipe": to_plain(recipe),
+        "classes": list(recipe.classes),
+        "versions": provenance(),
     }
-    with open_hdf5(dataset_file) as dataset:
-        images = dataset.rows(f"{split}/images")[indices]
-    if recipe.size is not None and images.shape[1:3] != (recipe.size, recipe.size):
-        images = resize(images, recipe.size)
-        content["images"] = images
-    content["fingerprints"] = fingerprints(images)
-    write_hdf5(
-        output,
-        content,
-        {"recipe": to_plain(recipe), "classes": list(recipe.classes), "versions": provenance()},
-    )
+    with open_hdf5(dataset_file) as dataset, hdf5_writer(output, attributes) as writer:
+        rows = dataset.rows(f"{split}/images")
+        size = recipe.size if rows.shape[1:3] != (recipe.size, recipe.size) else None
+        writer.append("indices", indices.astype(np.int64), len(indices))
+        writer.append("labels", new_labels, len(indices))
+        prints = []
+        several = max(1, READ_BYTES // int(np.prod(rows.shape[1:])))
+        for start in range(0, len(indices), several):
+            images = rows[indices[start : start + several]]
+            if size is not None:
+                images = resize(images, size)
+                writer.append("images", images, len(indices))
+            prints.append(fingerprints(images))
+        writer.append("fingerprints", np.concatenate(prints), len(indices))
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:

@@ -32,6 +32,7 @@ class AccuracyStudy(TransferStudy):
             "architectures": list(self.architectures),
             "widths": dict(self.widths),
             "baseline": self.baseline,
+            "metrics": {target.name: target.metric for target in self.targets},
             "robustness": dict(self.robustness),
             "known_accuracy": [dict(known) for known in self.known_accuracy],
         }

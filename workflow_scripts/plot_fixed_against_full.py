@@ -77,7 +77,7 @@ def main(arguments: argparse.Namespace) -> None:
             for name, look in models.items()
         ]
     plotting.efficiency_legend(figure, entries)
-    note = "one mark a source (mean over seeds), bars: lowest to highest network"
+    note = "one mark a source (mean over seeds)\nbars: lowest to highest network"
     plotting.finish(figure, arguments.output, "Fixed-feature and full-network transfer", note)
 
 

@@ -64,7 +64,9 @@ def main(arguments: argparse.Namespace) -> None:
     if len(best):
         entries.append(plotting.Look(plotting.INK, "o", "none").entry("best ε", **figures.RING))
     plotting.efficiency_legend(figure, entries)
-    note = "bars: accuracy, lowest to highest network; difference, 95 % interval over source seeds"
+    note = (
+        "bars: of accuracies, lowest to highest network\nof differences, 95 % interval over seeds"
+    )
     plotting.finish(figure, arguments.output, "Transfer over ε of adversarial training", note)
 
 

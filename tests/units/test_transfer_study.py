@@ -156,8 +156,8 @@ def test_recipes_of_summaries_and_page_are_json() -> None:
     assert recipe["baseline"] == "natural" and recipe["metrics"]["near"] == "accuracy"
     facts = json.loads(page_recipe(plan, STUDY))["facts"]
     assert facts["transfer full_network"] == "SGD, 4 epochs, learning rate 0.1 or 0.01"
-    assert facts["sources resnet14"] == (
-        "natural (3), robust_l2_quarter (2), robust_l2 (2)"  # source seeds in brackets
+    assert facts["sources resnet14 (seeds)"] == (
+        "natural (3), robust_l2_quarter (2), robust_l2 (2)"
     )
 
 

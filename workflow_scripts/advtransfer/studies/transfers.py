@@ -134,10 +134,9 @@ class TransferStudy:
             facts["training images of a source"] = part["sources"]["images"]
         for model in dict.fromkeys(source.model for source in self.sources):
             own = [source for source in self.sources if source.model == model]
-            facts[f"sources {model}"] = ", ".join(
+            facts[f"sources {model} (seeds)"] = ", ".join(
                 f"{source.training} ({sum(map(len, source.seed_blocks))})" for source in own
             )
-        facts["in brackets"] = "source seeds"
         for source in self.sources:
             if isinstance(source.recipe, SourceRecipe):
                 facts[f"training {source.training}"] = training_in_words(source.recipe.training)

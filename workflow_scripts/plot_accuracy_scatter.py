@@ -55,15 +55,13 @@ def main(arguments: argparse.Namespace) -> None:
                         size=6,
                         color=look.colour,
                     )
-            plotting.say_if_empty(panel, "not measured")
             panel.margins(0.09)
         row[0].set_ylabel(f"accuracy,\n{figures.mode_label(mode)}")
-    for panel in axes[-1]:
-        panel.set_xlabel("accuracy of the source")
+    figures.label_columns(axes, "accuracy of the source")
     plotting.efficiency_legend(figure, [look.entry(labels[name]) for name, look in looks.items()])
     names = [f"{letter} {plotting.model_label(model)}" for model, letter in letters.items()]
     note = ", ".join(names)
-    heading = "Transfer accuracy against source accuracy, at every epsilon of the source's training"
+    heading = "Transfer accuracy against source accuracy at every epsilon"
     plotting.finish(figure, arguments.output, heading, note)
 
 

@@ -38,14 +38,12 @@ def main(arguments: argparse.Namespace) -> None:
                 panel.plot(where, own["value"], color=look.colour, linewidth=1.1)
                 for place, row in zip(where, own.itertuples(), strict=True):
                     figures.draw_interval(panel, place, figures.triple(row, BOUNDS), look)
-            plotting.say_if_empty(panel, "not measured")
         line[0].set_ylabel(f"accuracy,\n{figures.mode_label(mode)}")
     plotting.image_axis(axes.flat, rows["width"])
-    for panel in axes[-1]:
-        panel.set_xlabel("width of the source")
+    figures.label_columns(axes, "width of the source")
     plotting.efficiency_legend(figure, [look.entry(labels[name]) for name, look in looks.items()])
     seeds = rows["n_seeds"].max() if len(rows) else 0
-    note = f"up to {seeds:.0f} source seeds; 95 % t intervals"
+    note = f"up to {seeds:.0f} source seeds; 95 % t intervals" if seeds > 1 else "one source seed"
     heading = "Transfer accuracy over the width of the source"
     plotting.finish(figure, arguments.output, heading, note)
 

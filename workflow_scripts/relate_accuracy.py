@@ -106,11 +106,15 @@ def read(path: str) -> pd.DataFrame:
 def measured(table: pd.DataFrame, sources: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.DataFrame:
     """One row a transferred network, with clean and robust accuracy of its own source.
 
-    Repeated trials of a transfer are averaged. Of a source that could not be measured here the
-    recipe may know the clean accuracy.
+    Accuracy after transfer is what the target is scored by. Repeated trials of a transfer are
+    averaged. Of a source that could not be measured here the recipe may know the clean accuracy.
     """
     import numpy as np
 
+    scored = table["accuracy"]
+    for target, metric in recipe["metrics"].items():
+        scored = scored.mask(table["target"] == target, table[metric])
+    table = table.assign(accuracy=scored)
     keys = ["source", "source_model", *LEVEL, "source_seed", *WAY]
     networks = table.groupby(keys, sort=False, dropna=False)["accuracy"].mean().reset_index()
     own = ["source", "source_seed"]

@@ -30,6 +30,7 @@ RELATE_RECIPE: Row = {
     "architectures": list(ARCHITECTURES),
     "widths": WIDTHS,
     "baseline": "natural",
+    "metrics": {},
     "robustness": {"attack": "pgd", "norm": "l2", "epsilon": 0.5},
     "known_accuracy": [],
     "bootstrap": 200,

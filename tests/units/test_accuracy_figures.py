@@ -200,6 +200,19 @@ def test_sources_that_were_not_measured(tmp_path: Path) -> None:
     assert float(rows_of(known, "correlations")[0]["r_squared"]) > 0.5
 
 
+def test_a_target_is_related_by_what_it_is_scored_by(tables: Path, tmp_path: Path) -> None:
+    networks, sources = network_rows(3, np.random.default_rng(0))
+    for row in networks:
+        row["class_mean_accuracy"] = row["accuracy"] / 2
+    relate(tmp_path, networks, sources, metrics={"near": "class_mean_accuracy"})
+    for target, share in (("near", 0.5), ("mnist", 1.0)):
+        ours, plain = (
+            [float(row["accuracy"]) for row in rows_of(folder, "points", target=target)]
+            for folder in (tmp_path, tables)
+        )
+        assert ours == pytest.approx([share * value for value in plain])
+
+
 def test_trials_of_one_source_are_averaged(tmp_path: Path) -> None:
     networks, sources = network_rows(2, np.random.default_rng(0))
     once, twice = tmp_path / "once", tmp_path / "twice"

@@ -16,6 +16,7 @@ from workflow_scripts.advtransfer.data.folders import class_folders
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.data.photographs import RawPhotographs
 from workflow_scripts.advtransfer.data.providers import fetch
+from workflow_scripts.advtransfer.data.views import select
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.plan import make_plan
 from workflow_scripts.advtransfer.recipes import DatasetRecipe, ViewRecipe, to_json
@@ -295,3 +296,23 @@ def test_neither_size_nor_split_is_in_a_recipe_that_has_none() -> None:
     assert to_json(DatasetRecipe("cifar10")) == '{"name":"cifar10"}'
     pack = DatasetRecipe("hdf5_pack", path="a", sha256="b")
     assert to_json(pack) == '{"name":"hdf5_pack","path":"a","sha256":"b"}'
+
+
+def test_photographs_of_two_sizes_are_the_same_images(tmp_path: Path) -> None:
+    """The same are selected, and a source at one size must not meet them at another."""
+    labels = np.repeat([0, 1], 40)
+    folder = tree(tmp_path / "birds", *TREE)
+    chosen = []
+    for size in (64, 224):
+        view = ViewRecipe(recipe(folder, size=size), "train", ("jay", "wren"), images=20)
+        chosen.append(select(view, labels, ["jay", "wren"]))
+    np.testing.assert_array_equal(*chosen)
+    sources = "studies.data_efficiency.sources"
+    used = {f"{sources}.dataset": "one", f"{TARGET}.dataset": "two"}
+    used |= {f"{sources}.classes": "all", f"{TARGET}.classes": "all"}
+    entries = {
+        f"data.datasets.{name}": {"folder": str(folder), "size": size}
+        for name, size in (("one", 32), ("two", 64))
+    }
+    with pytest.raises(UserError, match="target 'near' would share images of jay, wren"):
+        make_plan(changed(entries | used), class_names)

@@ -311,7 +311,23 @@ def test_cars_that_no_address_gives(tmp_path: Path) -> None:
     assert "official: cars_train.tgz: no address is known that still gives it" in message
     assert "put the official files (cars_train.tgz, cars_test.tgz, car_devkit.tgz, " in message
     assert f"unpacked, into {tmp_path}/cars/" in message
-    assert f"no .jpg is below {tmp_path}/cars, {tmp_path}/stanford_cars" in message
+    archive = f"neither {tmp_path}/cars/cars_train.tgz is there"
+    folders = f"nor is any .jpg below {tmp_path}/cars, {tmp_path}/stanford_cars"
+    assert f"local: {archive}, {folders}\n" in message
+
+
+def test_an_archive_beside_the_folders_counts_if_its_checksum_agrees(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, truth = unpacked("dtd")
+    put(tmp_path, packed("dtd", files))
+    with pytest.raises(UserError, match=r"gz is not dtd's: its md5 is not fff73e5"):
+        local("dtd", tmp_path)
+    server.files = packed("dtd", files)
+    serve("dtd", server, monkeypatch, tmp_path)
+    raw = local("dtd", tmp_path)
+    assert_is(raw, truth, files, tmp_path)
+    assert raw.attributes == {"provider": "local", "official": True}
 
 
 # Size --------------------------------------------------------------------------------------------

@@ -137,6 +137,20 @@ def panels(
     return plotting.efficiency_panels(recipe, targets, rows, height, **options)
 
 
+def label_columns(axes: np.ndarray, text: str) -> None:
+    """Name the x axis under the lowest panel of every column that has something drawn; the others
+    lose their frames, as a target need not have every mode."""
+    for column in axes.T:
+        drawn = [panel for panel in column if panel.has_data()] or list(column[:1])
+        drawn[-1].set_xlabel(text)
+        drawn[-1].tick_params(labelbottom=True)
+        for panel in column:
+            plotting.say_if_empty(panel, "not measured")
+            if panel not in drawn:
+                panel.set_frame_on(False)
+                panel.tick_params(length=0, labelleft=False, labelbottom=False)
+
+
 def mode_entries(found: Iterable[str]) -> list[Any]:
     """Legend entries of transfer modes without lines."""
     return [MODE_LOOKS[mode].entry(mode_label(mode), linestyle="none") for mode in found]

@@ -172,6 +172,8 @@ def _in_sample(factors: Floats, response: Floats) -> float:
     coefficients = _fit(factors, response)
     if coefficients is None:
         return NAN
+    if not factors.shape[1]:
+        return 0.0  # but for rounding
     errors = coefficients[0] + factors @ coefficients[1:] - response
     return _share_explained(errors, response - response.mean())
 

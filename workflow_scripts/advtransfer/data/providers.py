@@ -178,7 +178,8 @@ def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path)
                 raw = _listed(recipe, dataset, tree, f"local folder {folder}")
                 return _marked(_told(raw, dataset, False), "local", False)
         said = ", ".join(str(folder) for folder in dict.fromkeys(folders))
-        raise Unavailable(f"{reason}, and no .jpg is below {said}") from None
+        archive = str(reason).replace(f"neither {local / name}.h5 nor ", "neither ")
+        raise Unavailable(f"{archive}, nor is any .jpg below {said}") from None
     official = all(is_official(path, file) for file, path in zip(dataset.files, paths, strict=True))
     archives = open_archives(paths, dataset.inner)
     raw = _listed(
@@ -209,14 +210,10 @@ def _local_file(local: Path, name: str, file: OfficialFile) -> Path:
     beside = local / file.name
     if beside.is_file() and is_official(beside, file):
         return beside
+    kind, _, value = file.checksum.partition(" ")
     raise Unavailable(
         f"neither {local / name}.h5 nor {own} is there"
-        + (
-            f" ({beside} is not {name}'s: its {file.checksum.partition(' ')[0]} is not "
-            f"{file.checksum.partition(' ')[2]})"
-            if beside.is_file()
-            else ""
-        )
+        + (f" ({beside} is not {name}'s: its {kind} is not {value})" if beside.is_file() else "")
     )
 
 

@@ -82,7 +82,10 @@ class FolderTree:
 
     def names(self) -> Collection[str]:
         if self._names is None:
-            self._names = folder_files(self._folder).keys()
+            try:
+                self._names = folder_files(self._folder).keys()
+            except OSError as error:
+                raise file_error(self._folder, error, "read") from None
         return self._names
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, Blob]]:

@@ -7,6 +7,7 @@ changes them (another size). What was selected depends on the recipe and the dat
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,11 +56,13 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
             f"{', '.join(class_names)}."
         )
     # The order within a class must not depend on the classes beside it, or halves of two views of
-    # one dataset would not be disjoint: it is seeded by dataset, split and class alone.
+    # one dataset would not be disjoint: it is seeded by dataset, split and class alone. Nor on the
+    # size that photographs were decoded to: that is about pixels, not about which images.
+    dataset = dataclasses.replace(recipe.dataset, size=None)
     columns = []
     for name in recipe.classes:
         members = np.flatnonzero(labels == class_names.index(name))
-        order = derived_seed(recipe.dataset, recipe.subset_seed, f"{recipe.split}/{name}")
+        order = derived_seed(dataset, recipe.subset_seed, f"{recipe.split}/{name}")
         members = np.random.default_rng(order).permutation(members)
         if recipe.half is not None:
             members = members[recipe.half :: 2]

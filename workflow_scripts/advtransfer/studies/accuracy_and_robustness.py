@@ -32,6 +32,7 @@ class AccuracyStudy(TransferStudy):
             "architectures": list(self.architectures),
             "widths": dict(self.widths),
             "baseline": self.baseline,
+            "metrics": {target.name: target.metric for target in self.targets},
             "robustness": dict(self.robustness),
             "known_accuracy": [dict(known) for known in self.known_accuracy],
         }
@@ -42,6 +43,9 @@ class AccuracyStudy(TransferStudy):
     def page_values(self, config: Config) -> dict[str, Any]:
         values = super().page_values(config)
         attack = self.robustness
+        for target in self.targets:
+            modes = [mode.mode for mode in target.transfers[0].modes]
+            values["facts"][f"modes to {target.name}"] = ", ".join(modes).replace("_", " ")
         values["facts"] |= {
             "architectures compared": list(self.architectures),
             "widths compared": dict(self.widths),

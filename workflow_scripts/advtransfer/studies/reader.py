@@ -6,6 +6,7 @@ No torch here: it runs at every start of Snakemake.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -405,7 +406,9 @@ class Reader:
 
     def check_disjoint(self, first: ViewRecipe, name: str, second: ViewRecipe) -> None:
         """Refuse sources whose images are among those that target ``name`` trains on."""
-        if (first.dataset, first.split) != (second.dataset, second.split):
+        # The same photographs decoded to two sizes are the same images.
+        datasets = {dataclasses.replace(view.dataset, size=None) for view in (first, second)}
+        if len(datasets) > 1 or first.split != second.split:
             return
         shared = sorted(set(first.classes) & set(second.classes))
         if shared and {first.half, second.half} != {0, 1}:

@@ -261,7 +261,8 @@ class TransferReader(Reader):
 
     def target(self, name: str) -> TransferTarget:
         train, test = self.target_views(name)
-        modes = self.modes(self.part.get("modes", TRANSFER_MODES))
+        wanted = self.part.get("modes", TRANSFER_MODES)
+        modes = self.modes(self.part["targets"].get(name, {}).get("modes", wanted))
         trials = range(self.part.get("trials", 1))
         transfers = tuple(TransferRecipe(train, test, modes, trial) for trial in trials)
         dataset = self.part["targets"].get(name, {}).get("dataset")

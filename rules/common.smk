@@ -68,6 +68,7 @@ wildcard_constraints:
     features=r"[^/]+",
     subsets=r"[^/]+",
     similarity=r"[^/]+",
+    granularity=r"[^/]+",
     evaluation=r"[^/]+",
 
 

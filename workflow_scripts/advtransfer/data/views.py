@@ -1,7 +1,8 @@
-"""Fixed selections of images: classes, disjoint halves, balanced subsets, sizes.
+"""Fixed selections of images: classes, disjoint halves, balanced subsets, sizes, detail.
 
 A view's file holds indices into its dataset and the labels; pixels are stored only where the view
-changes them (another size). What was selected depends on the recipe and the dataset alone.
+changes them (another size, less detail). What was selected depends on the recipe and the dataset
+alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
 
 @dataclass(frozen=True)
 class View:
-    """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``."""
+    """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``, which
+    are the groups where the recipe has any."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -30,7 +32,7 @@ class View:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.recipe.classes
+        return self.recipe.label_names
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,27 +87,43 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
 
 
 def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) -> None:
-    """Select from a dataset file and write the view file (HDF5)."""
+    """Select from a dataset file and write the view file (HDF5).
+
+    Raises:
+        UserError: as `select`, or ``detail`` is more than the images have.
+    """
     split = recipe.split
     arrays, attributes = read_hdf5(dataset_file, [f"{split}/labels"])
     labels = arrays[f"{split}/labels"]
     class_names = list(attributes["class_names"])
     indices = select(recipe, labels, class_names)
-    position = {class_names.index(name): k for k, name in enumerate(recipe.classes)}
+    names = recipe.groups or recipe.classes
+    position = {
+        class_names.index(name): recipe.label_names.index(label)
+        for name, label in zip(recipe.classes, names, strict=True)
+    }
     content: dict[str, np.ndarray] = {
         "indices": indices.astype(np.int64),
         "labels": np.array([position[label] for label in labels[indices]], dtype=np.int64),
     }
     with open_hdf5(dataset_file) as dataset:
         images = dataset.rows(f"{split}/images")[indices]
+    full = images
     if recipe.size is not None and images.shape[1:3] != (recipe.size, recipe.size):
-        images = resize(images, recipe.size)
-        content["images"] = images
-    content["fingerprints"] = fingerprints(images)
+        full = content["images"] = resize(images, recipe.size)
+    # Of the images in full detail: one with less is still the same image.
+    content["fingerprints"] = fingerprints(full)
+    if recipe.detail is not None:
+        if recipe.detail > min(images.shape[1:3]):
+            raise UserError(
+                f"view of '{recipe.dataset.name}': detail {recipe.detail} is more than the "
+                f"{min(images.shape[1:3])} pixels a side of its images; lower it or leave it out."
+            )
+        content["images"] = resize(resize(images, recipe.detail), full.shape[1])
     write_hdf5(
         output,
         content,
-        {"recipe": to_plain(recipe), "classes": list(recipe.classes), "versions": provenance()},
+        {"recipe": to_plain(recipe), "classes": list(recipe.label_names), "versions": provenance()},
     )
 
 
@@ -151,7 +169,7 @@ class OpenView:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.recipe.classes
+        return self.recipe.label_names
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -192,7 +192,45 @@ class Reader:
             images=images,
             half=part.get("half") if split == "train" else None,
             size=part.get("size"),
+            detail=self._detail(part),
+            groups=self._groups(part, classes),
         )
+
+    def _detail(self, part: Mapping[str, Any]) -> int | None:
+        """Pixels a side that images are reduced to before they get their size."""
+        detail, size = part.get("detail"), part.get("size")
+        if detail is not None and size is not None and detail > size:
+            raise UserError(
+                f"{self.key}: detail {detail} is more than size {size}; images have no more detail "
+                "than pixels. Lower it, or leave it out."
+            )
+        return detail
+
+    def _groups(self, part: Mapping[str, Any], classes: list[str]) -> tuple[str, ...]:
+        """The group of every class, where labels are groups of classes."""
+        if "groups" not in part:
+            return ()
+        group_of: dict[str, str] = {}
+        for group, members in part["groups"].items():
+            for name in members:
+                if name not in classes:
+                    raise UserError(
+                        f"{self.key}: group '{group}' has '{name}', which is none of the classes "
+                        f"{', '.join(classes)}."
+                    )
+                if name in group_of:
+                    raise UserError(
+                        f"{self.key}: class '{name}' is in the groups '{group_of[name]}' and "
+                        f"'{group}'; leave it out of one."
+                    )
+                group_of[name] = group
+        left = [name for name in classes if name not in group_of]
+        if left:
+            raise UserError(
+                f"{self.key}: class '{left[0]}' is in none of the groups "
+                f"{', '.join(part['groups'])}; add it to one, or leave it out of classes."
+            )
+        return tuple(group_of[name] for name in classes)
 
     def attack(self, part: Mapping[str, Any], key: str) -> AttackRecipe:
         check_module("attack", part["attack"], key, "docs/add-an-attack.md says how to add one")

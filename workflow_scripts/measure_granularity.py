@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     resolution = min(side for side in sides if side is not None)
     add("", "pixels", {"resolution": resolution, **image_measures(view.images)})
     if recipe.paths:
-        names = recipe.view.groups or recipe.view.classes
+        names = recipe.view.superclasses or recipe.view.classes
         labels = [view.classes.index(name) for name in names]
         add("", "labels", {"label_depth": label_depth(recipe.paths, labels)})
     images = to_device(view.images, device)

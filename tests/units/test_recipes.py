@@ -82,7 +82,7 @@ EXAMPLES = [
     SubsetsRecipe(VIEW, TEST, FINE_TUNED, (20, 40), (0, 1), (ATTACK,), attacked_images=20),
     SimilarityRecipe(TEST, dataclasses.replace(TEST, classes=("ship",))),
     GranularityRecipe(
-        dataclasses.replace(VIEW, detail=14, groups=("animal", "animal")),
+        dataclasses.replace(VIEW, detail=14, superclasses=("animal", "animal")),
         (("animal", "cat"), ("animal", "dog")),
     ),
     TransferRecipe(VIEW, VIEW, (ModeRecipe("full_network", training=TRAINING),)),

@@ -198,17 +198,17 @@ def test_more_detail_than_there_is_is_told(dataset, tmp_path):
         make_view(dataclasses.replace(VIEW, detail=13), dataset, tmp_path / "more.h5")
 
 
-def test_labels_can_be_groups_of_classes(dataset, tmp_path):
-    classes, groups = ("dog", "airplane", "cat"), ("animal", "vehicle", "animal")
-    make_view(
-        dataclasses.replace(VIEW, classes=classes, groups=groups), dataset, tmp_path / "groups.h5"
-    )
-    make_view(dataclasses.replace(VIEW, classes=classes), dataset, tmp_path / "classes.h5")
-    grouped, plain = (load_view(tmp_path / f"{name}.h5", dataset) for name in ("groups", "classes"))
-    assert grouped.classes == ("animal", "vehicle") and plain.classes == classes
-    np.testing.assert_array_equal(grouped.indices, plain.indices)
-    np.testing.assert_array_equal(grouped.labels, np.array([0, 1, 0])[plain.labels])
-    assert read_hdf5(tmp_path / "groups.h5")[1]["classes"] == ["animal", "vehicle"]
+def test_labels_can_be_superclasses(dataset, tmp_path):
+    classes, above = ("dog", "airplane", "cat"), ("animal", "vehicle", "animal")
+    plain = dataclasses.replace(VIEW, classes=classes)
+    make_view(plain, dataset, tmp_path / "classes.h5")
+    file = tmp_path / "superclasses.h5"
+    make_view(dataclasses.replace(plain, superclasses=above), dataset, file)
+    fine, coarse = load_view(tmp_path / "classes.h5", dataset), load_view(file, dataset)
+    assert coarse.classes == ("animal", "vehicle") and fine.classes == classes
+    np.testing.assert_array_equal(coarse.indices, fine.indices)
+    np.testing.assert_array_equal(coarse.labels, np.array([0, 1, 0])[fine.labels])
+    assert read_hdf5(file)[1]["classes"] == ["animal", "vehicle"]
 
 
 def test_view_of_another_dataset_is_told(dataset, tmp_path):

@@ -53,12 +53,12 @@ class ViewRecipe:
     subset_seed: int = 0
     size: int | None = None  # pixels a side after resizing; None: as stored
     detail: int | None = None  # pixels a side that images are reduced to first; None: not
-    groups: tuple[str, ...] = ()  # the label of every class, where labels are unions of classes
+    superclasses: tuple[str, ...] = ()  # the superclass of every class, if those are the labels
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Names of the labels in their order: the classes, or the groups as they first occur."""
-        return tuple(dict.fromkeys(self.groups)) or self.classes
+        """Names of the labels in their order: the classes, or superclasses as they first occur."""
+        return tuple(dict.fromkeys(self.superclasses)) or self.classes
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
 @dataclass(frozen=True)
 class View:
     """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``, which
-    are the groups where the recipe has any."""
+    are the superclasses where the recipe has any."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -97,7 +97,7 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
     labels = arrays[f"{split}/labels"]
     class_names = list(attributes["class_names"])
     indices = select(recipe, labels, class_names)
-    names = recipe.groups or recipe.classes
+    names = recipe.superclasses or recipe.classes
     position = {
         class_names.index(name): recipe.label_names.index(label)
         for name, label in zip(recipe.classes, names, strict=True)

@@ -193,7 +193,7 @@ class Reader:
             half=part.get("half") if split == "train" else None,
             size=part.get("size"),
             detail=self._detail(part),
-            groups=self._groups(part, classes),
+            superclasses=self._superclasses(part, classes),
         )
 
     def _detail(self, part: Mapping[str, Any]) -> int | None:
@@ -206,31 +206,31 @@ class Reader:
             )
         return detail
 
-    def _groups(self, part: Mapping[str, Any], classes: list[str]) -> tuple[str, ...]:
-        """The group of every class, where labels are groups of classes."""
-        if "groups" not in part:
+    def _superclasses(self, part: Mapping[str, Any], classes: list[str]) -> tuple[str, ...]:
+        """The superclass of every class, where those are the labels."""
+        if "superclasses" not in part:
             return ()
-        group_of: dict[str, str] = {}
-        for group, members in part["groups"].items():
+        above: dict[str, str] = {}
+        for superclass, members in part["superclasses"].items():
             for name in members:
                 if name not in classes:
                     raise UserError(
-                        f"{self.key}: group '{group}' has '{name}', which is none of the classes "
-                        f"{', '.join(classes)}."
+                        f"{self.key}: superclass '{superclass}' has '{name}', which is none of the "
+                        f"classes {', '.join(classes)}."
                     )
-                if name in group_of:
+                if name in above:
                     raise UserError(
-                        f"{self.key}: class '{name}' is in the groups '{group_of[name]}' and "
-                        f"'{group}'; leave it out of one."
+                        f"{self.key}: class '{name}' is in the superclasses '{above[name]}' and "
+                        f"'{superclass}'; leave it out of one."
                     )
-                group_of[name] = group
-        left = [name for name in classes if name not in group_of]
+                above[name] = superclass
+        left = [name for name in classes if name not in above]
         if left:
             raise UserError(
-                f"{self.key}: class '{left[0]}' is in none of the groups "
-                f"{', '.join(part['groups'])}; add it to one, or leave it out of classes."
+                f"{self.key}: class '{left[0]}' is in none of the superclasses "
+                f"{', '.join(part['superclasses'])}; add it to one, or leave it out of classes."
             )
-        return tuple(group_of[name] for name in classes)
+        return tuple(above[name] for name in classes)
 
     def attack(self, part: Mapping[str, Any], key: str) -> AttackRecipe:
         check_module("attack", part["attack"], key, "docs/add-an-attack.md says how to add one")

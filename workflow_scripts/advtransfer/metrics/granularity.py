@@ -16,6 +16,8 @@ from ..errors import UserError
 
 Floats = NDArray[np.float64]
 
+# Measures, and resolution, of which ratios mean something: a line is fitted to their logarithm.
+LOGARITHMIC = ("resolution", "mean_frequency", "class_separation", "twonn", "levina_bickel")
 DISCARDED = 0.1  # share of the largest ratios of distances that TwoNN leaves out
 NEIGHBOURS = (10, 20)  # numbers of neighbours that the maximum likelihood estimate is averaged over
 NO_CONTRAST = 1e-24  # power that rounding in float64 leaves of a constant image

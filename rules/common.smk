@@ -100,13 +100,19 @@ EFFICIENCY_TABLES = (
 )
 
 
+TRANSFER_TABLES = ("", "_sources", "_curves")
+OWN_TABLES = {}  # beside those, by study
+
+
 def tables_of(*studies):
     """Input: every table of the studies."""
-    return [
-        f"{TABLES}/{study}{kind}.csv"
-        for study in studies
-        for kind in (PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES)
-    ]
+
+    def kinds(study):
+        if study in PLAN.transfers:
+            return (*TRANSFER_TABLES, *OWN_TABLES.get(study, ()))
+        return PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES
+
+    return [f"{TABLES}/{study}{kind}.csv" for study in studies for kind in kinds(study)]
 
 
 def recipe_of(key):

@@ -72,6 +72,40 @@ rule collect_study:
         " 2> {log:q}"
 
 
+rule collect_transfers:
+    """All artefacts of a study of transfer to whole targets as tidy tables."""
+    input:
+        lambda w: PLAN.studies[w.study].files(),
+        code=code_of("collect_transfers"),
+    output:
+        table=f"{TABLES}/{{study}}.csv",
+        sources=report(
+            f"{TABLES}/{{study}}_sources.csv",
+            caption="report/table_sources.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "sources"},
+        ),
+        curves=f"{TABLES}/{{study}}_curves.csv",
+    log:
+        f"{RUN_LOGS}/collect_study/{{study}}.log",
+    wildcard_constraints:
+        study="|".join(PLAN.transfers) or "none",
+    resources:
+        mem_mb=growing_memory(2000),
+        runtime=growing_time(60),
+    params:
+        recipe=lambda w: plans.study_config(config, w.study),
+        root=root_of,
+    shell:
+        "python -m workflow_scripts.collect_transfers --recipe {params.recipe:q}"
+        " --root {params.root:q}"
+        " --table {output.table:q}"
+        " --sources {output.sources:q}"
+        " --curves {output.curves:q}"
+        " 2> {log:q}"
+
+
 rule correlate_study:
     """Correlations of a study's metrics with knowledge transfer, by model."""
     input:

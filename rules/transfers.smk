@@ -15,8 +15,16 @@ def target_views(recipe):
 
 def transfer_inputs(wildcards):
     source = told(PLAN.get, wildcards.source)
-    views = target_views(told(PLAN.get, wildcards.transfer))
-    return {"source_view": addresses.view_path(source.view), **views}
+    inputs = target_views(told(PLAN.get, wildcards.transfer))
+    if isinstance(source, SourceRecipe):
+        inputs["source_view"] = addresses.view_path(source.view)
+    return inputs
+
+
+def given(wildcards, input, option):
+    """An option of a step, if the job has the input."""
+    key = option.strip("-").replace("-", "_")
+    return f"{option} {shlex.quote(str(input[key]))}" if key in input.keys() else ""
 
 
 rule transfer_source:
@@ -38,12 +46,13 @@ rule transfer_source:
     params:
         recipe=recipe_of("transfer"),
         seeds=lambda w: seeds_of(w.seeds),
+        source_view=lambda w, input: given(w, input, "--source-view"),
     shell:
         "python -m workflow_scripts.transfer_source --recipe {params.recipe:q}"
         " --seeds {params.seeds}"
         " --threads {threads}"
         " --checkpoints {input.checkpoints:q}"
-        " --source-view {input.source_view:q}"
+        " {params.source_view}"
         " --train-view {input.train_view:q}"
         " --test-view {input.test_view:q}"
         " --dataset {input.dataset:q}"
@@ -94,12 +103,6 @@ def subsets_inputs(wildcards):
     if isinstance(source, SourceRecipe):
         inputs["source_view"] = addresses.view_path(source.view)
     return inputs
-
-
-def given(wildcards, input, option):
-    """An option of a step, if the job has the input."""
-    key = option.strip("-").replace("-", "_")
-    return f"{option} {shlex.quote(str(input[key]))}" if key in input.keys() else ""
 
 
 rule transfer_subsets:

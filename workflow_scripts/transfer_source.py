@@ -4,14 +4,26 @@ import argparse
 
 from .advtransfer.cli import add_seeds, run, step_parser
 
-COLUMNS = ("seed", "mode", "epoch", "train_loss", "test_accuracy", "test_loss")
+COLUMNS = (
+    "seed",
+    "mode",
+    "learning_rate",
+    "regularization",
+    "chosen",
+    "epoch",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "test_accuracy",
+    "test_loss",
+)
 
 
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
     add_seeds(parser)
     parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
-    parser.add_argument("--source-view", required=True, help="what the source was trained on")
+    parser.add_argument("--source-view", help="what the source was trained on, if it is at hand")
     parser.add_argument("--train-view", required=True, help="target images to train on")
     parser.add_argument("--test-view", required=True, help="target images to measure on")
     parser.add_argument("--dataset", required=True, help="dataset of the target's views")
@@ -33,8 +45,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(TransferRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
-    for view in (arguments.train_view, arguments.test_view):
-        check_disjoint(arguments.source_view, view)
+    if arguments.source_view:
+        for view in (arguments.train_view, arguments.test_view):
+            check_disjoint(arguments.source_view, view)
     views = [load_view(v, arguments.dataset) for v in (arguments.train_view, arguments.test_view)]
     train, test = (
         (to_device(view.images, device), torch.from_numpy(view.labels).to(device)) for view in views
@@ -47,6 +60,9 @@ def main(arguments: argparse.Namespace) -> None:
             start = derived_seed(recipe, seed, mode.mode)
             outcome = transfer(network, train, test, len(views[1].classes), mode, start)
             arrays[f"seed{seed}/{mode.mode}/logits"] = outcome.logits.cpu().numpy()
+            if outcome.candidates is not None:
+                candidates = outcome.candidates.cpu().numpy()
+                arrays[f"seed{seed}/{mode.mode}/candidate_logits"] = candidates
             for row in outcome.history:
                 kept = {key: value for key, value in row.items() if key in COLUMNS}
                 rows.append({"seed": seed, "mode": mode.mode, **kept})

@@ -363,7 +363,7 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
         update_config(config, yaml.safe_load(overlay.read_text()))  # Snakemake's own merge
     plan = make_plan(config)
     assert set(plan.studies) == set(config["studies"])
-    assert set(plan.pairs) | set(plan.efficiency) == set(plan.studies)
+    assert {*plan.pairs, *plan.efficiency, *plan.transfers} == set(plan.studies)
     for study in plan.studies.values():
         assert study.sources and study.targets
         assert study.blocks if study.name in plan.pairs else study.grids

@@ -22,12 +22,14 @@ from .recipes import to_json
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
+from .studies.transfers import TransferReader, TransferStudy
 
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
-READERS: dict[str, type[PairReader] | type[EfficiencyReader]] = {
+READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferReader]] = {
     "adversarial_to_knowledge": PairReader,
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
+    "fixed_vs_full": TransferReader,
 }
 
 
@@ -66,6 +68,11 @@ class Plan:
     def efficiency(self) -> dict[str, EfficiencyStudy]:
         """The studies of transfer to few images."""
         return {n: s for n, s in self.studies.items() if isinstance(s, EfficiencyStudy)}
+
+    @property
+    def transfers(self) -> dict[str, TransferStudy]:
+        """The studies of transfer to whole targets."""
+        return {n: s for n, s in self.studies.items() if isinstance(s, TransferStudy)}
 
     def json(self, where: str) -> str:
         """Canonical JSON of the recipe at an address.

@@ -156,6 +156,8 @@ class ModeRecipe:
     # unfrozen_blocks only: batch norm statistics of the frozen blocks move too, as in the papers'
     # released code.
     moving_statistics: bool = False
+    # sgd only: one is chosen on held-out training images, instead of training.learning_rate.
+    learning_rates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class TransferRecipe:
     train: ViewRecipe
     test: ViewRecipe
     modes: tuple[ModeRecipe, ...]
+    trial: int = 0  # the same transfer with other first heads and orders of the images
 
 
 @dataclass(frozen=True)

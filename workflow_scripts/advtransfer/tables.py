@@ -166,7 +166,8 @@ def curve_rows(study: PairStudy) -> Table:
             for row in read_rows(path):
                 seed = row.pop("seed")
                 row |= {"source_seed": seed, "target": target.name}
-                rows.append({**_of(study, source), **row})
+                kept = {key: value for key, value in row.items() if key in CURVE_COLUMNS}
+                rows.append({**_of(study, source), **kept})
     return CURVE_COLUMNS, rows
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..addresses import Network, Seeds, block_path, source_path
@@ -16,7 +14,6 @@ from ..recipes import (
     AttackRecipe,
     EvaluationRecipe,
     ImportedRecipe,
-    ModelRecipe,
     ModeRecipe,
     SimilarityRecipe,
     SourceRecipe,
@@ -34,9 +31,9 @@ from .reader import (
     number_blocks,
     repeated,
     seed_blocks,
+    training_in_words,
 )
 
-MISSING = "missing"  # instead of the digest of a checkpoint that is not there
 ALL = "all"  # blocks: the whole network is trained
 
 
@@ -218,7 +215,7 @@ class EfficiencyStudy:
             )
         for source in self.sources:
             if isinstance(source.recipe, SourceRecipe):
-                facts[f"training {source.training}"] = _in_words(source.recipe.training)
+                facts[f"training {source.training}"] = training_in_words(source.recipe.training)
         for grid in self.grids:
             sizes = [n for block in grid.images for n in block]
             seeds = sum(map(len, grid.subset_seeds))
@@ -236,15 +233,6 @@ class EfficiencyStudy:
                 ]
         facts["arithmetic"] = config["precision"]
         return {**self.figure_values(), "facts": facts}
-
-
-def _in_words(training: TrainingRecipe) -> str:
-    """Epochs and attack of a source's training."""
-    text = f"{training.epochs} epochs"
-    if training.attack is None:
-        return text
-    attack = attack_label(training.attack).replace("_", "/")
-    return f"{text}, {attack}" + (f", {training.replays} replays" if training.replays else "")
 
 
 def _one_seed(grid: Grid) -> Grid:
@@ -364,39 +352,11 @@ class EfficiencyReader(Reader):
                     recipe = self.network(view, model, training, key)
                     yield EfficiencySource(recipe, blocks, model, training)
         for name in part.get("checkpoints", []):
-            yield self._imported(name, f"{key}.checkpoints")
+            imported = self.imported(name, f"{key}.checkpoints")
+            checkpoint = self.config["checkpoints"][name]
+            yield EfficiencySource(imported, ((0,),), checkpoint["model"], checkpoint["training"])
         if not (models and trainings) and not part.get("checkpoints"):
             raise UserError(f"{key}: name models and trainings, or checkpoints.")
-
-    def _imported(self, name: str, key: str) -> EfficiencySource:
-        part = self.lookup("checkpoints", name, key)
-        where = f"checkpoints.{name}"
-        model = self.lookup("models", part["model"], f"{where}.model")
-        # Without its files a study can be planned, not made: other studies need not wait for them.
-        content, names = part.get("sha256", MISSING), []
-        if Path(part["file"]).is_file():
-            with open(part["file"], "rb") as handle:
-                content = hashlib.file_digest(handle, "sha256").hexdigest()
-        if content != part.get("sha256", content):
-            raise UserError(
-                f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
-                f"(it has {content}); download it again."
-            )
-        if Path(part["classes_file"]).is_file():
-            names = Path(part["classes_file"]).read_text(encoding="utf-8").split("\n")
-        recipe = ImportedRecipe(
-            name=name,
-            sha256=content,
-            model=ModelRecipe(
-                model["family"],
-                {k: v for k, v in model.items() if k not in ("family", "learning_rate")},
-            ),
-            classes=tuple(line.strip() for line in names if line.strip()),
-            size=part["size"],
-            mean=tuple(part.get("mean", ())),
-            std=tuple(part.get("std", ())),
-        )
-        return EfficiencySource(recipe, ((0,),), part["model"], part["training"])
 
     def _target(self, name: str) -> EfficiencyTarget:
         part = self.part["targets"][name]

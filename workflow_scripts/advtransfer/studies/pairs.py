@@ -14,7 +14,6 @@ from ..recipes import (
     AttackRecipe,
     EvaluationRecipe,
     MetricsRecipe,
-    ModeRecipe,
     PairingRecipe,
     SourceRecipe,
     TransferRecipe,
@@ -275,7 +274,7 @@ class PairReader(Reader):
             transfer=TransferRecipe(
                 train=self.view(part, part["classes"], "train", part["transfer_images"]),
                 test=test,
-                modes=self._modes(),
+                modes=self.modes(),
             ),
             attacked=self.view(part, part["classes"], "test", part["attacked_images"]),
             references=tuple(
@@ -287,28 +286,6 @@ class PairReader(Reader):
                 for model in references["models"]
             ),
         )
-
-    def _modes(self) -> tuple[ModeRecipe, ...]:
-        part = self.lookup("transfers", self.part["transfer"], f"{self.key}.transfer")
-        modes = []
-        for mode in ("last_layer", "full_network"):
-            fields = dict(part[mode])
-            key = f"transfers.{self.part['transfer']}.{mode}.training"
-            if "training" in fields:
-                fields["training"] = self.training(fields["training"], key)
-                if not fields["training"].epochs:
-                    raise UserError(f"{key}.epochs: a transfer trains for at least 1.")
-                if fields["training"].checkpoint == "best_on_validation":
-                    raise UserError(
-                        f"{key}: a transfer holds no images out for best_on_validation; use "
-                        "checkpoint: last (or best_on_test, which selects on test images)."
-                    )
-            elif fields["solver"] == "sgd":
-                raise UserError(f"{key} is missing: solver sgd needs it.")
-            if fields.get("solver") == "lbfgs":
-                fields["precision"] = self.config["precision"]["training"]
-            modes.append(ModeRecipe(mode, **fields))
-        return tuple(modes)
 
     def _primary(self) -> dict[str, Any]:
         return {**self.part["primary"], "epsilon": parse_epsilon(self.part["primary"]["epsilon"])}

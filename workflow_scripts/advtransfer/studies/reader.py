@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -20,15 +20,20 @@ from ..recipes import (
     AttackRecipe,
     DatasetRecipe,
     EvaluationRecipe,
+    ImportedRecipe,
     ModelRecipe,
+    ModeRecipe,
     SourceRecipe,
     TrainingRecipe,
     ViewRecipe,
     attack_label,
     check_replays,
 )
+from ..transfer.modes import check_mode
 
 LIBRARY = Path(__file__).parents[1]
+MISSING = "missing"  # instead of the digest of a checkpoint that is not there
+TRANSFER_MODES = ("last_layer", "full_network")  # of a protocol: fixed-feature, full-network
 MAX_NAME = 255  # bytes of a folder's or file's name
 # Extension points: their folder, and what a module of theirs defines (one of these).
 EXTENSIONS = {
@@ -146,6 +151,15 @@ def evaluation_of(
     """Test images of a source's own classes, and the attacks that measure its robustness."""
     own = ViewRecipe(view.dataset, "test", view.classes, images=images, size=view.size)
     return EvaluationRecipe(own, attacks)
+
+
+def training_in_words(training: TrainingRecipe) -> str:
+    """Epochs and attack of a source's training."""
+    text = f"{training.epochs} epochs"
+    if training.attack is None:
+        return text
+    attack = attack_label(training.attack).replace("_", "/")
+    return f"{text}, {attack}" + (f", {training.replays} replays" if training.replays else "")
 
 
 class Reader:
@@ -296,6 +310,71 @@ class Reader:
             test = ViewRecipe(view.dataset, "test", view.classes, size=view.size)
         parameters = {k: v for k, v in model.items() if k not in ("family", "learning_rate")}
         return SourceRecipe(view, ModelRecipe(model["family"], parameters), training, test)
+
+    def modes(self, wanted: Sequence[str] = TRANSFER_MODES) -> tuple[ModeRecipe, ...]:
+        """Of the study's transfer protocol the modes that are ``wanted``."""
+        part = self.lookup("transfers", self.part["transfer"], f"{self.key}.transfer")
+        modes = []
+        for mode in wanted:
+            fields = dict(part[mode])
+            where = f"transfers.{self.part['transfer']}.{mode}"
+            key = f"{where}.training"
+            if "training" in fields:
+                if "learning_rates" in fields:  # what is replaced must not make another recipe
+                    rate = fields["learning_rates"][0]
+                    fields["training"] = {**fields["training"], "learning_rate": rate}
+                fields["training"] = self.training(fields["training"], key)
+                if not fields["training"].epochs:
+                    raise UserError(f"{key}.epochs: a transfer trains for at least 1.")
+                if fields["training"].checkpoint == "best_on_validation":
+                    raise UserError(
+                        f"{key}: a transfer holds no images out for best_on_validation; use "
+                        "checkpoint: last (or best_on_test, which selects on test images)."
+                    )
+            elif fields.get("solver") == "sgd":
+                raise UserError(f"{key} is missing: solver sgd needs it.")
+            if fields.get("solver") == "lbfgs":
+                fields["precision"] = self.config["precision"]["training"]
+            for name in ("learning_rates", "regularizations"):
+                if name in fields:
+                    fields[name] = tuple(float(value) for value in fields[name])
+            recipe = ModeRecipe(mode, **fields)
+            try:
+                check_mode(recipe)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+            modes.append(recipe)
+        return tuple(modes)
+
+    def imported(self, name: str, key: str) -> ImportedRecipe:
+        """A source of another program, of the name that ``key`` gives it."""
+        part = self.lookup("checkpoints", name, key)
+        where = f"checkpoints.{name}"
+        model = self.lookup("models", part["model"], f"{where}.model")
+        # Without its files a study can be planned, not made: other studies need not wait for them.
+        content, names = part.get("sha256", MISSING), []
+        if Path(part["file"]).is_file():
+            with open(part["file"], "rb") as handle:
+                content = hashlib.file_digest(handle, "sha256").hexdigest()
+        if content != part.get("sha256", content):
+            raise UserError(
+                f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
+                f"(it has {content}); download it again."
+            )
+        if Path(part["classes_file"]).is_file():
+            names = Path(part["classes_file"]).read_text(encoding="utf-8").split("\n")
+        return ImportedRecipe(
+            name=name,
+            sha256=content,
+            model=ModelRecipe(
+                model["family"],
+                {k: v for k, v in model.items() if k not in ("family", "learning_rate")},
+            ),
+            classes=tuple(line.strip() for line in names if line.strip()),
+            size=part["size"],
+            mean=tuple(part.get("mean", ())),
+            std=tuple(part.get("std", ())),
+        )
 
     def evaluation_attacks(self) -> tuple[AttackRecipe, ...]:
         return self.attack_block(self.config["evaluation"]["attacks"], "evaluation.attacks")

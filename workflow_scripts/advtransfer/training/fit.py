@@ -33,6 +33,10 @@ HistoryRow = dict[str, float]
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "seconds")  # of every history
 
 
+class DivergenceError(UserError):
+    """The loss is no longer a number."""
+
+
 @dataclass
 class Fitted:
     """What a fit leaves: one row an epoch, and the epoch whose weights the network has."""
@@ -100,8 +104,8 @@ def fit(
             beyond rounding, and may change before training goes on.
 
     Raises:
-        UserError: the loss diverged (the message names epoch and batch), the recipe contradicts
-            itself, or the processes cannot share this training.
+        DivergenceError: the loss did (the message names epoch and batch).
+        UserError: the recipe contradicts itself, or the processes cannot share this training.
     """
     if recipe.batch_norm not in ("adapt", "frozen"):
         raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
@@ -293,7 +297,7 @@ def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingR
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
         batch, use = bad[0].tolist()
-        raise UserError(
+        raise DivergenceError(
             f"{name} diverged: the loss is {float(losses[batch, use])} in epoch {epoch + 1}, batch "
             f"{batch + 1} of {len(losses)}. Lower its learning_rate (now "
             f"{recipe.learning_rate:g}) in the config and run again; what is finished stays."

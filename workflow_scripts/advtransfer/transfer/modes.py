@@ -29,6 +29,7 @@ def check_mode(recipe: ModeRecipe) -> None:
         raise UserError(f"initial_head is uniform or normal, not '{recipe.initial_head}'.")
     if recipe.regularizations and (recipe.solver != "lbfgs" or recipe.regularization):
         raise UserError("`regularizations` are for solver lbfgs, instead of one `regularization`.")
+    _check_learning_rates(recipe)
     if recipe.solver == "lbfgs":
         if recipe.initial_head != "uniform":
             raise UserError("solver lbfgs has no `initial_head`: where it starts does not matter.")
@@ -40,6 +41,22 @@ def check_mode(recipe: ModeRecipe) -> None:
         or recipe.training.batch_norm != "adapt"
     ):
         raise UserError("`moving_statistics` is for unfrozen_blocks with batch_norm: adapt.")
+
+
+def _check_learning_rates(recipe: ModeRecipe) -> None:
+    if not recipe.learning_rates:
+        return
+    if recipe.solver != "sgd":
+        raise UserError("`learning_rates` are for solver sgd; lbfgs has `regularizations`.")
+    if not all(rate > 0 for rate in recipe.learning_rates):
+        raise UserError(f"`learning_rates` are above 0, not {min(recipe.learning_rates):g}.")
+    if len(set(recipe.learning_rates)) < len(recipe.learning_rates):
+        raise UserError("`learning_rates`: a value stands twice.")
+    if recipe.training is not None and recipe.training.checkpoint != "last":
+        raise UserError(
+            "with `learning_rates` the last epoch counts: use checkpoint: last, not "
+            f"{recipe.training.checkpoint}."
+        )
 
 
 def has_still_trunk(recipe: ModeRecipe) -> bool:

@@ -147,6 +147,8 @@ def tune_subsets(
     training = recipe.training
     if training is None:
         raise UserError("subsets are fine-tuned by sgd; solver lbfgs has `solve_subsets`.")
+    if recipe.learning_rates:
+        raise UserError("subsets are fine-tuned at one learning rate, not at `learning_rates`.")
     if training.epochs < 1:
         raise UserError("fine-tuning takes at least one epoch.")
     if cached and not has_fixed_activations(recipe):

@@ -1,0 +1,266 @@
+"""Sources transferred to whole targets (Salman et al.): what several studies are built on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..addresses import Network, Seeds, block_path, source_path
+from ..config import Config, parse_epsilon
+from ..errors import UserError
+from ..recipes import (
+    AttackRecipe,
+    EvaluationRecipe,
+    ImportedRecipe,
+    SourceRecipe,
+    TransferRecipe,
+    ViewRecipe,
+)
+from .reader import (
+    TRANSFER_MODES,
+    IndexRow,
+    Reader,
+    evaluation_of,
+    index_network,
+    repeated,
+    seed_blocks,
+    training_in_words,
+)
+
+
+@dataclass(frozen=True)
+class TransferSource:
+    """A source of the study, and what the tables call it."""
+
+    recipe: Network
+    seed_blocks: tuple[Seeds, ...]
+    model: str
+    training: str
+    norm: str  # of its adversarial training: "l2", "linf"; "": natural, or not known
+    epsilon: float | None  # of its adversarial training; 0: natural; None: not known
+
+    @property
+    def robust(self) -> bool | None:
+        """Whether it was trained adversarially; None: imported, and the config does not say."""
+        return None if self.epsilon is None else self.epsilon > 0
+
+    @property
+    def family(self) -> str:
+        return self.recipe.model.family
+
+
+@dataclass(frozen=True)
+class TransferTarget:
+    """A target task and how the study's sources are carried over to it: one recipe a trial."""
+
+    name: str
+    train: ViewRecipe
+    test: ViewRecipe
+    transfers: tuple[TransferRecipe, ...]
+
+
+@dataclass(frozen=True)
+class TransferStudy:
+    """What such a study needs; it owns no computation."""
+
+    name: str
+    sources: tuple[TransferSource, ...]
+    targets: tuple[TransferTarget, ...]
+    baseline: str  # training that all others are compared with
+    evaluation_attacks: tuple[AttackRecipe, ...]
+    evaluation_images: int
+
+    def evaluation(self, source: TransferSource) -> EvaluationRecipe | None:
+        """None: what an imported source was trained on is not at hand."""
+        if isinstance(source.recipe, ImportedRecipe):
+            return None
+        view = source.recipe.view
+        return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
+
+    def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
+        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
+        evaluation = self.evaluation(source)
+        if evaluation is not None:
+            yield "evaluations", "", evaluation, "csv"
+        for target in self.targets:
+            for transfer in target.transfers:
+                trial = f", trial {transfer.trial}" if len(target.transfers) > 1 else ""
+                for suffix in ("h5", "csv"):
+                    yield "transfers", f" -> {target.name}{trial}", transfer, suffix
+
+    def recipes(self) -> Iterator[Any]:
+        for source in self.sources:
+            yield source.recipe
+            for _, _, recipe, _ in self.artefacts(source):
+                yield recipe
+
+    def index(self) -> Iterator[IndexRow]:
+        for source in self.sources:
+            name = f"{source.model}/{source.training}"
+            for seeds in source.seed_blocks:
+                if isinstance(source.recipe, SourceRecipe):
+                    yield from index_network("source", name, source.recipe, seeds)
+                else:
+                    path = source_path(source.recipe, 0, "model.safetensors")
+                    yield IndexRow("source", name, seeds, path)
+                for stage, label, recipe, suffix in self.artefacts(source):
+                    path = block_path(stage, source.recipe, seeds, recipe, suffix)
+                    yield IndexRow(stage, f"{name}{label}", seeds, path)
+
+    def files(self) -> list[str]:
+        files: dict[str, None] = {}
+        for source in self.sources:
+            for seeds in source.seed_blocks:
+                if isinstance(source.recipe, SourceRecipe):
+                    for seed in seeds:
+                        files[source_path(source.recipe, seed, "history.csv")] = None
+                for stage, _, recipe, suffix in self.artefacts(source):
+                    files[block_path(stage, source.recipe, seeds, recipe, suffix)] = None
+        return list(files)
+
+    def figure_values(self) -> Mapping[str, Any]:
+        return {
+            "baseline": self.baseline,
+            "targets": {t.name: list(t.train.classes) for t in self.targets},
+            "trainings": list(dict.fromkeys(source.training for source in self.sources)),
+        }
+
+    def page_values(self, config: Config) -> dict[str, Any]:
+        part = config["studies"][self.name]
+        facts: dict[str, Any] = {}
+        if "images" in part["sources"]:
+            facts["training images of a source"] = part["sources"]["images"]
+        for model in dict.fromkeys(source.model for source in self.sources):
+            own = [source for source in self.sources if source.model == model]
+            facts[f"sources {model}"] = ", ".join(
+                f"{source.training} ({sum(map(len, source.seed_blocks))})" for source in own
+            )
+        facts["in brackets"] = "source seeds"
+        for source in self.sources:
+            if isinstance(source.recipe, SourceRecipe):
+                facts[f"training {source.training}"] = training_in_words(source.recipe.training)
+        for target in self.targets:
+            facts[f"target {target.name}"] = (
+                f"{target.train.images} training and {target.test.images} test images"
+            )
+        first = self.targets[0].transfers
+        facts["trials of a source"] = len(first)
+        for mode in first[0].modes:
+            if mode.training is None:
+                how = "solved by L-BFGS"
+            else:
+                rates = mode.learning_rates or (mode.training.learning_rate,)
+                how = f"SGD, {mode.training.epochs} epochs, learning rate "
+                how += " or ".join(f"{rate:g}" for rate in rates)
+            facts[f"transfer {mode.mode}"] = how
+        facts["arithmetic"] = config["precision"]
+        return {**self.figure_values(), "facts": facts}
+
+
+class TransferReader(Reader):
+    """The part of the configuration of such a study.
+
+    A study with other targets overrides `target_views`, and perhaps `target_names`.
+    """
+
+    @staticmethod
+    def used(config: Config, own: Config) -> dict[str, set[str]]:
+        """Names of models, trainings, ... that decide the study's tables."""
+        sources = own["sources"]
+        groups = sources.get("groups", {}).values()
+        imported = [config["checkpoints"][name] for name in sources.get("checkpoints", [])]
+        models = {model for group in groups for model in group["models"]}
+        datasets = {target["dataset"] for target in own["targets"].values()}
+        return {
+            "models": models | {part["model"] for part in imported},
+            "trainings": {training for group in groups for training in group["trainings"]},
+            "checkpoints": set(sources.get("checkpoints", [])),
+            "transfers": {own["transfer"]},
+            "attacks": {config["evaluation"]["attacks"]},
+            "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
+        }
+
+    def study(self) -> TransferStudy:
+        sources = tuple(self.sources())
+        twice = repeated([(source.model, source.training) for source in sources])
+        if twice:
+            raise UserError(
+                f"{self.key}.sources: {' with training '.join(twice[0])} stands twice; its rows "
+                "could not be told apart. Leave one out, or give a checkpoint another `training`."
+            )
+        trainings = list(dict.fromkeys(source.training for source in sources))
+        if self.part["baseline"] not in trainings:
+            raise UserError(
+                f"{self.key}.baseline: no source has training '{self.part['baseline']}'; there are "
+                f"{', '.join(trainings)}."
+            )
+        targets = tuple(self.target(name) for name in self.target_names())
+        for source in sources:
+            if isinstance(source.recipe, SourceRecipe):
+                for target in targets:
+                    self.check_disjoint(source.recipe.view, target.name, target.train)
+        return TransferStudy(
+            name=self.name,
+            sources=sources,
+            targets=targets,
+            baseline=self.part["baseline"],
+            evaluation_attacks=self.evaluation_attacks(),
+            evaluation_images=self.config["evaluation"]["images"],
+        )
+
+    def sources(self) -> Iterator[TransferSource]:
+        """Every group's models with every of its trainings, then the checkpoints."""
+        part = self.part["sources"]
+        key = f"{self.key}.sources"
+        groups = part.get("groups", {})
+        if not groups and not part.get("checkpoints"):
+            raise UserError(f"{key}: name groups of models and trainings, or checkpoints.")
+        if groups:
+            missing = [name for name in ("dataset", "classes", "images") if name not in part]
+            if missing:
+                raise UserError(f"{key}.{missing[0]} is missing: the groups' models train on it.")
+            view = self.view(part, part["classes"], "train", part["images"])
+        for name, group in groups.items():
+            where = f"{key}.groups.{name}"
+            blocks = seed_blocks(group["seeds"], where)
+            for model in group["models"]:
+                for training in group["trainings"]:
+                    recipe = self.network(view, model, training, where)
+                    attack = recipe.training.attack
+                    norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
+                    yield TransferSource(recipe, blocks, model, training, norm, epsilon)
+        for name in part.get("checkpoints", []):
+            imported = self.imported(name, f"{key}.checkpoints")
+            checkpoint = self.config["checkpoints"][name]
+            radius = None
+            if "epsilon" in checkpoint:
+                radius = parse_epsilon(checkpoint["epsilon"])
+                if radius and "norm" not in checkpoint:
+                    raise UserError(f"checkpoints.{name}.norm is missing: that of its epsilon.")
+            yield TransferSource(
+                imported,
+                ((0,),),
+                checkpoint["model"],
+                checkpoint["training"],
+                checkpoint["norm"] if radius else "",
+                radius,
+            )
+
+    def target_names(self) -> list[str]:
+        return list(self.part["targets"])
+
+    def target_views(self, name: str) -> tuple[ViewRecipe, ViewRecipe]:
+        """Training and test images of a target."""
+        part = self.part["targets"][name]
+        return (
+            self.view(part, part["classes"], "train", part["images"]),
+            self.view(part, part["classes"], "test", part["test_images"]),
+        )
+
+    def target(self, name: str) -> TransferTarget:
+        train, test = self.target_views(name)
+        modes = self.modes(self.part.get("modes", TRANSFER_MODES))
+        trials = range(self.part.get("trials", 1))
+        transfers = tuple(TransferRecipe(train, test, modes, trial) for trial in trials)
+        return TransferTarget(name, train, test, transfers)

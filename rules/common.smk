@@ -101,7 +101,8 @@ EFFICIENCY_TABLES = (
 
 
 TRANSFER_TABLES = ("", "_sources", "_curves")
-OWN_TABLES = {}  # beside those, by study
+# beside those, by study
+OWN_TABLES = {"granularity": ("_measures", "_best", "_prediction")}
 
 
 def tables_of(*studies):

@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
         own.epsilon_axis(panel, grid, "y")
         title = own.ESTIMATOR_LABELS[estimator]
         panel.set_title(f"{title} (primary)" if estimator == recipe.estimator else title)
-        panel.set_xlabel("pixels a side that the images are reduced to")
+        panel.set_xlabel("pixels a side")
         if found:
             plotting.image_axis([panel], found)
     for panel in axes[0, 1:]:

@@ -42,6 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
                 plotting.draw_means(panel, rows, look, x="x")
         plotting.say_if_empty(panel, "not measured")
         own.epsilon_axis(panel, grid)
+        panel.tick_params(axis="x", rotation=60)
         panel.set_title(own.target_label(name), fontweight="bold")
         panel.set_xlabel(f"ε of the source's training, {norm_of(table)}")
     axes[0, 0].set_ylabel("accuracy, fixed features")
@@ -49,7 +50,11 @@ def main(arguments: argparse.Namespace) -> None:
         plotting.Look(colour, "o").entry(f"{size} pixels") for size, colour in colours.items()
     ]
     axes[0, -1].legend(
-        handles=entries[::-1], loc="upper left", bbox_to_anchor=(1, 1), title="ours, reduced to"
+        handles=entries[::-1],
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        title="ours, reduced to",
+        title_fontsize=7.5,
     )
 
     # Below, apart: what the paper's figure shows.
@@ -80,7 +85,7 @@ def main(arguments: argparse.Namespace) -> None:
     panel.set_xlim(0, 1)
     panel.set_xlabel("accuracy, fixed features")
     panel.grid(axis="x", color="#dddddd", linewidth=0.6)
-    panel.legend(loc="lower right", title="ℓ₂")
+    panel.legend(loc="lower right", title="ℓ₂", title_fontsize=7.5)
     panel.annotate(
         f"best ε at\n{published.FULL} pixels",
         (1.02, 1.0),
@@ -89,8 +94,8 @@ def main(arguments: argparse.Namespace) -> None:
         fontsize=7.5,
     )
     panel.set_title(
-        "Published (read off the figure, ±0.01): ResNet-50, ImageNet, all targets reduced to "
-        f"{published.REDUCED} pixels",
+        "Published, read off figure 7 (±0.01): ResNet-50, ImageNet;\n"
+        f"all targets reduced from {published.FULL} to {published.REDUCED} pixels",
         fontweight="bold",
     )
     heading = "Accuracy over epsilon, by how far the target's images are reduced"

@@ -18,7 +18,7 @@ FIGURES: dict[str, tuple[list[str], list[str]]] = {
             "CIFAR-10, unseen classes",
             "MNIST",
             "32 pixels",
-            "Published (read",
+            "Published, read off",
             "SUN397",
             "0.125",
         ],

@@ -20,6 +20,7 @@ from .config import Config, check_config, without_nulls
 from .errors import UserError
 from .recipes import to_json
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
+from .studies.granularity import GranularityReader
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
 from .studies.transfers import TransferReader, TransferStudy
@@ -30,6 +31,7 @@ READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferRead
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
+    "granularity": GranularityReader,
 }
 
 

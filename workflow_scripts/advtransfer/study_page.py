@@ -39,6 +39,10 @@ FIGURES = {
     "similarity": "Best blocks and trainings over the distance of the target",
     "cost": "Accuracy and training cost of the sources",
     "published_efficiency": "Published differences beside this study's",
+    "resolutions": "Accuracy over epsilon at every resolution, and the published figure",
+    "best_epsilon": "Best epsilon over resolution",
+    "granularity_measures": "Best epsilon over every measure of granularity",
+    "measure_ranking": "How well every measure predicts the best epsilon",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics

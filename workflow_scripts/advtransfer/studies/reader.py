@@ -316,8 +316,10 @@ class Reader:
         part = self.lookup("transfers", self.part["transfer"], f"{self.key}.transfer")
         modes = []
         for mode in wanted:
-            fields = dict(part[mode])
             where = f"transfers.{self.part['transfer']}.{mode}"
+            if mode not in part:
+                raise UserError(f"{where} is missing: {self.key} transfers by it.")
+            fields = dict(part[mode])
             key = f"{where}.training"
             if "training" in fields:
                 if "learning_rates" in fields:  # what is replaced must not make another recipe

@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     grid = own.accuracies(arguments.table, recipe)["source_epsilon"].unique()
     best = own.with_coordinates(own.read(arguments.best, own.BEST_COLUMNS, recipe), grid)
     sides = own.resolutions(own.measured(arguments.measures, recipe))
-    looks = own.dataset_looks(best["dataset"])
+    looks = own.series_looks(recipe, best)
     estimators = sorted(own.ESTIMATOR_LABELS, key=lambda name: name != recipe.estimator)
 
     figure, axes = plotting.new_figure(1, len(estimators), height=3.0, sharey=True, sharex=True)
@@ -33,16 +33,17 @@ def main(arguments: argparse.Namespace) -> None:
     shifts = np.linspace(-0.08, 0.08, max(2, len(recipe.series)))
     for panel, estimator in zip(axes[0], estimators, strict=True):
         rows = plotting.those(best, estimator=estimator)
-        for shift, targets in zip(shifts, recipe.series.values(), strict=False):
+        for shift, (name, targets) in zip(shifts, recipe.series.items(), strict=False):
             line = plotting.those(rows, target=targets)
             line = line.assign(side=line["target"].map(sides)).dropna(subset=["side"])
             line = line.sort_values("side")
             if line.empty:
                 continue
             found |= {int(side) for side in line["side"]}
-            look = looks[line["dataset"].iloc[0]]
+            look = looks[name]
             where = line["side"] * 2.0**shift
-            panel.plot(where, line["y"], color=look.colour, marker=look.marker, markersize=4.5)
+            panel.plot(where, line["y"], look.line, color=look.colour, linewidth=1.2)
+            panel.plot(where, line["y"], look.marker, color=look.colour, markersize=4.5)
             bounded = line["y_low"].notna()
             ends = line["y_low"][bounded], line["y_high"][bounded]
             panel.vlines(where[bounded], *ends, color=look.colour, linewidth=0.8)
@@ -56,13 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     for panel in axes[0, 1:]:
         panel.tick_params(labelleft=False)
     axes[0, 0].set_ylabel("best ε of the source's training")
-    entries = []
-    for targets in recipe.series.values():
-        dataset = plotting.those(best, target=targets)["dataset"]
-        if len(dataset):
-            entries.append(
-                looks[dataset.iloc[0]].entry(own.target_label(targets[-1]), linestyle="-")
-            )
+    entries = [look.entry(own.target_label(name)) for name, look in looks.items()]
     plotting.efficiency_legend(figure, entries)
     seeds = "bars: 95 % bootstrap intervals over source seeds"
     note = "; ".join(filter(None, (plotting.model_note(best), seeds)))

@@ -55,10 +55,11 @@ def main(arguments: argparse.Namespace) -> None:
             spread = points["value"].max() / points["value"].min()
             if spread < 4:  # too few powers of two
                 panel.set_xscale("log", base=10)
-                ticks = MaxNLocator(4).tick_values(points["value"].min(), points["value"].max())
-                panel.set_xticks(ticks[ticks > 0], [f"{tick:g}" for tick in ticks[ticks > 0]])
+                ends = float(points["value"].min()), float(points["value"].max())
+                ticks = [float(tick) for tick in MaxNLocator(4).tick_values(*ends) if tick > 0]
+                panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
                 panel.minorticks_off()
-                panel.set_xlim(points["value"].min() / 1.08, points["value"].max() * 1.08)
+                panel.set_xlim(ends[0] / 1.08, ends[1] * 1.08)
             else:
                 panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         own.epsilon_axis(panel, grid, "y")

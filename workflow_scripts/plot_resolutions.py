@@ -1,10 +1,14 @@
 """Draw accuracy over epsilon at every resolution of a target, and the published figure apart."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from .advtransfer import granularity_plotting as own
 from .advtransfer import plotting
 from .advtransfer.cli import run, step_parser
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,27 +65,25 @@ def main(arguments: argparse.Namespace) -> None:
     for panel in axes[1]:
         panel.remove()
     panel = figure.add_subplot(axes[0, 0].get_gridspec()[1, :])
-    rows = sorted(published.TARGETS, key=lambda row: row.natural)
-    for k, row in enumerate(rows):
-        panel.plot([row.natural, row.robust], [k, k], color=plotting.FAINT, linewidth=1, zorder=1)
+    printed = sorted(published.TARGETS, key=lambda one: one.natural)
+    for k, one in enumerate(printed):
+        panel.plot([one.natural, one.robust], [k, k], color=plotting.FAINT, linewidth=1, zorder=1)
         panel.annotate(
-            f"{row.best_full:g}",
+            f"{one.best_full:g}",
             (1.02, k),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=7.5,
         )
-    heights = range(len(rows))
-    style = {"linestyle": "none", "markersize": 5}
-    panel.plot([row.natural for row in rows], heights, "o", color="#0072B2", label="ε = 0", **style)
-    panel.plot(
-        *([row.robust for row in rows], heights, "s"),
-        color="#D55E00",
-        label=f"ε = {published.EPSILON:g}",
-        **style,
+    marks: tuple[tuple[str, str, str, list[float]], ...] = (
+        ("ε = 0", "o", "#0072B2", [one.natural for one in printed]),
+        (f"ε = {published.EPSILON:g}", "s", "#D55E00", [one.robust for one in printed]),
     )
-    panel.set_yticks(heights, [row.name for row in rows])
-    panel.set_ylim(-0.7, len(rows) - 0.3)
+    heights = list(range(len(printed)))
+    for label, marker, colour, where in marks:
+        panel.plot(where, heights, marker, color=colour, label=label, markersize=5)
+    panel.set_yticks(heights, [one.name for one in printed])
+    panel.set_ylim(-0.7, len(printed) - 0.3)
     panel.set_xlim(0, 1)
     panel.set_xlabel("accuracy, fixed features")
     panel.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -102,9 +104,9 @@ def main(arguments: argparse.Namespace) -> None:
     plotting.finish(figure, arguments.output, heading, plotting.model_note(table))
 
 
-def norm_of(table: object) -> str:
+def norm_of(table: "pd.DataFrame") -> str:
     """The norm of the robust sources."""
-    norms = [name for name in table["source_norm"].unique() if name]  # type: ignore[index]
+    norms = [name for name in table["source_norm"].unique() if name]
     return plotting.NORM_LABELS.get(norms[0], norms[0]) if norms else ""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ ESTIMATOR_LABELS = {
     "softmax": "softmax-weighted mean",
     "grid": "highest mean on the grid",
 }
+LINES = ("-", "--", ":", "-.")
 TARGET_LABELS = {"near": "CIFAR-10, unseen classes"}
 
 
@@ -96,7 +98,7 @@ def measured(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:
 def resolutions(measures: pd.DataFrame) -> dict[str, int]:
     """Pixels a side of every target's detail."""
     rows = plotting.those(measures, measure="resolution")
-    return {row.target: int(row.value) for row in rows.itertuples()}
+    return {str(name): int(side) for name, side in zip(rows["target"], rows["value"], strict=True)}
 
 
 def target_label(name: str) -> str:
@@ -115,6 +117,21 @@ def dataset_looks(names: Iterable[str]) -> dict[str, plotting.Look]:
         name: plotting.Look(colours[k % len(colours)], markers[k % len(markers)])
         for k, name in enumerate(order)
     }
+
+
+def series_looks(recipe: GranularityFigure, best: pd.DataFrame) -> dict[str, plotting.Look]:
+    """Of every series of resolutions: the look of its dataset; of a second one, broken lines."""
+    looks = dataset_looks(best["dataset"])
+    lines: dict[str, int] = {}
+    found = {}
+    for name, targets in recipe.series.items():
+        datasets = plotting.those(best, target=targets)["dataset"]
+        if len(datasets):
+            dataset = str(datasets.iloc[0])
+            lines[dataset] = lines.get(dataset, -1) + 1
+            style = LINES[lines[dataset] % len(LINES)]
+            found[name] = dataclasses.replace(looks[dataset], line=style)
+    return found
 
 
 def epsilon_axis(axes: Axes, grid: Iterable[float], which: str = "x") -> None:
@@ -141,13 +158,13 @@ def with_coordinates(best: pd.DataFrame, grid: Iterable[float]) -> pd.DataFrame:
     return frame
 
 
-def statistic(prediction: pd.DataFrame, **conditions: Any) -> Mapping[str, Any] | None:
+def statistic(prediction: pd.DataFrame, **conditions: Any) -> pd.Series | None:
     """The one row of the table of predictions that meets ``conditions``; None if none does."""
     rows = plotting.those(prediction, **conditions)
     return rows.iloc[0] if len(rows) else None
 
 
-def interval_text(row: Mapping[str, Any] | None) -> str:
+def interval_text(row: pd.Series | None) -> str:
     """``0.83 [0.41, 0.97]``, or why there is none."""
     return "not measured" if row is None else plotting.interval(row)
 

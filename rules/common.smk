@@ -101,8 +101,10 @@ EFFICIENCY_TABLES = (
 
 
 TRANSFER_TABLES = ("", "_sources", "_curves")
-# beside those, by study
-OWN_TABLES = {"granularity": ("_measures", "_best", "_prediction")}
+OWN_TABLES = {  # beside those, by study
+    "fixed_vs_full": ("_summary", "_best", "_selection", "_correlations"),
+    "granularity": ("_measures", "_best", "_prediction"),
+}
 
 
 def tables_of(*studies):

@@ -197,6 +197,16 @@ def statistics_recipe(plan: Plan, study: str) -> str:
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
 
 
+def summary_recipe(plan: Plan, study: str) -> str:
+    """What decides the tables that summarise a study of transfer to whole targets."""
+    recipe = {
+        "study": study,
+        "baseline": plan.transfers[study].baseline,
+        **plan.config["statistics"],
+    }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
 def figure_recipe(plan: Plan, study: str, keys: list[str]) -> str:
     """What decides a figure beside its tables: the study's values for ``keys``."""
     values = plan.studies[study].figure_values()

@@ -43,6 +43,11 @@ FIGURES = {
     "best_epsilon": "Best epsilon over resolution",
     "granularity_measures": "Best epsilon over every measure of granularity",
     "measure_ranking": "How well every measure predicts the best epsilon",
+    "over_epsilon": "Accuracy over the epsilon of the sources, and robust minus natural",
+    "best_of": "The best robust source beside the natural one",
+    "fixed_against_full": "Fixed-feature against full-network accuracy of every source",
+    "selection": "Accuracy that choosing on test images would have added",
+    "published_transfers": "Published gains and best epsilons beside this study's",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics

@@ -366,7 +366,8 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
     assert {*plan.pairs, *plan.efficiency, *plan.transfers} == set(plan.studies)
     for study in plan.studies.values():
         assert study.sources and study.targets
-        assert study.blocks if study.name in plan.pairs else study.grids
+        assert study.name not in plan.pairs or study.blocks
+        assert study.name not in plan.efficiency or study.grids
         files = study.files()
         assert len(files) == len(set(files))
     # Every recipe of the plan is found under its address.

@@ -19,6 +19,7 @@ from .addresses import ADDRESSED, address
 from .config import Config, check_config, without_nulls
 from .errors import UserError
 from .recipes import to_json
+from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
 from .studies.granularity import GranularityReader
 from .studies.pairs import PairReader, PairStudy
@@ -32,6 +33,7 @@ READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferRead
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
     "granularity": GranularityReader,
+    "accuracy_and_robustness": AccuracyReader,
 }
 
 
@@ -204,6 +206,14 @@ def summary_recipe(plan: Plan, study: str) -> str:
         "baseline": plan.transfers[study].baseline,
         **plan.config["statistics"],
     }
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+
+
+def relation_recipe(plan: Plan, study: str) -> str:
+    """What decides the tables that relate transfer to accuracy and robustness of the sources."""
+    own = plan.studies[study]
+    assert isinstance(own, AccuracyStudy)
+    recipe = {"study": study, **own.relation(), **plan.config["statistics"]}
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
 
 

@@ -48,6 +48,10 @@ FIGURES = {
     "fixed_against_full": "Fixed-feature against full-network accuracy of every source",
     "selection": "Accuracy that choosing on test images would have added",
     "published_transfers": "Published gains and best epsilons beside this study's",
+    "accuracy_scatter": "Transfer accuracy against source accuracy, one mark per epsilon",
+    "accuracy_correlations": "R^2 of source and transfer accuracy by epsilon, and as published",
+    "left_out_errors": "Errors of predictors of transfer on left-out architectures",
+    "width": "Accuracy after transfer over the width of the source",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics

@@ -1,0 +1,83 @@
+"""accuracy_and_robustness: what a change of it makes, and that what is there stays.
+
+No network is trained: a copy of the workflow has an empty file for every artefact, as in
+`test_efficiency_rerun`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import PLAIN_PROFILE, SMOKE, DryRun, copy_workflow, dry_run, snakemake
+from test_efficiency_rerun import unchanged
+from test_rerun import LIBRARY, Edit, append, study
+
+STUDY = "accuracy_and_robustness"
+FIGURES = ("accuracy_scatter", "accuracy_correlations", "left_out_errors", "width")
+DRAWN = {f"{STUDY}_{name}": 1 for name in (*FIGURES, "page")}
+TABLES = {"collect_transfers": 1, "relate_accuracy": 1}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DryRun]:
+    """A folder in which all is there, and the plan that made it."""
+    folder = tmp_path_factory.mktemp("accuracy")
+    copy_workflow(folder)
+    plan = dry_run(folder, STUDY)
+    for path in plan.outputs:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    done = snakemake(folder, STUDY, "--touch", "--workflow-profile", PLAIN_PROFILE, *SMOKE)
+    assert done.returncode == 0, done.stdout
+    assert dry_run(folder, STUDY).counts == {}
+    return folder, plan
+
+
+def after(everything: tuple[Path, DryRun], edit: Edit) -> dict[str, int]:
+    folder, _ = everything
+    with unchanged(folder):
+        edit(folder)
+        return dry_run(folder, STUDY).counts
+
+
+def test_what_the_study_makes(everything: tuple[Path, DryRun]) -> None:
+    _, plan = everything
+    # 4 architectures and a width, natural and robust, one seed, one target.
+    stages = {"train_source": 10, "evaluate_source": 10, "transfer_source": 10}
+    assert stages.items() <= plan.counts.items()
+    assert (DRAWN | TABLES).items() <= plan.counts.items()
+
+
+CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
+    # Its own network, evaluation and transfer; tables and figures follow.
+    "one more architecture": (
+        study(
+            STUDY,
+            sources={
+                "groups": {"more": {"models": ["vgg"], "trainings": ["natural"], "seeds": [[0]]}}
+            },
+            architectures=["mlp", "lenet", "alexnet", "resnet8", "vgg"],
+        ),
+        {"train_source": 1, "evaluate_source": 1, "transfer_source": 1} | TABLES | DRAWN,
+    ),
+    "one architecture is left out of the comparison": (
+        study(STUDY, architectures=["mlp", "lenet", "resnet8"]),
+        TABLES | DRAWN,
+    ),
+    "the figure of width": (
+        append("workflow_scripts/plot_width.py"),
+        {f"{STUDY}_width": 1, f"{STUDY}_page": 1},
+    ),
+    "what its figures share": (append(f"{LIBRARY}/accuracy_figures.py"), DRAWN),
+    "the statistics": (
+        append(f"{LIBRARY}/accuracy_transfer.py"),
+        {"relate_accuracy": 1} | DRAWN,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_makes_only_what_it_must(everything: tuple[Path, DryRun], name: str) -> None:
+    edit, expected = CHANGES[name]
+    assert after(everything, edit) == expected

@@ -17,6 +17,7 @@ from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import plan as plans
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.data.providers import check_classes
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import SourceRecipe, ViewRecipe
@@ -39,7 +40,7 @@ def told(function, *arguments):
 
 if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
-PLAN = told(plans.make_plan, config)
+PLAN = told(plans.make_plan, config, class_names)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed

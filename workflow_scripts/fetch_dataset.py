@@ -29,29 +29,25 @@ def main(arguments: argparse.Namespace) -> None:
     """Fetch the dataset of ``arguments.recipe`` into ``arguments.output``.
 
     ``train/images``, ``test/images`` are uint8 (N, H, W, 3), ``train/labels``, ``test/labels``
-    int64 (N,). The attribute ``digests`` holds the sha256 of each array's bytes.
+    int64 (N,). The attribute ``digests`` holds the sha256 of each array's bytes. Photographs, which
+    are decoded on their way into the file, have ``files`` instead, a sha256 of their files.
     """
-    import hashlib
-
-    from .advtransfer.artifacts import provenance, write_hdf5
+    from .advtransfer.artifacts import hdf5_writer, provenance
     from .advtransfer.data.providers import fetch
     from .advtransfer.recipes import DatasetRecipe, from_json, to_json
 
     recipe = from_json(DatasetRecipe, arguments.recipe)
     raw = fetch(recipe, arguments.providers, arguments.local, arguments.downloads)
-    arrays = {}
-    for split, (images, labels) in raw.splits.items():
-        arrays[f"{split}/images"] = images
-        arrays[f"{split}/labels"] = labels
     attributes = raw.attributes | {
         "class_names": list(raw.class_names),
         "source": raw.source,
         "licence": raw.licence,
         "recipe": to_json(recipe),
-        "digests": {name: hashlib.sha256(array.data).hexdigest() for name, array in arrays.items()},
+        "digests": raw.digests(),
         "versions": provenance(),
     }
-    write_hdf5(arguments.output, arrays, attributes)
+    with hdf5_writer(arguments.output, attributes) as writer:
+        raw.store(writer)
 
 
 if __name__ == "__main__":

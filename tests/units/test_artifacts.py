@@ -216,6 +216,71 @@ def test_missing_rows_are_an_error_of_the_program(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def place(path: Path, array: np.ndarray, order: np.ndarray) -> Path:
+    with hdf5_writer(path, {}) as writer:
+        writer.append("labels", np.arange(3), 3)
+        for position in order.tolist():
+            writer.place("g/x", position, array[position], len(array))
+        writer.describe("files", "abc")
+    return path
+
+
+def test_rows_in_any_order(tmp_path):
+    """Rows that cross the blocks of the checksum, in an order of their own."""
+    x = RNG.integers(0, 256, (11, 1000, 1300), np.uint8)
+    path = place(tmp_path / "a.h5", x, RNG.permutation(11))
+    arrays, attributes = read_hdf5(path)
+    assert list(arrays) == ["g/x", "labels"] and attributes == {"files": "abc"}
+    np.testing.assert_array_equal(arrays["g/x"], x)
+    write_hdf5(tmp_path / "whole.h5", {"g/x": x}, {})
+    with h5py.File(path) as placed, h5py.File(tmp_path / "whole.h5") as whole:
+        assert dict(placed["g/x"].attrs) == dict(whole["g/x"].attrs)
+    with open_hdf5(path) as file:
+        chosen = np.array([10, 0, 10, 3])
+        np.testing.assert_array_equal(file.rows("g/x")[chosen], x[chosen])
+        np.testing.assert_array_equal(file.rows("g/x")[2:9:3], x[2:9:3])
+        assert file.rows("g/x")[np.array([], int)].shape == (0, 1000, 1300)
+    other = place(tmp_path / "b.h5", x, np.arange(11))
+    assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_row_that_never_came_is_an_error_of_the_program(tmp_path):
+    with pytest.raises(ValueError, match="'g/x' got 4 rows of 5"):
+        place(tmp_path / "a.h5", np.zeros((5, 2)), np.array([0, 4, 1, 2]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_placed_rows_only_what_is_read_is_verified(tmp_path):
+    """A view of a set larger than memory need not read it all; what it does read is verified."""
+    x = RNG.integers(0, 256, (8, 4 << 20), np.uint8)  # a row a block
+    path = place(tmp_path / "a.h5", x, np.arange(8))
+    with h5py.File(path) as file:
+        offset = file["g/x"].id.get_offset()
+    with open(path, "r+b") as raw:
+        raw.seek(offset + 5 * (4 << 20) + 17)
+        raw.write(bytes([x[5, 17] ^ 1]))
+    with open_hdf5(path) as file:
+        rows = file.rows("g/x")
+        for whole in (np.array([0, 7, 4]), slice(6, 8), slice(0, 5)):
+            np.testing.assert_array_equal(rows[whole], x[whole])
+        for damaged in (np.array([1, 5]), slice(4, 6), slice(None)):
+            with pytest.raises(UserError, match="damaged.*'/g/x' does not have its checksum"):
+                rows[damaged]
+    with pytest.raises(UserError, match="checksum"):
+        read_hdf5(path)
+
+
+def test_the_checksums_of_blocks_are_verified_themselves(tmp_path):
+    path = place(tmp_path / "a.h5", np.zeros((8, 100), np.uint8), np.arange(8))
+    with h5py.File(path) as file:
+        offset = file["block_checksums/g/x"].id.get_offset()
+    with open(path, "r+b") as raw:
+        raw.seek(offset)
+        raw.write(b"xxxx")
+    with open_hdf5(path) as file, pytest.raises(UserError, match="checksum"):
+        file.rows("g/x")
+
+
 def test_hdf5_is_byte_stable(tmp_path):
     write_hdf5(tmp_path / "a.h5", ARRAYS, ATTRIBUTES)
     time.sleep(1.1)  # HDF5's own times count seconds

@@ -13,7 +13,9 @@ from workflow_scripts.advtransfer.data.batches import (
     as_float,
     batch_bounds,
     crop_and_flip,
+    crop_boxes,
     epoch_batches,
+    resized_crop_and_flip,
     to_device,
 )
 
@@ -136,3 +138,56 @@ def test_epochs_differ_and_runs_do_not():
     first, second = orders()
     assert first != second
     assert orders() == [first, second]
+
+
+# A random part, resized --------------------------------------------------------------------------
+
+
+def test_resized_crop_against_torchvision():
+    """The same boxes, one image at a time: resized as torchvision does, to half a grey level."""
+    from torchvision.transforms.functional import InterpolationMode, resized_crop
+
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 24, 20, 3), np.uint8)
+    images = to_device(pixels, CPU)
+    found = resized_crop_and_flip(images, generator(3))
+    assert found.shape == images.shape and found.dtype == torch.uint8
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    again = generator(3)
+    boxes = crop_boxes(len(images), 24, 20, again)
+    flips = torch.rand(len(images), generator=again) < 0.5
+    assert 0 < int(flips.sum()) < len(images)
+    for k, image in enumerate(images):
+        box = [int(part[k]) for part in boxes]
+        expected = resized_crop(
+            image.float(), *box, [24, 20], InterpolationMode.BILINEAR, antialias=True
+        )
+        expected = expected.flip(2) if flips[k] else expected
+        assert (found[k].float() - expected).abs().max() < 0.51, k
+
+
+def test_crop_boxes_are_spread_as_torchvision_says():
+    height, width = 100, 100
+    top, left, tall, wide = crop_boxes(20_000, height, width, generator())
+    assert int(top.min()) == 0 and int(left.min()) == 0
+    assert int((top + tall).max()) == height and int((left + wide).max()) == width
+    area, ratio = tall * wide / (height * width), wide / tall
+    assert 0.07 < float(area.min()) < 0.09 and float(area.max()) > 0.99
+    assert 0.72 < float(ratio.min()) < 0.78 and 1.28 < float(ratio.max()) < 1.38
+    # Large areas of an odd ratio do not fit and are drawn again: a little below the mean of .54.
+    assert 0.48 < float(area.mean()) < 0.54
+    assert abs(float(ratio.log().mean())) < 0.01
+
+
+def test_boxes_that_never_fit_are_the_whole_image():
+    """A strip is wider than any of the ratios; most boxes of it are too tall."""
+    _, _, tall, wide = crop_boxes(500, 4, 400, generator())
+    whole = (tall == 4) & (wide == 400)
+    assert whole.any() and ((tall <= 4) & (wide <= 400)).all()
+
+
+def test_an_epoch_with_resized_crops():
+    images, labels = to_device(PIXELS, CPU), torch.arange(40)
+    for batch, chosen in epoch_batches(images, labels, 16, "resized_crop_flip", generator()):
+        assert batch.dtype == torch.float32 and batch.shape[1:] == (3, 9, 7)
+        assert float(batch.min()) >= 0 and float(batch.max()) <= 1
+        assert not torch.equal(batch, as_float(images[chosen]))

@@ -25,7 +25,8 @@ from scipy.io import savemat
 from workflow_scripts.advtransfer.data import packages
 from workflow_scripts.advtransfer.data.dataset import Dataset, Mirror, Unavailable, split_digests
 from workflow_scripts.advtransfer.data.formats import read_idx
-from workflow_scripts.advtransfer.data.providers import RawDataset, fetch, known_datasets
+from workflow_scripts.advtransfer.data.known import known_datasets
+from workflow_scripts.advtransfer.data.providers import RawDataset, fetch
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import DatasetRecipe
 
@@ -132,6 +133,10 @@ SIZES = {"cifar10": 32, "cifar100": 32, "stl10": 96, "svhn": 32} | dict.fromkeys
     ("mnist", "kmnist", "fashion_mnist"), 28
 )
 
+# Those of photographs: test_photographs.py.
+PHOTOGRAPHS = ("aircraft", "caltech101", "caltech256", "cars", "dtd", "flowers", "food", "pets")
+PHOTOGRAPHS += ("sun397",)
+
 
 def assert_is_the_small_dataset(name: str, raw: RawDataset) -> None:
     images = IMAGES[SIZES[name]]
@@ -159,7 +164,7 @@ def fetch_local(name: str, folder: Path) -> RawDataset:
 
 
 def test_every_described_dataset_is_complete() -> None:
-    assert set(known_datasets()) == {*SIZES, "hdf5_pack"}
+    assert set(known_datasets()) == {*SIZES, *PHOTOGRAPHS, "hdf5_pack", "image_folder"}
     classes = {name: described(name).class_names for name in SIZES}
     assert {name: len(set(names)) for name, names in classes.items()} == dict.fromkeys(
         SIZES, 10

@@ -29,6 +29,7 @@ from .errors import UserError
 
 CHECKSUM = "block_crc32"  # of an HDF5 dataset: CRC-32 of the CRC-32s of its blocks
 BLOCK_BYTES = 4 << 20
+BLOCKS = "block_checksums"  # group with the CRC-32 of every block of datasets that were `place`d
 READERS = 2  # threads: reading and checksums release the interpreter
 ATTRIBUTES_KEY = "advtransfer"  # of a checkpoint's metadata
 
@@ -106,6 +107,7 @@ class Hdf5Writer:
         self._file = file
         self._rows: dict[str, int] = {}  # written so far
         self._checksums: dict[str, _Checksum] = {}
+        self._placed: dict[str, np.ndarray] = {}  # which rows were
 
     def append(self, name: str, rows: np.ndarray, total: int) -> None:
         """The next ``rows`` of dataset ``name`` (``/`` makes groups), which gets ``total``."""
@@ -120,8 +122,35 @@ class Hdf5Writer:
             self._file[name][start : self._rows[name]] = rows
             self._checksums[name].update(_bytes(rows))
 
+    def place(self, name: str, position: int, row: np.ndarray, total: int) -> None:
+        """One row of dataset ``name``, which gets ``total`` of them in whatever order they come.
+
+        Such a dataset is meant to be larger than memory: it has a checksum of every block, so that
+        a reader verifies the blocks that it reads from and no other.
+        """
+        if name not in self._placed:
+            self._file.create_dataset(name, (total, *row.shape), row.dtype, track_times=False)
+            self._placed[name] = np.zeros(total, bool)
+        self._file[name][position] = row
+        self._placed[name][position] = True
+
+    def describe(self, key: str, value: Any) -> None:
+        """One more attribute of the file, known only now that its rows are written."""
+        self._file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
+
     def finish(self) -> list[tuple[int, int]]:
         """Write the checksums; every dataset must have all its rows. Offset and bytes of each."""
+        for name, placed in self._placed.items():
+            if not placed.all():
+                raise ValueError(f"'{name}' got {placed.sum()} rows of {len(placed)}")
+            checksum = _Checksum()
+            dataset = self._file[name]
+            several = max(1, BLOCK_BYTES // max(1, dataset.nbytes // len(dataset)))
+            for start in range(0, len(dataset), several):
+                checksum.update(_bytes(dataset[start : start + several]))
+            self._checksums[name], self._rows[name] = checksum, len(dataset)
+            blocks = checksum.blocks()
+            self.append(f"{BLOCKS}/{name}", blocks, len(blocks))
         for name, checksum in self._checksums.items():
             dataset = self._file[name]
             if self._rows[name] != len(dataset):
@@ -225,7 +254,7 @@ class Hdf5Reader:
             self._file.visititems(
                 lambda name, item: found.append(name) if hasattr(item, "shape") else None
             )
-        return found
+        return [name for name in found if not name.startswith(f"{BLOCKS}/")]
 
     def whole(self, name: str) -> np.ndarray:
         """One dataset in memory, read and verified block by block by two threads."""
@@ -238,13 +267,22 @@ class Hdf5Reader:
             return array
 
     def rows(self, name: str) -> Hdf5Rows:
-        """One dataset to read in parts; it is verified first, and never held in memory."""
+        """One dataset to read in parts; it is verified, and never held in memory.
+
+        All of it is verified now, or, if its blocks have checksums of their own, each of these
+        when a row of it is first read.
+        """
         with _readable(self._path):
             dataset = self._dataset(name)
             checked = self._has_checksum(dataset)
-            if checked:
+            blocks = None
+            if checked and f"{BLOCKS}/{name}" in self._file:
+                blocks = self.whole(f"{BLOCKS}/{name}")
+                if _Checksum(blocks.tolist()).value() != dataset.attrs[CHECKSUM]:
+                    raise OSError(f"dataset '{dataset.name}' does not have its checksum")
+            elif checked:
                 self._verify(dataset, None)
-            return Hdf5Rows(self._path, dataset, self._descriptor if checked else None)
+            return Hdf5Rows(self._path, dataset, self._descriptor if checked else None, blocks)
 
     def _dataset(self, name: str) -> Any:
         if name not in self._file:
@@ -276,14 +314,24 @@ class Hdf5Reader:
 class Hdf5Rows:
     """Rows of a dataset, ``rows[start:stop]`` or ``rows[positions]``, from `Hdf5Reader.rows`."""
 
-    def __init__(self, path: str | Path, dataset: Any, descriptor: int | None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        dataset: Any,
+        descriptor: int | None,
+        blocks: np.ndarray | None = None,
+    ) -> None:
         self._path, self._dataset, self._descriptor = path, dataset, descriptor
         self.shape: tuple[int, ...] = dataset.shape
+        self._blocks = blocks  # CRC-32 of each
+        self._verified = np.zeros(0 if blocks is None else len(blocks), bool)
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
         if not isinstance(which, slice) and ((which < 0) | (which >= self.shape[0])).any():
             raise IndexError(f"rows {which.min()} ... {which.max()} of {self.shape[0]}")
         with _readable(self._path):
+            if self._blocks is not None and self._descriptor is not None:
+                self._verify(which, self._blocks, self._descriptor)
             if isinstance(which, slice):
                 return np.asarray(self._dataset[which])
             if self._descriptor is None:
@@ -297,6 +345,28 @@ class Hdf5Rows:
                 row = whole[k * size : (k + 1) * size]
                 _fill(row, self._descriptor, start + position * size)
             return found
+
+    def _verify(self, which: slice | np.ndarray, blocks: np.ndarray, descriptor: int) -> None:
+        """Verify the blocks in which the rows lie, each once."""
+        rows = np.arange(self.shape[0])[which] if isinstance(which, slice) else which
+        size = self._dataset.nbytes // self.shape[0]
+        wanted = np.zeros(len(blocks), bool)
+        first, last = rows * size // BLOCK_BYTES, (rows * size + size - 1) // BLOCK_BYTES
+        for further in range(int((last - first).max(initial=0)) + 1):
+            wanted[np.minimum(first + further, last)] = True
+        start, end = self._dataset.id.get_offset(), self._dataset.nbytes
+
+        def checked(block: int) -> bool:
+            offset = block * BLOCK_BYTES
+            data = memoryview(bytearray(min(BLOCK_BYTES, end - offset)))
+            _fill(data, descriptor, start + offset)
+            return bool(zlib.crc32(data) == blocks[block])
+
+        new = np.flatnonzero(wanted & ~self._verified)
+        with ThreadPoolExecutor(READERS) as pool:
+            if not all(pool.map(checked, new.tolist())):
+                raise OSError(f"dataset '{self._dataset.name}' does not have its checksum")
+        self._verified[new] = True
 
 
 def _fill(target: memoryview, descriptor: int, offset: int) -> None:
@@ -328,9 +398,12 @@ class _Checksum:
                 self._blocks.append(self._running)
                 self._running, self._filled = 0, 0
 
+    def blocks(self) -> np.ndarray:
+        """CRC-32 of every block, the last of which may be shorter: uint32 (n,)."""
+        return np.array(self._blocks + ([self._running] if self._filled else []), "<u4")
+
     def value(self) -> str:
-        blocks = self._blocks + ([self._running] if self._filled else [])
-        return f"{zlib.crc32(np.array(blocks, '<u4').tobytes()):08x}"
+        return f"{zlib.crc32(self.blocks().tobytes()):08x}"
 
 
 def read_hdf5(

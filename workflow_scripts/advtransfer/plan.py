@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -26,6 +26,8 @@ from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
 from .studies.transfers import TransferReader, TransferStudy
 
+ALL_CLASSES = "all"
+ClassNames = Callable[[str, Mapping[str, Any]], Sequence[str]]
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
 READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferReader]] = {
     "adversarial_to_knowledge": PairReader,
@@ -108,14 +110,19 @@ def check_writable(folder: str | Path) -> None:
 # From the configuration --------------------------------------------------------------------------
 
 
-def make_plan(config: Config) -> Plan:
+def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
     """Check a configuration and expand it.
+
+    Args:
+        class_names: gives all classes of a dataset, by its name and entry in ``data.datasets``,
+            where ``classes: all`` asks for them; a step never does: it is given their names.
 
     Raises:
         UserError: a problem, by key.
     """
     config = without_nulls(config)
     check_config(config)
+    config = with_class_names(config, class_names)
     _check_length(json.dumps(config), "the configuration")
     unknown = [name for name in config["main_job"] if name not in READERS]
     if unknown:
@@ -130,6 +137,33 @@ def make_plan(config: Config) -> Plan:
         for recipe in study.recipes():
             plan.register(recipe)
     return plan
+
+
+def with_class_names(config: Config, class_names: ClassNames | None) -> Config:
+    """The configuration with ``classes: all`` replaced by the names of the classes.
+
+    Raises:
+        UserError: they cannot be known.
+    """
+    datasets = config["data"]["datasets"]
+
+    def expanded(part: Any, path: str) -> Any:
+        if not isinstance(part, Mapping):
+            return part
+        found = {key: expanded(value, f"{path}.{key}") for key, value in part.items()}
+        if found.get("classes") == ALL_CLASSES:
+            name = str(found.get("dataset"))
+            if name not in datasets:
+                return found  # which the reader of the study tells
+            if class_names is None:
+                raise UserError(f"{path}.classes: here `all` is not known; name the classes.")
+            try:
+                found["classes"] = list(class_names(name, datasets[name]))
+            except UserError as error:
+                raise UserError(f"{path}.classes: all of '{name}'? {error}") from None
+        return found
+
+    return {**config, "studies": expanded(config["studies"], "studies")}
 
 
 def study_config(config: Config, study: str) -> str:

@@ -35,10 +35,14 @@ class DatasetRecipe:
     """One dataset as a whole. ``name`` is a module of ``advtransfer.data.datasets``."""
 
     name: str
-    path: str | None = None  # hdf5_pack: the file
-    sha256: str | None = (
-        None  # hdf5_pack: the file's content, so that another file is another recipe
-    )
+    path: str | None = None  # hdf5_pack: the file; image_folder: the folder
+    # hdf5_pack: the file's content, so that another file is another recipe; image_folder: names and
+    # sizes of the files.
+    sha256: str | None = None
+    size: int | None = None  # photographs: pixels a side that they are decoded to
+    # image_folder without train/ and test/: so many of each class train, or the file that lists the
+    # test images.
+    split: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class TrainingRecipe:
     nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "cosine"  # "one_cycle", "cosine", "step", "constant"
-    augmentation: str = "none"  # "crop_flip" or "none"
+    augmentation: str = "none"  # "crop_flip", "resized_crop_flip" or "none"
     attack: AttackRecipe | None = None
     validation_images: int = 0  # held out of the training view
     checkpoint: str = "last"  # or "best_on_validation", "best_on_test" (the papers' choice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 import torch.nn.functional as F
 
 CROP_PADDING = 4
+# Of a resized crop: share of the image, width over height, boxes that are drawn until one fits.
+CROP_AREA, CROP_RATIO, CROP_TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
 
 def to_device(images: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -40,6 +43,62 @@ def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Ten
     return (chosen * ~flips + chosen.flip(2) * flips).permute(0, 3, 1, 2)
 
 
+def crop_boxes(
+    count: int, height: int, width: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Random boxes as torchvision's ``RandomResizedCrop`` draws them: top, left, height, width.
+
+    Each int64 (count,) on the generator's device. Where none of ten drawn boxes fits, it is the
+    whole image (which is what torchvision comes to for one that is square).
+    """
+    place: dict[str, Any] = {"generator": generator, "device": generator.device}
+    drawn = torch.rand((2, count, CROP_TRIES), **place)
+    area = height * width * (CROP_AREA[0] + (CROP_AREA[1] - CROP_AREA[0]) * drawn[0])
+    low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
+    ratio = torch.exp(low + (high - low) * drawn[1])
+    tall, wide = (area / ratio).sqrt().round().long(), (area * ratio).sqrt().round().long()
+    fits = (tall > 0) & (tall <= height) & (wide > 0) & (wide <= width)
+    first = fits.int().argmax(1, keepdim=True)
+    some = fits.any(1)
+    tall = torch.where(some, tall.gather(1, first)[:, 0], height)
+    wide = torch.where(some, wide.gather(1, first)[:, 0], width)
+    corner = torch.rand((2, count), **place)
+    top = (corner[0] * (height - tall + 1)).long()
+    left = (corner[1] * (width - wide + 1)).long()
+    return top, left, tall, wide
+
+
+def resized_crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A random part of every image, resized to the whole's size, and random flip: the augmentation
+    of Salman et al. (2020) and of torchvision's references.
+
+    uint8 (N, C, H, W) in and out, bilinear; a part is never larger than the whole, so that nothing
+    needs antialiasing. ``generator`` is on the images' device.
+    """
+    count, _, height, width = images.shape
+    top, left, tall, wide = crop_boxes(count, height, width, generator)
+    flips = torch.rand(count, generator=generator, device=images.device) < 0.5
+
+    def positions(start: torch.Tensor, length: torch.Tensor, size: int) -> torch.Tensor:
+        """Where the pixels of a side come from: (N, size) from -1 to 1 over the image."""
+        steps = torch.arange(size, device=images.device) + 0.5
+        inside = steps * (length[:, None] / size) - 0.5
+        inside = torch.minimum(inside.clamp_(min=0), length[:, None] - 1.0)
+        return (start[:, None] + inside) * (2 / (size - 1)) - 1
+
+    down, across = positions(top, tall, height), positions(left, wide, width)
+    across = torch.where(flips[:, None], across.flip(1), across)
+    grid = torch.stack(
+        (
+            across[:, None, :].expand(count, height, width),
+            down[:, :, None].expand(count, height, width),
+        ),
+        dim=-1,
+    )
+    found = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=True)
+    return found.round_().to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
 def epoch_batches(
     images: torch.Tensor,
     labels: torch.Tensor,
@@ -59,6 +118,8 @@ def epoch_batches(
         batch = images[chosen]
         if augmentation == "crop_flip":
             batch = crop_and_flip(batch, generator)
+        elif augmentation == "resized_crop_flip":
+            batch = resized_crop_and_flip(batch, generator)
         yield as_float(batch) if batch.dtype == torch.uint8 else batch, labels[chosen]
 
 

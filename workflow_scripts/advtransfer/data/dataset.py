@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..artifacts import Hdf5Writer
 from ..errors import UserError
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -32,12 +33,21 @@ Reader = Callable[[Mapping[str, Blob]], Splits]
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """A file as the authors publish it, ``md5`` being the checksum they (or torchvision) give."""
+    """A file as the authors publish it, ``md5`` being the checksum they (or torchvision) give.
+
+    ``sha256`` stands where that is the one that is known.
+    """
 
     name: str
     md5: str
     urls: tuple[str, ...]
     members: tuple[str, ...] = ()  # paths in a tar archive; empty: the file itself is read
+    sha256: str = ""
+
+    @property
+    def checksum(self) -> str:
+        """The known checksum, by its kind."""
+        return f"sha256 {self.sha256}" if self.sha256 else f"md5 {self.md5}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,25 @@ class RawDataset:
     source: str
     licence: str
     attributes: dict[str, Any] = field(default_factory=dict)
+
+    def digests(self) -> dict[str, str]:
+        """The sha256 of every array's bytes, by its name in the file that `store` writes."""
+        return {
+            name: hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+            for name, array in self._arrays().items()
+        }
+
+    def store(self, writer: Hdf5Writer) -> None:
+        """Write ``<split>/images``, uint8 (N, H, W, 3), and ``<split>/labels``, int64 (N,)."""
+        for name, array in self._arrays().items():
+            writer.append(name, array, len(array))
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {
+            f"{split}/{what}": array
+            for split, arrays in self.splits.items()
+            for what, array in zip(("images", "labels"), arrays, strict=True)
+        }
 
 
 def split_digests(splits: Splits) -> dict[str, tuple[str, str]]:

@@ -25,6 +25,14 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def is_official(path: Path, file: OfficialFile) -> bool:
+    """Whether a file has the checksum that the official one is known by."""
+    if not file.sha256:
+        return md5_of(path) == file.md5
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest() == file.sha256
+
+
 def download(file: OfficialFile, folder: Path) -> Path:
     """The file in ``folder``, fetched from the first address that gives it with the right checksum.
 
@@ -40,32 +48,33 @@ def download(file: OfficialFile, folder: Path) -> Path:
     failures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if final.is_file() and md5_of(final) == file.md5:
+        if final.is_file() and is_official(final, file):
             return final
         for url in file.urls:
             try:
-                if _receive(url, part, file.md5):
+                if _receive(url, part, file):
                     os.replace(part, final)
                     return final
-                failures.append(f"{url}: wrong checksum, expected md5 {file.md5}; thrown away")
+                failures.append(f"{url}: wrong checksum, expected {file.checksum}; thrown away")
             except (OSError, HTTPException) as error:
                 if getattr(error, "errno", None) in (errno.ENOSPC, errno.EACCES, errno.EROFS):
                     raise
                 failures.append(f"{url}: {error}")
     except OSError as error:
         raise file_error(part, error, "write") from None
-    raise Unavailable("; ".join(failures))
+    gone = f"{file.name}: no address is known that still gives it"
+    raise Unavailable("; ".join(failures) or gone)
 
 
-def _receive(url: str, part: Path, md5: str) -> bool:
+def _receive(url: str, part: Path, file: OfficialFile) -> bool:
     """Fetch ``url`` into ``part``; whether the checksum agrees. If not, ``part`` is removed."""
     resumed = part.exists()
     _append(url, part)
-    if md5_of(part) == md5:
+    if is_official(part, file):
         return True
     part.unlink()
     # What was left from last time may have been the start of another file.
-    return resumed and _receive(url, part, md5)
+    return resumed and _receive(url, part, file)
 
 
 def _append(url: str, part: Path) -> None:

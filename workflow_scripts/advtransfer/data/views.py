@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..artifacts import open_hdf5, provenance, read_hdf5, write_hdf5
+from ..artifacts import hdf5_writer, open_hdf5, provenance, read_hdf5
 from ..errors import UserError
 from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
+
+READ_BYTES = 256 << 20  # of images that are in memory at a time while a view is made
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
 
 
 def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) -> None:
-    """Select from a dataset file and write the view file (HDF5).
+    """Select from a dataset file and write the view file (HDF5), some hundred MB at a time.
 
     Raises:
         UserError: as `select`, or ``detail`` is more than the images have.
@@ -102,29 +104,34 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
         class_names.index(name): recipe.label_names.index(label)
         for name, label in zip(recipe.classes, names, strict=True)
     }
-    content: dict[str, np.ndarray] = {
-        "indices": indices.astype(np.int64),
-        "labels": np.array([position[label] for label in labels[indices]], dtype=np.int64),
+    new_labels = np.array([position[label] for label in labels[indices]], dtype=np.int64)
+    attributes = {
+        "recipe": to_plain(recipe),
+        "classes": list(recipe.label_names),
+        "versions": provenance(),
     }
-    with open_hdf5(dataset_file) as dataset:
-        images = dataset.rows(f"{split}/images")[indices]
-    full = images
-    if recipe.size is not None and images.shape[1:3] != (recipe.size, recipe.size):
-        full = content["images"] = resize(images, recipe.size)
-    # Of the images in full detail: one with less is still the same image.
-    content["fingerprints"] = fingerprints(full)
-    if recipe.detail is not None:
-        if recipe.detail > min(images.shape[1:3]):
+    with open_hdf5(dataset_file) as dataset, hdf5_writer(output, attributes) as writer:
+        rows = dataset.rows(f"{split}/images")
+        size = recipe.size if rows.shape[1:3] != (recipe.size, recipe.size) else None
+        if recipe.detail is not None and recipe.detail > min(rows.shape[1:3]):
             raise UserError(
                 f"view of '{recipe.dataset.name}': detail {recipe.detail} is more than the "
-                f"{min(images.shape[1:3])} pixels a side of its images; lower it or leave it out."
+                f"{min(rows.shape[1:3])} pixels a side of its images; lower it or leave it out."
             )
-        content["images"] = resize(resize(images, recipe.detail), full.shape[1])
-    write_hdf5(
-        output,
-        content,
-        {"recipe": to_plain(recipe), "classes": list(recipe.label_names), "versions": provenance()},
-    )
+        writer.append("indices", indices.astype(np.int64), len(indices))
+        writer.append("labels", new_labels, len(indices))
+        prints = []
+        several = max(1, READ_BYTES // int(np.prod(rows.shape[1:])))
+        for start in range(0, len(indices), several):
+            images = rows[indices[start : start + several]]
+            full = images if size is None else resize(images, size)
+            # Of the images in full detail: one with less is still the same image.
+            prints.append(fingerprints(full))
+            if recipe.detail is not None:
+                full = resize(resize(images, recipe.detail), full.shape[1])
+            if size is not None or recipe.detail is not None:
+                writer.append("images", full, len(indices))
+        writer.append("fingerprints", np.concatenate(prints), len(indices))
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Seeds, dataset_path, seeds_name, source_path, view_path
 from ..config import Config, parse_epsilon
+from ..data.folders import class_folders
 from ..errors import UserError
 from ..recipes import (
     AttackRecipe,
@@ -35,12 +36,14 @@ LIBRARY = Path(__file__).parents[1]
 MISSING = "missing"  # instead of the digest of a checkpoint that is not there
 TRANSFER_MODES = ("last_layer", "full_network")  # of a protocol: fixed-feature, full-network
 MAX_NAME = 255  # bytes of a folder's or file's name
+PHOTOGRAPHS = "PHOTOGRAPHS = "
 # Extension points: their folder, and what a module of theirs defines (one of these).
 EXTENSIONS = {
     "model family": ("models/families", "def build("),
     "attack": ("attacks", "def perturb("),
-    "dataset": ("data/datasets", "DATASET = ", "def from_recipe("),
+    "dataset": ("data/datasets", "DATASET = ", PHOTOGRAPHS, "def from_recipe("),
 }
+BY_IMAGES = "accuracy"  # the metric of a dataset, unless its module says another
 
 
 @cache
@@ -61,6 +64,19 @@ def _limits(attack: str) -> tuple[tuple[str, ...], bool]:
         if name in found:
             found[name] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
     return found["NORMS"], found["RANDOM_START"]  # type: ignore[return-value]
+
+
+@cache
+def _described_metric(dataset: str) -> str:
+    """The accuracy that papers report of a dataset, as its module says without importing it."""
+    for node in ast.walk(ast.parse((LIBRARY / f"data/datasets/{dataset}.py").read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "metric":
+            return str(ast.literal_eval(node.value))
+    return BY_IMAGES
+
+
+def _is_of_photographs(dataset: str) -> bool:
+    return PHOTOGRAPHS in (LIBRARY / f"data/datasets/{dataset}.py").read_text()
 
 
 def check_module(kind: str, name: str, key: str, way_out: str) -> None:
@@ -162,6 +178,51 @@ def training_in_words(training: TrainingRecipe) -> str:
     return f"{text}, {attack}" + (f", {training.replays} replays" if training.replays else "")
 
 
+def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
+    """The recipe of an entry of ``data.datasets``.
+
+    Raises:
+        UserError: keys that do not go together, an unknown dataset, a pack or folder that is not
+            there.
+    """
+    where = f"data.datasets.{name}"
+    pack, folder, size = (entry.get(key) for key in ("pack", "folder", "size"))
+    if pack is not None and folder is not None:
+        raise UserError(f"{where}: a pack or a folder, not both.")
+    if folder is None and "split" in entry:
+        raise UserError(f"{where}.split: only a folder is split; leave it out.")
+    if folder is None and pack is None:
+        way_out = f"your own: {where}.pack: path/to/file.h5, or {where}.folder: path/to/folder"
+        check_module("dataset", name, where, way_out)
+    photographs = folder is not None or (pack is None and _is_of_photographs(name))
+    if photographs and size is None:
+        raise UserError(
+            f"{where}.size is missing: pixels a side that its photographs are decoded to (224 in "
+            f"the papers), as in `{name}: {{size: 224}}`."
+        )
+    if not photographs and size is not None:
+        raise UserError(
+            f"{where}.size: its images have a size already; leave it out. The `size` of a target "
+            "resizes them."
+        )
+    if folder is not None:
+        try:
+            digest = class_folders(Path(folder), entry.get("split")).digest
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        return DatasetRecipe(
+            "image_folder", path=folder, sha256=digest, size=size, split=entry.get("split")
+        )
+    if pack is None:
+        return DatasetRecipe(name, size=size)
+    if not Path(pack).is_file():
+        raise UserError(f"{where}.pack: no such file '{pack}'.")
+    # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
+    with open(pack, "rb") as handle:
+        content = hashlib.file_digest(handle, "sha256").hexdigest()
+    return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
+
+
 class Reader:
     """Turns one study's part of a checked configuration into recipes."""
 
@@ -169,6 +230,7 @@ class Reader:
         self.config, self.name = config, name
         self.part = config["studies"][name]
         self.key = f"studies.{name}"
+        self._datasets: dict[str, DatasetRecipe] = {}
 
     def lookup(self, section: str, name: str, key: str) -> Any:
         named = self.config.get(section, {})
@@ -183,17 +245,17 @@ class Reader:
             raise UserError(
                 f"{key}.dataset: no '{name}' in `data.datasets`; there are {', '.join(datasets)}."
             )
-        pack = datasets[name].get("pack")
-        if pack is None:
-            where = f"data.datasets.{name}"
-            check_module("dataset", name, where, f"your own: {where}.pack: path/to/file.h5")
-            return DatasetRecipe(name)
-        if not Path(pack).is_file():
-            raise UserError(f"data.datasets.{name}.pack: no such file '{pack}'.")
-        # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
-        with open(pack, "rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
-        return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
+        if name not in self._datasets:
+            self._datasets[name] = _dataset(name, datasets[name])
+        return self._datasets[name]
+
+    def metric(self, name: str) -> str:
+        """What a dataset is scored by: ``accuracy``, or ``class_mean_accuracy`` where classes
+        differ in size (the columns of the tables are called so)."""
+        entry = self.config["data"]["datasets"].get(name, {})
+        if "metric" in entry or "pack" in entry or "folder" in entry:
+            return str(entry.get("metric", BY_IMAGES))
+        return _described_metric(name)
 
     def view(
         self, part: Mapping[str, Any], classes: list[str], split: str, images: int

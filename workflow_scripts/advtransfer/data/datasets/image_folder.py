@@ -1,0 +1,46 @@
+"""Photographs of the user's own as a folder a class, at the path that the recipe gives."""
+
+import logging
+from pathlib import Path
+
+from ...errors import UserError
+from ...recipes import DatasetRecipe
+from ..folders import class_folders
+from ..photographs import RawPhotographs
+from ..trees import FolderTree
+
+log = logging.getLogger("advtransfer")
+
+
+def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
+    """The dataset in the folder ``recipe.path``, whose files must hash to ``recipe.sha256``.
+
+    Raises:
+        UserError: no path or size is given, or the folder cannot be used.
+    """
+    if recipe.path is None or recipe.size is None:
+        raise UserError("a dataset of the kind image_folder needs the keys path and size")
+    found = class_folders(Path(recipe.path), recipe.split)
+    if recipe.sha256 is not None and found.digest != recipe.sha256.lower():
+        raise UserError(
+            f"{recipe.path}: its files are not those that were planned with: sha256 of their names "
+            f"and sizes expected {recipe.sha256}, found {found.digest}. Run the same command again."
+        )
+    if found.missing:
+        log.warning(
+            "%s: %d test images that %s lists are not there; the results are about the %d that are",
+            recipe.path,
+            found.missing,
+            recipe.split,
+            len(found.listing["test"]),
+        )
+    return RawPhotographs(
+        tree=FolderTree(Path(recipe.path)),
+        listing=found.listing,
+        size=recipe.size,
+        class_names=found.class_names,
+        source=f"image folder {Path(recipe.path).name}",
+        licence="not stated: a folder of the user's own",
+        attributes={"test_images_missing": found.missing} if found.missing else {},
+        prepared=True,
+    )

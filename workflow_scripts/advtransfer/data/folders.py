@@ -1,0 +1,163 @@
+"""Trees of photographs with a folder a class: what is there, told without opening an image.
+
+No array library here: a plan asks at every start of Snakemake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config import CONTROL
+from ..errors import UserError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+TESTS = ("test", "val", "valid")  # the first that there is holds the test images
+
+
+class ClassFolders(NamedTuple):
+    """Images of a tree: files by their names in it, and labels, positions in ``class_names``."""
+
+    class_names: tuple[str, ...]
+    listing: Mapping[str, Sequence[tuple[str, int]]]
+    digest: str  # sha256 of names, splits and sizes
+    missing: int  # names in the list of test images that no file has
+
+
+def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
+    """The images of ``train/<class>/`` and ``test/<class>/``, or of ``<class>/`` with a rule.
+
+    Names decide the order; folders inside a class belong to it. Another file, another name or
+    another size gives another digest; the content of a file that keeps both does not.
+
+    Args:
+        folder: the tree. Links are followed; hidden files and other endings than images' are not
+            looked at.
+        split: None: there are ``train/`` and ``test/`` (or ``val/``, or ``valid/``). A number: the
+            first so many images of every class train, the rest test. A path: a text file with the
+            names of the test images, one a line, as they are below ``folder``; the rest train.
+
+    Raises:
+        UserError: the folder is not laid out so.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder. Correct the path, or put the images there.")
+    try:
+        sizes = {n: s for n, s in folder_files(folder).items() if n.lower().endswith(ENDINGS)}
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed ({error}).") from None
+    missing = 0
+    if split is None:
+        by_split = _folders_say(folder, sizes)
+    elif isinstance(split, int):
+        by_split = _first_train(folder, sizes, split)
+    else:
+        listed = _listed_names(Path(split))
+        missing = len(listed - sizes.keys())
+        by_split = {"train": [], "test": []}
+        for name in sizes:
+            by_split["test" if name in listed else "train"].append((_class(folder, name, 0), name))
+    for part, images in by_split.items():
+        if not images:
+            raise UserError(f"{folder}: no {part} images in it ({' '.join(ENDINGS)}).")
+    names = tuple(sorted({class_name for class_name, _ in by_split["train"]}))
+    for class_name, name in by_split["test"]:
+        if class_name not in names:
+            raise UserError(
+                f"{folder}: the test image {name} is of class '{class_name}', which has no "
+                "training images. Add some, or take it out."
+            )
+    bad = [name for name in names if CONTROL.search(name)]
+    if bad:
+        raise UserError(f"{folder}: the folder {bad[0]!r} has a control character in its name.")
+    whole = hashlib.sha256()
+    for part, images in by_split.items():
+        for _, name in images:
+            whole.update(f"{part}\0".encode() + os.fsencode(name) + f"\0{sizes[name]}\n".encode())
+    positions = {name: k for k, name in enumerate(names)}
+    listing = {
+        part: [(name, positions[class_name]) for class_name, name in images]
+        for part, images in by_split.items()
+    }
+    return ClassFolders(names, listing, whole.hexdigest(), missing)
+
+
+def folder_files(folder: Path) -> dict[str, int]:
+    """Bytes of the files below a folder, by their names in it, sorted; hidden ones left out."""
+    found: dict[str, int] = {}
+
+    def visit(path: str, prefix: str, above: tuple[tuple[int, int], ...]) -> None:
+        about = os.stat(path)
+        here = (about.st_dev, about.st_ino)
+        if here in above:  # a link back to where it came from
+            return
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    visit(entry.path, f"{prefix}{entry.name}/", (*above, here))
+                elif entry.is_file():
+                    found[prefix + entry.name] = entry.stat().st_size
+
+    visit(str(folder), "", ())
+    return dict(sorted(found.items()))
+
+
+Images = dict[str, list[tuple[str, str]]]  # split to class and name
+
+
+def _folders_say(folder: Path, sizes: Mapping[str, int]) -> Images:
+    tops = {name.partition("/")[0] for name in sizes if "/" in name}
+    test = next((name for name in TESTS if name in tops), None)
+    if "train" not in tops or test is None:
+        raise UserError(
+            f"{folder}: expected train/<class>/ and test/<class>/ with images in it, found "
+            f"{', '.join(sorted(tops)[:5]) or 'no folder with images'}. If these are the classes, "
+            "say how to split them with the key `split`: `split: 30` (the first 30 images of every "
+            "class train) or `split: <file that lists the test images>`."
+        )
+    return {
+        part: [(_class(folder, name, 1), name) for name in sizes if name.partition("/")[0] == top]
+        for part, top in (("train", "train"), ("test", test))
+    }
+
+
+def _first_train(folder: Path, sizes: Mapping[str, int], count: int) -> Images:
+    by_class: dict[str, list[str]] = {}
+    for name in sizes:
+        by_class.setdefault(_class(folder, name, 0), []).append(name)
+    few = [c for c, names in by_class.items() if len(names) <= count]
+    if few:
+        raise UserError(
+            f"{folder}: class '{few[0]}' has {len(by_class[few[0]])} images, so that `split: "
+            f"{count}` would leave none to test. Lower it, or take the class out."
+        )
+    return {
+        "train": [(c, name) for c, names in by_class.items() for name in names[:count]],
+        "test": [(c, name) for c, names in by_class.items() for name in names[count:]],
+    }
+
+
+def _class(folder: Path, name: str, depth: int) -> str:
+    parts = name.split("/")
+    if len(parts) < depth + 2:
+        raise UserError(
+            f"{folder / name}: an image beside the classes' folders. Put it into the folder of its "
+            "class, or take it out."
+        )
+    return parts[depth]
+
+
+def _listed_names(path: Path) -> set[str]:
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: the list of test images cannot be read ({error}). `split` is a number, or "
+            "the path of a text file with the name of one image a line."
+        ) from None
+    return {line.strip() for line in lines if line.strip().lower().endswith(ENDINGS)}

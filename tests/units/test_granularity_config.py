@@ -13,6 +13,7 @@ from snakemake.utils import update_config
 from test_config import DEFAULTS, DELETE, ROOT, changed, message
 
 from workflow_scripts.advtransfer.addresses import address
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import figure_recipe, make_plan, page_recipe, study_config
 from workflow_scripts.advtransfer.recipes import GranularityRecipe, TransferRecipe
 from workflow_scripts.advtransfer.studies.granularity import GranularityStudy
@@ -121,20 +122,38 @@ def test_tables_follow_from_the_study_alone():
     assert other == text  # the ranking has it, the tables do not
 
 
-@pytest.mark.parametrize("overlay", ["smoke", "paper"])
-def test_overlays(overlay):
+def with_overlay(name: str) -> GranularityStudy:
     config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / f"configs/{overlay}.yaml").read_text()))
-    study = make_plan(config).studies[STUDY]
+    update_config(config, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()))
+    study = make_plan(config, class_names).studies[STUDY]
     assert isinstance(study, GranularityStudy)
-    assert study.series
-    if overlay == "paper":
-        assert len(study.series) == 12
-        assert {source.model for source in study.sources} == {"resnet50_imagenet"}
-        assert [source.epsilon for source in study.sources][-1] == 5
-        for names in study.series.values():
-            views = [t.train for t in study.targets if t.name in names]
-            assert sorted((v.detail or v.size, v.size) for v in views) == [(32, 224), (224, 224)]
+    return study
+
+
+def test_smoke():
+    study = with_overlay("smoke")
+    assert study.series == {"near": ["near_8", "near"]}
+    assert [source.epsilon for source in study.sources] == [0, 0.25, 0.5]
+
+
+def test_the_papers_figure_7():
+    study = with_overlay("paper")
+    grid = [0, 0.01, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 3, 5]
+    assert [source.epsilon for source in study.sources] == grid
+    assert {source.model for source in study.sources} == {"resnet50_imagenet"}
+    assert set(study.datasets.values()) == {
+        *("aircraft", "caltech101", "caltech256", "cars", "cifar10", "cifar100", "dtd"),
+        *("flowers", "food", "pets", "sun397"),
+    }
+    views = {target.name: target.train for target in study.targets}
+    for full, names in study.series.items():
+        assert names == [f"{full}_32", full]
+        assert [(views[name].detail, views[name].size) for name in names] == [
+            (32, 224),
+            (None, 224),
+        ]
+    assert len(study.series) == 9
+    assert len(views["sun397"].classes) == 397
 
 
 # Mistakes ----------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ rule rank_measures:
     params:
         recipe=figure_recipe(
             "granularity",
-            "estimator temperature measure basis bootstrap permutations",
+            "estimator temperature measure basis bootstrap permutations scores",
         ),
     shell:
         "python -m workflow_scripts.rank_measures --recipe {params.recipe:q}"
@@ -89,7 +89,7 @@ rule granularity_resolutions:
         f"{RUN_LOGS}/figures/granularity_resolutions.log",
     localrule: True
     params:
-        recipe=figure_recipe("granularity", "model series"),
+        recipe=figure_recipe("granularity", "model series scores"),
     shell:
         "python -m workflow_scripts.plot_resolutions --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -117,7 +117,7 @@ rule granularity_best_epsilon:
         f"{RUN_LOGS}/figures/granularity_best_epsilon.log",
     localrule: True
     params:
-        recipe=figure_recipe("granularity", "model series estimator"),
+        recipe=figure_recipe("granularity", "model series estimator scores"),
     shell:
         "python -m workflow_scripts.plot_best_epsilon --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -147,7 +147,7 @@ rule granularity_granularity_measures:
         f"{RUN_LOGS}/figures/granularity_granularity_measures.log",
     localrule: True
     params:
-        recipe=figure_recipe("granularity", "model estimator measure basis"),
+        recipe=figure_recipe("granularity", "model estimator measure basis scores"),
     shell:
         "python -m workflow_scripts.plot_granularity_measures --recipe {params.recipe:q}"
         " --table {input.table:q}"
@@ -175,7 +175,7 @@ rule granularity_measure_ranking:
         f"{RUN_LOGS}/figures/granularity_measure_ranking.log",
     localrule: True
     params:
-        recipe=figure_recipe("granularity", "model estimator measure basis"),
+        recipe=figure_recipe("granularity", "model estimator measure basis scores"),
     shell:
         "python -m workflow_scripts.plot_measure_ranking --recipe {params.recipe:q}"
         " --prediction {input.prediction:q}"

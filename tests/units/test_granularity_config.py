@@ -154,6 +154,9 @@ def test_the_papers_figure_7():
         ]
     assert len(study.series) == 9
     assert len(views["sun397"].classes) == 397
+    # Scored as the paper does.
+    assert study.scores["pets_32"] == study.scores["aircraft"] == "class_mean_accuracy"
+    assert "food" not in study.scores
 
 
 # Mistakes ----------------------------------------------------------------------------------------

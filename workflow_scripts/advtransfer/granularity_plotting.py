@@ -62,6 +62,7 @@ class GranularityFigure:
     basis: str = ""
     series: dict[str, list[str]] = field(default_factory=dict)  # targets of rising resolution
     targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+    scores: dict[str, str] = field(default_factory=dict)  # target: column, if not accuracy
     baseline: str = "natural"
     trainings: tuple[str, ...] = ()
     bootstrap: int = 0
@@ -83,9 +84,13 @@ def read(path: str | Path, columns: Iterable[str], recipe: GranularityFigure) ->
 
 
 def accuracies(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:
-    """Fixed-feature transfers, what held-out images chose."""
-    table = read(path, TRANSFER_COLUMNS, recipe)
-    return plotting.select(table, mode="last_layer", selection="validation")
+    """Fixed-feature transfers, what held-out images chose, by what their targets are scored by."""
+    table = read(path, [*TRANSFER_COLUMNS, *sorted(set(recipe.scores.values()))], recipe)
+    table = plotting.select(table, mode="last_layer", selection="validation").copy()
+    for target, column in recipe.scores.items():
+        own = table["target"] == target
+        table.loc[own, "accuracy"] = table.loc[own, column]
+    return table
 
 
 def measured(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:

@@ -5,7 +5,7 @@ docs/results.md documents the columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ PREDICTION_COLUMNS = [
     "n_groups",
 ]
 RESOLUTION = ("resolution", "pixels")
+NO_SCORES: Mapping[str, str] = {}
 
 
 def ranking_tables(
@@ -62,12 +63,14 @@ def ranking_tables(
     basis: str,
     bootstrap: int,
     permutations: int,
+    scores: Mapping[str, str] = NO_SCORES,
 ) -> tuple[Table, Table]:
     """Best epsilons of every target by every estimator, and how well measures predict them.
 
     Args:
         transfers: rows of the study's table of transferred networks.
         measures: rows of its table of measures.
+        scores: the column that a target is scored by, where that is not ``accuracy``.
         estimator: the primary one, with ``measure`` on ``basis``; all others are exploratory.
 
     Raises:
@@ -90,7 +93,7 @@ def ranking_tables(
         datasets = {row["target"]: row["dataset"] for row in known}
         groups = [datasets[target] for target in targets]
         values = dict(_values([row for row in known if row["source_model"] == model], targets))
-        curves = _curves(own, targets, bootstrap)
+        curves = _curves(own, targets, bootstrap, scores)
         limits = best_epsilon.coordinate(curves.epsilons[[0, -1]], curves.epsilons)
         for name in best_epsilon.ESTIMATORS:
             found = best_epsilon.estimate(curves, name, temperature)
@@ -158,18 +161,21 @@ def _values(
         yield what, np.log2(found) if what[0] in LOGARITHMIC else found
 
 
-def _curves(rows: list[Row], targets: list[str], bootstrap: int) -> best_epsilon.Curves:
+def _curves(
+    rows: list[Row], targets: list[str], bootstrap: int, scores: Mapping[str, str]
+) -> best_epsilon.Curves:
     """Accuracies by target, epsilon and seed; the mean over trials of a source."""
     epsilons = sorted({float(row["source_epsilon"]) for row in rows})
     cells: dict[tuple[int, int, str], list[float]] = {}
     for row in rows:
         where = targets.index(row["target"]), epsilons.index(float(row["source_epsilon"]))
-        cells.setdefault((*where, row["source_seed"]), []).append(float(row["accuracy"]))
+        accuracy = float(row[scores.get(row["target"], "accuracy")])
+        cells.setdefault((*where, row["source_seed"]), []).append(accuracy)
     seeds = sorted({seed for _, _, seed in cells})
-    accuracy = np.full((len(targets), len(epsilons), len(seeds)), np.nan)
+    table = np.full((len(targets), len(epsilons), len(seeds)), np.nan)
     for (target, epsilon, seed), values in cells.items():
-        accuracy[target, epsilon, seeds.index(seed)] = np.mean(values)
-    return best_epsilon.curves(accuracy, epsilons, bootstrap)
+        table[target, epsilon, seeds.index(seed)] = np.mean(values)
+    return best_epsilon.curves(table, epsilons, bootstrap)
 
 
 def _best(

@@ -10,6 +10,7 @@ from typing import Any
 from ..config import Config
 from ..errors import UserError
 from ..recipes import GranularityRecipe, ViewRecipe
+from .reader import BY_IMAGES
 from .transfers import TransferReader, TransferSource, TransferStudy, TransferTarget
 
 Path = tuple[str, ...]
@@ -20,6 +21,7 @@ class GranularityStudy(TransferStudy):
     """Transfers over a grid of epsilons, and measures of what the targets are like."""
 
     datasets: Mapping[str, str]  # of every target, by the config's name
+    scores: Mapping[str, str]  # what a target is scored by, where that is not accuracy: a column
     paths: Mapping[str, Path]  # of every class in the hierarchy, from below its root
     measured_images: int
     estimator: str  # of the best epsilon: the one that counts; all are reported
@@ -68,6 +70,7 @@ class GranularityStudy(TransferStudy):
             "measure": measure,
             "basis": basis,
             "series": self.series,
+            "scores": dict(self.scores),
             "bootstrap": self.bootstrap,
             "permutations": self.permutations,
         }
@@ -117,9 +120,12 @@ class GranularityReader(TransferReader):
                     "though others of its classes are. Add it, or leave out all of them."
                 )
         best = self.part["best_epsilon"]
+        datasets = {name: part["dataset"] for name, part in self.part["targets"].items()}
+        scores = {name: self.metric(dataset) for name, dataset in datasets.items()}
         return GranularityStudy(
             **{field.name: getattr(base, field.name) for field in dataclasses.fields(base)},
-            datasets={name: part["dataset"] for name, part in self.part["targets"].items()},
+            datasets=datasets,
+            scores={name: column for name, column in scores.items() if column != BY_IMAGES},
             paths=paths,
             measured_images=self.part["measured_images"],
             estimator=best["estimator"],

@@ -1,6 +1,7 @@
 """Draw the best robust source beside the natural one, by target, architecture and mode."""
 
 import argparse
+from typing import Any
 
 from .advtransfer import plotting
 from .advtransfer import transfer_figures as figures
@@ -22,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.recipes import from_json
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.those(figures.read(arguments.best, "best", recipe), measure="accuracy")
+    table = figures.read(arguments.best, "best", recipe)
     rows = plotting.those(table, selection="validation")
     tested = plotting.those(table, selection="test")
     targets, modes = figures.targets_of(recipe, rows), figures.modes_of(rows)
@@ -52,10 +53,13 @@ def main(arguments: argparse.Namespace) -> None:
                     label = figures.strength_label(own.norm, own.epsilon)
                     panel.annotate(
                         label,
-                        (k + SHIFT, float(own.robust_highest)),
-                        xytext=(0, 2.5),
+                        (k + SHIFT, 0),
+                        xytext=(0, 3),
                         textcoords="offset points",
                         ha="center",
+                        va="bottom",
+                        rotation=90,
+                        color="white",
                         fontsize=6.5,
                     )
                 for own in figures.records(
@@ -64,11 +68,11 @@ def main(arguments: argparse.Namespace) -> None:
                     for mean, shift in ((own.baseline_mean, -SHIFT), (own.robust_mean, SHIFT)):
                         panel.plot(k + shift, mean, **figures.TESTED)
             plotting.say_if_empty(panel, "not compared")
-            panel.set_xticks(range(len(models)), map(plotting.model_label, models))
-            if len(models) > 2:
-                panel.tick_params(axis="x", labelrotation=30)
+            slant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+            labels = [plotting.model_label(model) for model in models]
+            panel.set_xticks(range(len(models)), labels, **(slant if len(models) > 2 else {}))
             panel.set_xlim(-0.6, len(models) - 0.4)
-            panel.set_ylim(0, highest * 1.15 or 1)
+            panel.set_ylim(0, highest * 1.05 or 1)
         for panel in figures.at_left(row):
             panel.set_ylabel(f"{figures.mode_label(mode)}\naccuracy")
     entries = [

@@ -20,12 +20,11 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.recipes import from_json
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    chosen = {"selection": "validation", "measure": "accuracy"}
+    chosen = {"selection": "validation"}
     rows = plotting.those(figures.read(arguments.summary, "summary", recipe), **chosen)
     correlations = plotting.those(
         figures.read(arguments.correlations, "correlations", recipe),
         sources=ALL,
-        measure="accuracy",
     )
     targets, models = figures.targets_of(recipe, rows), figures.models_of(rows)
     places = figures.strengths(rows)
@@ -78,7 +77,7 @@ def main(arguments: argparse.Namespace) -> None:
             for name, look in models.items()
         ]
     plotting.efficiency_legend(figure, entries)
-    note = "one mark a source (mean over seeds), bars: lowest to highest network"
+    note = "one mark a source (mean over seeds)\nbars: lowest to highest network"
     plotting.finish(figure, arguments.output, "Fixed-feature and full-network transfer", note)
 
 

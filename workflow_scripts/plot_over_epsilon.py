@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.recipes import from_json
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    chosen = {"selection": "validation", "measure": "accuracy"}
+    chosen = {"selection": "validation"}
     rows = plotting.those(figures.read(arguments.summary, "summary", recipe), **chosen)
     best = plotting.those(figures.read(arguments.best, "best", recipe), **chosen)
     targets, modes = figures.targets_of(recipe, rows), figures.modes_of(rows)
@@ -64,7 +64,9 @@ def main(arguments: argparse.Namespace) -> None:
     if len(best):
         entries.append(plotting.Look(plotting.INK, "o", "none").entry("best ε", **figures.RING))
     plotting.efficiency_legend(figure, entries)
-    note = "bars: accuracy, lowest to highest network; difference, 95 % interval over source seeds"
+    note = (
+        "bars: of accuracies, lowest to highest network\nof differences, 95 % interval over seeds"
+    )
     plotting.finish(figure, arguments.output, "Transfer over ε of adversarial training", note)
 
 

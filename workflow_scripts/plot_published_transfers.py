@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
     table = figures.read(arguments.best, "best", recipe)
-    rows = plotting.those(table, measure="accuracy", selection="validation")
+    rows = plotting.those(table, selection="validation")
     targets, models = figures.targets_of(recipe, rows), figures.models_of(rows)
     over_all = ALL if ALL in set(rows["model"]) else next(iter(models), "")
     modes = list(figures.MODES)

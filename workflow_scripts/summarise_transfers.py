@@ -23,19 +23,22 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.artifacts import write_rows
 
     recipe = json.loads(arguments.recipe)
-    study, baseline = recipe["study"], recipe["baseline"]
+    study, baseline, metrics = (recipe[name] for name in ("study", "baseline", "metrics"))
     draws = {name: recipe[name] for name in ("bootstrap", "permutations")}
     cells = summary.cells_of(summary.read_networks(arguments.table))
     written = {
         arguments.summary: (
             summary.SUMMARY_COLUMNS,
-            summary.summary_rows(cells, study, baseline),
+            summary.summary_rows(cells, study, baseline, metrics),
         ),
-        arguments.best: (summary.BEST_COLUMNS, summary.best_rows(cells, study, baseline)),
-        arguments.selection: (summary.SELECTION_COLUMNS, summary.selection_rows(cells, study)),
+        arguments.best: (summary.BEST_COLUMNS, summary.best_rows(cells, study, baseline, metrics)),
+        arguments.selection: (
+            summary.SELECTION_COLUMNS,
+            summary.selection_rows(cells, study, metrics),
+        ),
         arguments.correlations: (
             summary.CORRELATION_COLUMNS,
-            summary.correlation_rows(cells, study, **draws),
+            summary.correlation_rows(cells, study, metrics, **draws),
         ),
     }
     for path, (columns, rows) in written.items():

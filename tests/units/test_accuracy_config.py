@@ -9,6 +9,7 @@ import pytest
 from test_config import DEFAULTS, DELETE, changed, message
 
 from workflow_scripts.advtransfer.addresses import address
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import (
     figure_recipe,
     make_plan,
@@ -175,7 +176,7 @@ def test_the_papers_networks_have_their_published_accuracy() -> None:
 
     from workflow_scripts.advtransfer import published_robust_transfer as published
 
-    study = make_plan(with_overlay("paper")).studies[STUDY]
+    study = make_plan(with_overlay("paper"), class_names).studies[STUDY]
     assert isinstance(study, AccuracyStudy)
     names = dict(zip(study.architectures, published.SOURCE_ACCURACY, strict=False))
     assert list(names.values()) == ["ResNet18", "ResNet50", "WRN50_2", "WRN50_4"]

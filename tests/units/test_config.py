@@ -16,6 +16,7 @@ from snakemake.utils import update_config
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.config import SCHEMA, check_config, parse_epsilon
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.plan import (
     Plan,
@@ -361,7 +362,7 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
     config = copy.deepcopy(DEFAULTS)
     if overlay:
         update_config(config, yaml.safe_load(overlay.read_text()))  # Snakemake's own merge
-    plan = make_plan(config)
+    plan = make_plan(config, class_names)
     assert set(plan.studies) == set(config["studies"])
     assert {*plan.pairs, *plan.efficiency, *plan.transfers} == set(plan.studies)
     for study in plan.studies.values():

@@ -15,6 +15,7 @@ from snakemake.utils import update_config
 from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, addresses, changed, message
 
 from workflow_scripts.advtransfer.addresses import address
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import (
     figure_recipe,
     index_rows,
@@ -307,7 +308,7 @@ def test_imported_sources_alone() -> None:
 
 def test_the_papers_grid_has_7776_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    study = make_plan(with_overlay("paper")).efficiency[STUDY]
+    study = make_plan(with_overlay("paper"), class_names).efficiency[STUDY]
     runs: Counter[tuple[str, str, str]] = Counter()
     each: list[tuple[Any, ...]] = []
     for source in study.sources:
@@ -454,7 +455,7 @@ def test_study_config_of_an_overlay_makes_the_same_study(
 ) -> None:
     """The step that gathers the tables knows nothing else."""
     monkeypatch.chdir(ROOT)
-    plan = make_plan(with_overlay(overlay))
+    plan = make_plan(with_overlay(overlay), class_names)
     for name, study in plan.studies.items():
         again = make_plan(json.loads(study_config(plan.config, name))).studies[name]
         assert set(again.files()) == set(study.files())

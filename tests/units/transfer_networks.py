@@ -111,11 +111,17 @@ def networks(
     return rows
 
 
-def summarise(folder: Path, rows: list[Row], bootstrap: int = 50, permutations: int = 50) -> None:
+def summarise(
+    folder: Path,
+    rows: list[Row],
+    bootstrap: int = 50,
+    permutations: int = 50,
+    metrics: dict[str, str] | None = None,
+) -> None:
     """The table and all that is made of it, under their real names."""
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / f"{STUDY}.csv", rows, TRANSFER_COLUMNS)
-    recipe = {"study": STUDY, "baseline": "natural"}
+    recipe = {"study": STUDY, "baseline": "natural", "metrics": metrics or {}}
     draws = {"bootstrap": bootstrap, "permutations": permutations}
     line = ["--recipe", json.dumps({**recipe, **draws}), "--table", str(folder / f"{STUDY}.csv")]
     for name in SUMMARIES:

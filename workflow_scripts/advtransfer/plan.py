@@ -235,9 +235,11 @@ def statistics_recipe(plan: Plan, study: str) -> str:
 
 def summary_recipe(plan: Plan, study: str) -> str:
     """What decides the tables that summarise a study of transfer to whole targets."""
+    own = plan.transfers[study]
     recipe = {
         "study": study,
-        "baseline": plan.transfers[study].baseline,
+        "baseline": own.baseline,
+        "metrics": {target.name: target.metric for target in own.targets},
         **plan.config["statistics"],
     }
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"))

@@ -71,8 +71,11 @@ TESTED: dict[str, Any] = {
 }
 
 
-def read(path: str | Path, kind: str, recipe: plotting.FigureRecipe) -> pd.DataFrame:
-    """A table of `summarise_transfers`, perhaps without rows: what could not be compared.
+def read(
+    path: str | Path, kind: str, recipe: plotting.FigureRecipe, *, every_measure: bool = False
+) -> pd.DataFrame:
+    """A table of `summarise_transfers`, perhaps without rows: what could not be compared. Only what
+    each target is scored by, unless ``every_measure``.
 
     Raises:
         UserError: as `plotting.read_table`.
@@ -81,7 +84,8 @@ def read(path: str | Path, kind: str, recipe: plotting.FigureRecipe) -> pd.DataF
     for name in ("norm", "training", "robust_training"):
         if name in frame:
             frame[name] = frame[name].fillna("")
-    return plotting.those(frame, study=recipe.study)
+    frame = plotting.those(frame, study=recipe.study)
+    return frame if every_measure or "scored" not in frame else plotting.those(frame, scored=1)
 
 
 def records(frame: pd.DataFrame) -> list[Any]:

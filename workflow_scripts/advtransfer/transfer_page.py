@@ -46,7 +46,7 @@ def render_page(
     sources = plotting.those(
         plotting.read_table(tables["sources"], cost, may_be_empty=True), study=recipe.study
     )
-    honest = {"selection": "validation", "measure": "accuracy"}
+    honest = {"selection": "validation"}
     main = primary_rows(plotting.those(best, **honest))
     context = {
         "verdict": verdict(main),
@@ -60,8 +60,13 @@ def render_page(
             (figures.mode_label(mode), everything_grid(recipe, summary, mode))
             for mode in figures.modes_of(summary)
         ],
-        "class_means": class_mean_sentence(plotting.those(summary, selection="validation")),
-        "correlations": correlation_grid(plotting.those(correlations, measure="accuracy")),
+        "class_means": class_mean_sentence(
+            plotting.those(
+                figures.read(tables["summary"], "summary", recipe, every_measure=True),
+                selection="validation",
+            )
+        ),
+        "correlations": correlation_grid(correlations),
         "selection": selection_grid(selection),
         "sources": source_grid(sources),
         "published": published_grid(),
@@ -191,7 +196,7 @@ def gain_text(row: Any) -> str:
 
 def best_grid(best: pd.DataFrame, mode: str) -> Grid:
     """Best-of: the natural and the best robust source, chosen on validation, then on test."""
-    rows = plotting.those(best, mode=mode, measure="accuracy")
+    rows = plotting.those(best, mode=mode)
     lines = []
     for target, model in dict.fromkeys(zip(rows["target"], rows["model"], strict=True)):
         cells = []
@@ -215,7 +220,7 @@ def best_grid(best: pd.DataFrame, mode: str) -> Grid:
 
 def everything_grid(recipe: plotting.FigureRecipe, summary: pd.DataFrame, mode: str) -> Grid:
     """All-of: mean accuracy of every source on every target, and the range over networks."""
-    rows = plotting.those(summary, mode=mode, measure="accuracy", selection="validation")
+    rows = plotting.those(summary, mode=mode, selection="validation")
     targets, places = figures.targets_of(recipe, rows), figures.strengths(rows)
     lines = []
     for model in figures.models_of(rows):

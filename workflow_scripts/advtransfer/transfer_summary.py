@@ -28,6 +28,7 @@ SUMMARY_COLUMNS = (
     "epsilon",
     "selection",
     "measure",
+    "scored",
     "mean",
     "ci_low",
     "ci_high",
@@ -48,6 +49,7 @@ BEST_COLUMNS = (
     "model",
     "selection",
     "measure",
+    "scored",
     "baseline_model",
     "baseline_mean",
     "baseline_lowest",
@@ -82,6 +84,7 @@ CORRELATION_COLUMNS = (
     "target",
     "sources",
     "measure",
+    "scored",
     "statistic",
     "value",
     "ci_low",
@@ -123,6 +126,7 @@ def read_networks(path: str) -> pd.DataFrame:
 
 
 Cells = Mapping[Cell, "pd.DataFrame"]  # by (source_seed, trial)
+Metrics = Mapping[str, str]  # target: the measure that it is scored by
 
 
 def cells_of(table: pd.DataFrame) -> dict[Cell, pd.DataFrame]:
@@ -154,7 +158,9 @@ def difference(values: pd.Series, baseline: pd.Series | None) -> MeanInterval:
     return interval((values - baseline).dropna())
 
 
-def summary_rows(cells: Cells, study: str, baseline: str) -> Iterator[dict[str, Any]]:
+def summary_rows(
+    cells: Cells, study: str, baseline: str, metrics: Metrics
+) -> Iterator[dict[str, Any]]:
     """All sources, on every target: means, ranges, and differences from the baseline's."""
     for cell, networks in cells.items():
         other = cells.get(cell._replace(training=baseline))
@@ -171,6 +177,7 @@ def summary_rows(cells: Cells, study: str, baseline: str) -> Iterator[dict[str, 
                 "norm": first["source_norm"],
                 "epsilon": first["source_epsilon"],
                 "measure": measure,
+                "scored": int(measure == metrics.get(cell.target, MEASURES[0])),
                 "mean": mean.mean,
                 "ci_low": mean.low,
                 "ci_high": mean.high,
@@ -201,7 +208,9 @@ def best_of(cells: Cells, among: Sequence[Cell], selection: str, measure: str) -
     return max(known, key=lambda cell: known[cell]) if known else None
 
 
-def best_rows(cells: Cells, study: str, baseline: str) -> Iterator[dict[str, Any]]:
+def best_rows(
+    cells: Cells, study: str, baseline: str, metrics: Metrics
+) -> Iterator[dict[str, Any]]:
     """The best robust source beside the baseline, as the paper's figures 2 and 3: by architecture
     (the best epsilon), and over all of them (table 1: the best architecture on either side).
 
@@ -229,6 +238,7 @@ def best_rows(cells: Cells, study: str, baseline: str) -> Iterator[dict[str, Any
                     "model": model,
                     "selection": selection,
                     "measure": measure,
+                    "scored": int(measure == metrics.get(target, MEASURES[0])),
                     "baseline_model": first.model,
                     "baseline_mean": interval(theirs[measure]).mean,
                     "baseline_lowest": theirs[measure].min(),
@@ -248,13 +258,14 @@ def best_rows(cells: Cells, study: str, baseline: str) -> Iterator[dict[str, Any
                 }
 
 
-def selection_rows(cells: Cells, study: str) -> Iterator[dict[str, Any]]:
-    """Accuracy where test images had chosen minus where held-out training images did.
+def selection_rows(cells: Cells, study: str, metrics: Metrics) -> Iterator[dict[str, Any]]:
+    """What targets are scored by where test images had chosen, minus where held-out ones did.
 
     ``chosen``: the learning rate of every network; the epsilon of every architecture's best robust
     source (with the learning rates chosen on held-out images); both.
     """
     for target, mode in dict.fromkeys((cell.target, cell.mode) for cell in cells):
+        measure = metrics.get(target, MEASURES[0])
         own = [cell for cell in cells if (cell.target, cell.mode) == (target, mode)]
         honest = [cell for cell in own if cell.selection == "validation"]
         twins = {cell: cell._replace(selection="test") for cell in honest}
@@ -263,7 +274,7 @@ def selection_rows(cells: Cells, study: str) -> Iterator[dict[str, Any]]:
             if twin in cells:
                 both = cells[cell].join(cells[twin].add_suffix("_test"), how="inner")
                 same = both["learning_rate"] == both["learning_rate_test"]
-                reached = both[["accuracy", "accuracy_test"]].to_numpy(float)
+                reached = both[[measure, f"{measure}_test"]].to_numpy(float)
                 pairs.setdefault("learning_rate", []).extend(
                     (bool(equal), float(first), float(second))
                     for equal, (first, second) in zip(same, reached, strict=True)
@@ -274,14 +285,14 @@ def selection_rows(cells: Cells, study: str) -> Iterator[dict[str, Any]]:
                 for cell in honest
                 if cell.model == model and cells[cell]["robust"].iloc[0] == 1
             ]
-            first = best_of(cells, robust, "validation", "accuracy")
+            first = best_of(cells, robust, "validation", measure)
             if first is None:
                 continue
             tests = [twins[cell] for cell in robust if twins[cell] in cells]
             for chosen, among in (("epsilon", robust), ("learning_rate_and_epsilon", tests)):
-                second = best_of(cells, among, "test", "accuracy")
+                second = best_of(cells, among, "test", measure)
                 if second is not None:
-                    one, other = (interval(cells[c]["accuracy"]).mean for c in (first, second))
+                    one, other = (interval(cells[c][measure]).mean for c in (first, second))
                     equal = first.training == second.training
                     pairs.setdefault(chosen, []).append((equal, one, other))
         for chosen, found in pairs.items():
@@ -302,7 +313,7 @@ def selection_rows(cells: Cells, study: str) -> Iterator[dict[str, Any]]:
 
 
 def correlation_rows(
-    cells: Cells, study: str, *, bootstrap: int, permutations: int
+    cells: Cells, study: str, metrics: Metrics, *, bootstrap: int, permutations: int
 ) -> Iterator[dict[str, Any]]:
     """Fixed-feature against full-network accuracy over sources (architecture and training): of all
     of them, of one architecture, and of one training."""
@@ -339,6 +350,7 @@ def correlation_rows(
                         "target": target,
                         "sources": name,
                         "measure": measure,
+                        "scored": int(measure == metrics.get(target, MEASURES[0])),
                         "statistic": statistic,
                         "value": row.value,
                         "ci_low": row.ci_low,

@@ -258,7 +258,7 @@ class Reader:
         return _described_metric(name)
 
     def view(
-        self, part: Mapping[str, Any], classes: list[str], split: str, images: int
+        self, part: Mapping[str, Any], classes: list[str], split: str, images: int | None
     ) -> ViewRecipe:
         key = f"{self.key} ({split} images)"
         return ViewRecipe(

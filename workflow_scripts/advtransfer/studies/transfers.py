@@ -58,6 +58,7 @@ class TransferTarget:
     train: ViewRecipe
     test: ViewRecipe
     transfers: tuple[TransferRecipe, ...]
+    metric: str = "accuracy"  # the column of the tables that it is scored by
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,16 @@ class TransferStudy:
             facts["training images of a source"] = part["sources"]["images"]
         for model in dict.fromkeys(source.model for source in self.sources):
             own = [source for source in self.sources if source.model == model]
-            facts[f"sources {model}"] = ", ".join(
+            facts[f"sources {model} (seeds)"] = ", ".join(
                 f"{source.training} ({sum(map(len, source.seed_blocks))})" for source in own
             )
-        facts["in brackets"] = "source seeds"
         for source in self.sources:
             if isinstance(source.recipe, SourceRecipe):
                 facts[f"training {source.training}"] = training_in_words(source.recipe.training)
         for target in self.targets:
             facts[f"target {target.name}"] = (
-                f"{target.train.images} training and {target.test.images} test images"
+                f"{target.train.images or 'all'} training and "
+                f"{target.test.images or 'all'} test images"
             )
         first = self.targets[0].transfers
         facts["trials of a source"] = len(first)
@@ -254,8 +255,8 @@ class TransferReader(Reader):
         """Training and test images of a target."""
         part = self.part["targets"][name]
         return (
-            self.view(part, part["classes"], "train", part["images"]),
-            self.view(part, part["classes"], "test", part["test_images"]),
+            self.view(part, part["classes"], "train", part.get("images")),
+            self.view(part, part["classes"], "test", part.get("test_images")),
         )
 
     def target(self, name: str) -> TransferTarget:
@@ -263,4 +264,6 @@ class TransferReader(Reader):
         modes = self.modes(self.part.get("modes", TRANSFER_MODES))
         trials = range(self.part.get("trials", 1))
         transfers = tuple(TransferRecipe(train, test, modes, trial) for trial in trials)
-        return TransferTarget(name, train, test, transfers)
+        dataset = self.part["targets"].get(name, {}).get("dataset")
+        metric = "accuracy" if dataset is None else self.metric(dataset)
+        return TransferTarget(name, train, test, transfers, metric)

@@ -62,6 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     plotting.say_if_empty(panel, "one dataset:\nnone to leave out")
     panel.set_title("a dataset left out")
     panel.set_xlabel("mean error, doublings")
+    panel.margins(x=0.1)
     panel.set_xlim(left=0)
     axes[0, 0].set_yticks(range(len(order)), [own.measure_label(*what) for what in order])
     axes[0, 0].set_ylim(len(order) - 0.4, -0.6)

@@ -69,6 +69,7 @@ wildcard_constraints:
     features=r"[^/]+",
     subsets=r"[^/]+",
     similarity=r"[^/]+",
+    granularity=r"[^/]+",
     evaluation=r"[^/]+",
 
 
@@ -103,6 +104,7 @@ EFFICIENCY_TABLES = (
 TRANSFER_TABLES = ("", "_sources", "_curves")
 OWN_TABLES = {  # beside those, by study
     "fixed_vs_full": ("_summary", "_best", "_selection", "_correlations"),
+    "granularity": ("_measures", "_best", "_prediction"),
     "accuracy_and_robustness": ("_points", "_correlations", "_predictors", "_width"),
 }
 

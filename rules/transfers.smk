@@ -1,6 +1,7 @@
 # REQUIRED INPUTS: sources of rules/sources.smk, views of rules/data.smk
 # OUTPUTS: results/transfers/<source>/seeds<k>/<transfer>.h5, .csv; results/features/<source>/
-# seeds<k>/<features>.h5; results/subsets/<source>/seeds<k>/<subsets>.csv; results/similarity/
+# seeds<k>/<features>.h5; results/subsets/<source>/seeds<k>/<subsets>.csv; results/similarity/ and
+# results/granularity/ in the same form
 
 
 def target_views(recipe):
@@ -175,5 +176,34 @@ rule measure_similarity:
         " --source-dataset {input.source_dataset:q}"
         " --target-view {input.target_view:q}"
         " --target-dataset {input.target_dataset:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
+
+
+rule measure_granularity:
+    """How fine-grained a target is, by its images, its labels and a source's features."""
+    input:
+        unpack(lambda w: view_and_dataset(told(PLAN.get, w.granularity).view)),
+        code=code_of("measure_granularity", "source"),
+        checkpoints=checkpoints,
+    output:
+        f"{addresses.RESULTS}/granularity/{{source}}/seeds{{seeds}}/{{granularity}}.csv",
+    log:
+        f"{LOGS}/measure_granularity/{{source}}/seeds{{seeds}}/{{granularity}}.log",
+    threads: 1
+    resources:
+        gpu=one_gpu,
+        mem_mb=growing_memory(4000),
+        runtime=growing_time(60),
+    params:
+        recipe=recipe_of("granularity"),
+        seeds=lambda w: seeds_of(w.seeds),
+    shell:
+        "python -m workflow_scripts.measure_granularity --recipe {params.recipe:q}"
+        " --seeds {params.seeds}"
+        " --threads {threads}"
+        " --checkpoints {input.checkpoints:q}"
+        " --view {input.view:q}"
+        " --dataset {input.dataset:q}"
         " --output {output:q}"
         " 2> {log:q}"

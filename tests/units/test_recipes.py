@@ -16,6 +16,7 @@ from workflow_scripts.advtransfer.recipes import (
     DatasetRecipe,
     EvaluationRecipe,
     FeaturesRecipe,
+    GranularityRecipe,
     ImportedRecipe,
     MetricsRecipe,
     ModelRecipe,
@@ -80,6 +81,10 @@ EXAMPLES = [
     FeaturesRecipe(VIEW, TEST, blocks=3, precision="bf16"),
     SubsetsRecipe(VIEW, TEST, FINE_TUNED, (20, 40), (0, 1), (ATTACK,), attacked_images=20),
     SimilarityRecipe(TEST, dataclasses.replace(TEST, classes=("ship",))),
+    GranularityRecipe(
+        dataclasses.replace(VIEW, detail=14, superclasses=("animal", "animal")),
+        (("animal", "cat"), ("animal", "dog")),
+    ),
     TransferRecipe(VIEW, VIEW, (ModeRecipe("full_network", training=TRAINING),)),
     BLOCK,
     PAIRING,

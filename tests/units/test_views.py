@@ -177,6 +177,40 @@ def test_resize_keeps_flat_colours_and_averages():
     assert abs(int(small[0, 4, 4, 0]) - 127) < 10
 
 
+def test_less_detail_is_reduced_and_enlarged_again(dataset, tmp_path):
+    for name, changes in (("own", {}), ("sized", {"size": 24})):
+        recipe = dataclasses.replace(VIEW, detail=4, **changes)
+        make_view(recipe, dataset, tmp_path / f"{name}.h5")
+        view = load_view(tmp_path / f"{name}.h5", dataset)
+        original = read_hdf5(dataset, ["train/images"])[0]["train/images"][view.indices]
+        np.testing.assert_array_equal(view.images, resize(resize(original, 4), recipe.size or 12))
+    # The same images as without it, and of less contrast.
+    np.testing.assert_array_equal(chosen(images=20), chosen(images=20, detail=4))
+    assert view.images.std() < original.std()
+
+
+def test_more_detail_than_there_is_is_told(dataset, tmp_path):
+    make_view(dataclasses.replace(VIEW, detail=12), dataset, tmp_path / "same.h5")
+    own = read_hdf5(dataset, ["train/images"])[0]["train/images"]
+    same = load_view(tmp_path / "same.h5", dataset)
+    np.testing.assert_array_equal(same.images, own[same.indices])
+    with pytest.raises(UserError, match="detail 13 is more than the 12 pixels"):
+        make_view(dataclasses.replace(VIEW, detail=13), dataset, tmp_path / "more.h5")
+
+
+def test_labels_can_be_superclasses(dataset, tmp_path):
+    classes, above = ("dog", "airplane", "cat"), ("animal", "vehicle", "animal")
+    plain = dataclasses.replace(VIEW, classes=classes)
+    make_view(plain, dataset, tmp_path / "classes.h5")
+    file = tmp_path / "superclasses.h5"
+    make_view(dataclasses.replace(plain, superclasses=above), dataset, file)
+    fine, coarse = load_view(tmp_path / "classes.h5", dataset), load_view(file, dataset)
+    assert coarse.classes == ("animal", "vehicle") and fine.classes == classes
+    np.testing.assert_array_equal(coarse.indices, fine.indices)
+    np.testing.assert_array_equal(coarse.labels, np.array([0, 1, 0])[fine.labels])
+    assert read_hdf5(file)[1]["classes"] == ["animal", "vehicle"]
+
+
 def test_view_of_another_dataset_is_told(dataset, tmp_path):
     make_view(VIEW, dataset, tmp_path / "view.h5")
     short = tmp_path / "short.h5"
@@ -213,6 +247,13 @@ def test_overlap_is_found_by_content_across_datasets(dataset, tmp_path):
     with pytest.raises(UserError, match="share 1 images.*half: 0"):
         check_disjoint(tmp_path / "first.h5", tmp_path / "second.h5")
     check_disjoint(tmp_path / "first.h5", tmp_path / "third.h5")
+
+
+def test_an_image_with_less_detail_is_still_that_image(dataset, tmp_path):
+    for name, detail in (("full.h5", None), ("less.h5", 4)):
+        make_view(dataclasses.replace(VIEW, detail=detail), dataset, tmp_path / name)
+    with pytest.raises(UserError, match="share 55 images"):
+        check_disjoint(tmp_path / "full.h5", tmp_path / "less.h5")
 
 
 def test_halves_pass_and_a_view_overlaps_with_itself(dataset, tmp_path):

@@ -13,6 +13,7 @@ from .recipes import (
     DatasetRecipe,
     EvaluationRecipe,
     FeaturesRecipe,
+    GranularityRecipe,
     ImportedRecipe,
     MetricsRecipe,
     PairingRecipe,
@@ -37,6 +38,7 @@ ADDRESSED = (
     FeaturesRecipe,
     SubsetsRecipe,
     SimilarityRecipe,
+    GranularityRecipe,
     TransferRecipe,
     AttackBlockRecipe,
     PairingRecipe,
@@ -61,7 +63,7 @@ def name_of(recipe: Any) -> str:
         return f"{recipe.model.family}-{view.dataset.name}-{classes}-{training}"
     if isinstance(recipe, ImportedRecipe):
         return f"imported-{recipe.name}"  # the rules tell imported from trained by it
-    if isinstance(recipe, (AttackBlockRecipe, EvaluationRecipe)):
+    if isinstance(recipe, (AttackBlockRecipe, EvaluationRecipe, GranularityRecipe)):
         return name_of(recipe.view)
     if isinstance(recipe, (TransferRecipe, FeaturesRecipe, SubsetsRecipe)):
         return name_of(recipe.train)

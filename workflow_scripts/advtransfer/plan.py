@@ -21,6 +21,7 @@ from .errors import UserError
 from .recipes import to_json
 from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
+from .studies.granularity import GranularityReader
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
 from .studies.transfers import TransferReader, TransferStudy
@@ -33,6 +34,7 @@ READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferRead
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
+    "granularity": GranularityReader,
     "accuracy_and_robustness": AccuracyReader,
 }
 

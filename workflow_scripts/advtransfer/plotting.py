@@ -148,8 +148,10 @@ TARGET_LABELS = {
 TRAINING_LABELS = {
     "natural": "natural",
     "natural_equal_cost": "natural, longer",
+    "robust_l2_eighth": "robust ℓ₂, eighth",
     "robust_l2_quarter": "robust ℓ₂, quarter",
     "robust_l2": "robust ℓ₂",
+    "robust_l2_one": "robust ℓ₂, one",
     "robust_linf_half": "robust ℓ∞, half",
     "robust_linf": "robust ℓ∞",
     "fast_linf": "fast robust ℓ∞",

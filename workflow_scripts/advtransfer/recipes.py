@@ -47,7 +47,7 @@ class DatasetRecipe:
 
 @dataclass(frozen=True)
 class ViewRecipe:
-    """A fixed selection of images. Labels are positions in ``classes``."""
+    """A fixed selection of images. Labels are positions in ``label_names``."""
 
     dataset: DatasetRecipe
     split: str
@@ -56,6 +56,13 @@ class ViewRecipe:
     half: int | None = None  # 0 or 1: one of two disjoint halves of every class
     subset_seed: int = 0
     size: int | None = None  # pixels a side after resizing; None: as stored
+    detail: int | None = None  # pixels a side that images are reduced to first; None: not
+    superclasses: tuple[str, ...] = ()  # the superclass of every class, if those are the labels
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels in their order: the classes, or superclasses as they first occur."""
+        return tuple(dict.fromkeys(self.superclasses)) or self.classes
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,15 @@ class SimilarityRecipe:
 
     source: ViewRecipe
     target: ViewRecipe
+
+
+@dataclass(frozen=True)
+class GranularityRecipe:
+    """How fine-grained a target is: its images, its labels, and the features of a source."""
+
+    view: ViewRecipe
+    # Where every class of the view stands in a hierarchy: names from below its root to the class.
+    paths: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

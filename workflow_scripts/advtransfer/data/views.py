@@ -1,7 +1,8 @@
-"""Fixed selections of images: classes, disjoint halves, balanced subsets, sizes.
+"""Fixed selections of images: classes, disjoint halves, balanced subsets, sizes, detail.
 
 A view's file holds indices into its dataset and the labels; pixels are stored only where the view
-changes them (another size). What was selected depends on the recipe and the dataset alone.
+changes them (another size, less detail). What was selected depends on the recipe and the dataset
+alone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ READ_BYTES = 256 << 20  # of images that are in memory at a time while a view is
 
 @dataclass(frozen=True)
 class View:
-    """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``."""
+    """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``, which
+    are the superclasses where the recipe has any."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -33,7 +35,7 @@ class View:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.recipe.classes
+        return self.recipe.label_names
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,32 +92,48 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
 
 
 def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) -> None:
-    """Select from a dataset file and write the view file (HDF5), some hundred MB at a time."""
+    """Select from a dataset file and write the view file (HDF5), some hundred MB at a time.
+
+    Raises:
+        UserError: as `select`, or ``detail`` is more than the images have.
+    """
     split = recipe.split
     arrays, attributes = read_hdf5(dataset_file, [f"{split}/labels"])
     labels = arrays[f"{split}/labels"]
     class_names = list(attributes["class_names"])
     indices = select(recipe, labels, class_names)
-    position = {class_names.index(name): k for k, name in enumerate(recipe.classes)}
+    names = recipe.superclasses or recipe.classes
+    position = {
+        class_names.index(name): recipe.label_names.index(label)
+        for name, label in zip(recipe.classes, names, strict=True)
+    }
     new_labels = np.array([position[label] for label in labels[indices]], dtype=np.int64)
     attributes = {
         "recipe": to_plain(recipe),
-        "classes": list(recipe.classes),
+        "classes": list(recipe.label_names),
         "versions": provenance(),
     }
     with open_hdf5(dataset_file) as dataset, hdf5_writer(output, attributes) as writer:
         rows = dataset.rows(f"{split}/images")
         size = recipe.size if rows.shape[1:3] != (recipe.size, recipe.size) else None
+        if recipe.detail is not None and recipe.detail > min(rows.shape[1:3]):
+            raise UserError(
+                f"view of '{recipe.dataset.name}': detail {recipe.detail} is more than the "
+                f"{min(rows.shape[1:3])} pixels a side of its images; lower it or leave it out."
+            )
         writer.append("indices", indices.astype(np.int64), len(indices))
         writer.append("labels", new_labels, len(indices))
         prints = []
         several = max(1, READ_BYTES // int(np.prod(rows.shape[1:])))
         for start in range(0, len(indices), several):
             images = rows[indices[start : start + several]]
-            if size is not None:
-                images = resize(images, size)
-                writer.append("images", images, len(indices))
-            prints.append(fingerprints(images))
+            full = images if size is None else resize(images, size)
+            # Of the images in full detail: one with less is still the same image.
+            prints.append(fingerprints(full))
+            if recipe.detail is not None:
+                full = resize(resize(images, recipe.detail), full.shape[1])
+            if size is not None or recipe.detail is not None:
+                writer.append("images", full, len(indices))
         writer.append("fingerprints", np.concatenate(prints), len(indices))
 
 
@@ -161,7 +179,7 @@ class OpenView:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.recipe.classes
+        return self.recipe.label_names
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -269,7 +269,45 @@ class Reader:
             images=images,
             half=part.get("half") if split == "train" else None,
             size=part.get("size"),
+            detail=self._detail(part),
+            superclasses=self._superclasses(part, classes),
         )
+
+    def _detail(self, part: Mapping[str, Any]) -> int | None:
+        """Pixels a side that images are reduced to before they get their size."""
+        detail, size = part.get("detail"), part.get("size")
+        if detail is not None and size is not None and detail > size:
+            raise UserError(
+                f"{self.key}: detail {detail} is more than size {size}; images have no more detail "
+                "than pixels. Lower it, or leave it out."
+            )
+        return detail
+
+    def _superclasses(self, part: Mapping[str, Any], classes: list[str]) -> tuple[str, ...]:
+        """The superclass of every class, where those are the labels."""
+        if "superclasses" not in part:
+            return ()
+        above: dict[str, str] = {}
+        for superclass, members in part["superclasses"].items():
+            for name in members:
+                if name not in classes:
+                    raise UserError(
+                        f"{self.key}: superclass '{superclass}' has '{name}', which is none of the "
+                        f"classes {', '.join(classes)}."
+                    )
+                if name in above:
+                    raise UserError(
+                        f"{self.key}: class '{name}' is in the superclasses '{above[name]}' and "
+                        f"'{superclass}'; leave it out of one."
+                    )
+                above[name] = superclass
+        left = [name for name in classes if name not in above]
+        if left:
+            raise UserError(
+                f"{self.key}: class '{left[0]}' is in none of the superclasses "
+                f"{', '.join(part['superclasses'])}; add it to one, or leave it out of classes."
+            )
+        return tuple(above[name] for name in classes)
 
     def attack(self, part: Mapping[str, Any], key: str) -> AttackRecipe:
         check_module("attack", part["attack"], key, "docs/add-an-attack.md says how to add one")
@@ -341,8 +379,10 @@ class Reader:
         part = self.lookup("transfers", self.part["transfer"], f"{self.key}.transfer")
         modes = []
         for mode in wanted:
-            fields = dict(part[mode])
             where = f"transfers.{self.part['transfer']}.{mode}"
+            if mode not in part:
+                raise UserError(f"{where} is missing: {self.key} transfers by it.")
+            fields = dict(part[mode])
             key = f"{where}.training"
             if "training" in fields:
                 if "learning_rates" in fields:  # what is replaced must not make another recipe

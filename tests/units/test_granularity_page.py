@@ -1,0 +1,163 @@
+"""The page of granularity and the tables behind it: what they say follows from the numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from figure_tables import Row, write
+from granularity_data import EPSILONS, RANKING, RECIPE, STUDY, TARGETS, measures, transfers
+from test_figures import run_step
+
+from workflow_scripts.advtransfer import granularity_page
+from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.measure_ranking import ranking_tables
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def ranked() -> tuple[list[Row], list[Row]]:
+    best, prediction = ranking_tables(transfers(), measures(), **RANKING)
+    return best[1], prediction[1]
+
+
+def find(rows: list[Row], **conditions: Any) -> Row:
+    (row,) = [r for r in rows if all(r.get(k, "") == v for k, v in conditions.items())]
+    return row
+
+
+# Tables ------------------------------------------------------------------------------------------
+
+
+def test_best_epsilon_of_known_peaks(ranked):
+    for target, (dataset, _, peak) in TARGETS.items():
+        row = find(ranked[0], target=target, estimator="vertex")
+        assert row["epsilon"] == pytest.approx((2**peak - 1) * 0.125, rel=0.25)
+        assert row["ci_low"] <= row["epsilon"] <= row["ci_high"]
+        assert (row["dataset"], row["primary"], row["n_seeds"]) == (dataset, 1, 3)
+    assert find(ranked[0], target="near", estimator="grid")["primary"] == 0
+
+
+def test_measures_made_from_the_peaks_predict_them(ranked):
+    of = {"estimator": "vertex", "measure": "class_separation", "basis": "features"}
+    row = find(ranked[1], statistic="spearman", group="", **of)
+    assert row["value"] < -0.9 and row["role"] == "primary" and row["n_targets"] == len(TARGETS)
+    assert find(ranked[1], statistic="left_out_error", group="mnist", **of)["n_targets"] == 3
+    noise = find(
+        ranked[1],
+        statistic="spearman",
+        group="",
+        estimator="vertex",
+        measure="twonn",
+        basis="pixels",
+    )
+    assert abs(noise["value"]) < 0.8 and noise["role"] == "exploratory"
+
+
+def test_targets_without_a_measure_are_not_counted(ranked):
+    of = {"estimator": "vertex", "measure": "label_depth", "statistic": "spearman", "group": ""}
+    assert find(ranked[1], **of)["n_targets"] == 5
+
+
+def test_resolution_is_not_held_fixed_for_itself(ranked):
+    names = {r["statistic"] for r in ranked[1] if r.get("measure") == "resolution"}
+    assert "spearman_given_resolution" not in names and "spearman" in names
+
+
+def test_other_selections_and_modes_do_not_count(ranked):
+    more = [{**row, "selection": "test", "accuracy": "0.1"} for row in transfers()]
+    more += [{**row, "mode": "full_network", "accuracy": "0.1"} for row in transfers()]
+    best, _ = ranking_tables([*transfers(), *more], measures(), **RANKING)
+    assert best[1] == ranked[0]
+
+
+def test_a_primary_measure_that_was_not_taken_is_told():
+    with pytest.raises(UserError, match="no measure 'label_depth' of pixels was taken; there are"):
+        ranking_tables(
+            transfers(), measures(), **(RANKING | {"measure": "label_depth", "basis": "pixels"})
+        )
+
+
+# Page --------------------------------------------------------------------------------------------
+
+
+def sources() -> list[Row]:
+    rows = []
+    for training, epsilon in EPSILONS.items():
+        for attack, norm, radius, accuracy in (("none", "", "", 0.7), ("pgd", "l2", 0.5, 0.3)):
+            rows.append(
+                {
+                    "study": STUDY,
+                    "source_model": "resnet8",
+                    "source_training": training,
+                    "source_epsilon": epsilon,
+                    "source_seed": 0,
+                    "attack": attack,
+                    "norm": norm,
+                    "epsilon": radius,
+                    "accuracy": accuracy,
+                }
+            )
+    return rows
+
+
+def page(folder: Path, seeds: int = 3) -> str:
+    from granularity_data import make_tables
+
+    make_tables(folder, seeds)
+    write(folder / "sources.csv", sources())
+    recipe = {**RECIPE, "trainings": list(EPSILONS), "facts": {"images measured": 2000}}
+    line = ["--recipe", json.dumps(recipe), "--output", str(folder / "page.html")]
+    for name in ("table", "sources", "measures", "best", "prediction"):
+        line += [f"--{name}", str(folder / f"{name}.csv")]
+    line += ["--template", str(ROOT / "rules/report/granularity.html.j2")]
+    run_step("write_granularity_page", line)
+    return (folder / "page.html").read_text()
+
+
+def test_page(tmp_path):
+    text = page(tmp_path)
+    assert "The claim is supported:" in text
+    assert "the lower the resolution, the larger the best epsilon" in text
+    assert "between / within classes, features: rank correlation" in text
+    assert "worth" in text and "independent ones" in text
+    assert "images measured" in text
+    assert not re.search(r"\bnan\b", text)
+    assert "<script" not in text and "http://" not in text
+    # Every target and every measure has its line.
+    assert text.count('<th scope="row">near 8</th>') == 3
+    assert "between / within classes, features (primary)" in text
+
+
+def test_page_of_one_seed_has_no_intervals_of_seeds(tmp_path):
+    text = page(tmp_path, seeds=1)
+    table = text[text.index("Best epsilon [95 % interval") :]
+    assert "[" not in table[: table.index("</table>")].partition("<tbody>")[2]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "headline"),
+    [
+        (-0.9, -0.2, "The claim is supported:"),
+        (0.2, 0.9, "Opposite sign:"),
+        (-0.4, 0.3, "Inconclusive:"),
+        (float("nan"), float("nan"), "Not measurable:"),
+    ],
+)
+def test_verdict_follows_from_the_interval(low, high, headline):
+    row = {
+        "measure": "resolution",
+        "basis": "pixels",
+        "statistic": "spearman_within",
+        "group": "",
+        "value": (low + high) / 2,
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": 0.03,
+    }
+    assert granularity_page.verdict(pd.DataFrame([row]))["headline"] == headline

@@ -41,6 +41,8 @@ if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
 PLAN = told(plans.make_plan, config)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
+for study in PLAN.detection.values():
+    told(check_classes, study.class_views())
 AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))
@@ -69,6 +71,8 @@ wildcard_constraints:
     subsets=r"[^/]+",
     similarity=r"[^/]+",
     evaluation=r"[^/]+",
+    detection=r"[^/]+",
+    detector=r"[^/]+",
 
 
 def code_of(step, *addresses):
@@ -99,12 +103,19 @@ EFFICIENCY_TABLES = (
 )
 
 
+DETECTION_TABLES = ("", "_sources", "_differences")
+
+
 def tables_of(*studies):
     """Input: every table of the studies."""
     return [
         f"{TABLES}/{study}{kind}.csv"
         for study in studies
-        for kind in (PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES)
+        for kind in (
+            DETECTION_TABLES
+            if study in PLAN.detection
+            else PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES
+        )
     ]
 
 

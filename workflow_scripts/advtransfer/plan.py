@@ -20,14 +20,16 @@ from .config import Config, check_config, without_nulls
 from .errors import UserError
 from .recipes import to_json
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
+from .studies.detection import DetectionReader, DetectionStudy
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
 
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
-READERS: dict[str, type[PairReader] | type[EfficiencyReader]] = {
+READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[DetectionReader]] = {
     "adversarial_to_knowledge": PairReader,
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
+    "detection": DetectionReader,
 }
 
 
@@ -66,6 +68,11 @@ class Plan:
     def efficiency(self) -> dict[str, EfficiencyStudy]:
         """The studies of transfer to few images."""
         return {n: s for n, s in self.studies.items() if isinstance(s, EfficiencyStudy)}
+
+    @property
+    def detection(self) -> dict[str, DetectionStudy]:
+        """The studies of detectors."""
+        return {n: s for n, s in self.studies.items() if isinstance(s, DetectionStudy)}
 
     def json(self, where: str) -> str:
         """Canonical JSON of the recipe at an address.
@@ -129,7 +136,7 @@ def study_config(config: Config, study: str) -> str:
     """
     own = config["studies"][study]
     used = READERS[study].used(config, own)
-    datasets = used.pop("datasets")
+    datasets, scenes = used.pop("datasets"), used.pop("detection", set())
     part = {
         "label": "",
         "main_job": [study],
@@ -140,6 +147,8 @@ def study_config(config: Config, study: str) -> str:
         "statistics": {"bootstrap": 1, "permutations": 1},  # no table has any
         "studies": {study: own},
     }
+    if scenes:
+        part["data"]["detection"] = _only(config["data"]["detection"], scenes)
     return json.dumps(part, sort_keys=True, separators=(",", ":"))
 
 

@@ -32,10 +32,10 @@ rule make_detection_data:
     localrule: True
     params:
         recipe=recipe_of("detection"),
-        datasets=lambda w: shlex.join(composed_of(w)),
+        options=lambda w: shlex.join(["--datasets", *composed_of(w)]),
     shell:
         "python -m workflow_scripts.make_detection_data --recipe {params.recipe:q}"
-        " --datasets {params.datasets}"
+        " {params.options}"
         " --output {output:q}"
         " 2> {log:q}"
 

@@ -1,4 +1,4 @@
-"""Draw what detectors find on validation images beside what there is: boxes, masks, classes, scores.
+"""Draw what detectors find on validation images beside what there is: boxes, masks, scores.
 
 The images are the first of the validation split that have two objects or more: nothing is picked by
 how well it was found.
@@ -90,6 +90,7 @@ def draw(
     colours: dict[int, str],
 ) -> None:
     """An image, and objects on it: annotations, or detections with scores."""
+    import numpy as np
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Rectangle
 

@@ -39,6 +39,10 @@ FIGURES = {
     "similarity": "Best blocks and trainings over the distance of the target",
     "cost": "Accuracy and training cost of the sources",
     "published_efficiency": "Published differences beside this study's",
+    "average_precision": "Average precision of the detectors by training of the source",
+    "ap_differences": "Average precision minus that on the baseline's sources",
+    "detections": "Objects of validation images and what detectors find",
+    "published_detection": "Published average precision beside this study's",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics

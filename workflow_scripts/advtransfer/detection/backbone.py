@@ -1,8 +1,8 @@
 """Torchvision's Faster and Mask R-CNN on a backbone out of any of our networks.
 
-The blocks of a `Network` are run one after the other; a level of the pyramid is what the last block
-of a resolution gives, before anything is pooled away. A feature pyramid (Lin et al. 2017) brings the
-levels to one width.
+The blocks of a `Network` are run one after the other; a level of the pyramid is what the last
+block of a resolution gives, before anything is pooled away. A feature pyramid (Lin et al. 2017)
+brings the levels to one width.
 """
 
 from __future__ import annotations

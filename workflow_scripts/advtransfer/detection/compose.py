@@ -120,7 +120,7 @@ def of_classes(
 
 
 def _place(item: np.ndarray, recipe: ComposedRecipe, random: np.random.Generator) -> np.ndarray:
-    """An object's pixels, float32 (size, size, 3), at a random scale and place of a black canvas."""
+    """An object's pixels at a random scale and place of a black canvas, (size, size, 3)."""
     smallest, largest = recipe.scales
     side = int(random.integers(smallest, largest + 1))
     shrunk = _resized(item, side)

@@ -16,7 +16,6 @@ from ..recipes import (
     AttackRecipe,
     CocoRecipe,
     ComposedRecipe,
-    DatasetRecipe,
     DetectionDataRecipe,
     DetectorRecipe,
     EvaluationRecipe,
@@ -177,8 +176,8 @@ class DetectionStudy:
             recipe = task.recipe
             facts[task.name] = (
                 f"{_title(task)}; {recipe.epochs} epochs of SGD, batches of {recipe.batch_size}, "
-                f"learning rate {recipe.learning_rate:g}; {recipe.levels} levels of {recipe.channels} "
-                f"features; {len(task.trainings)} trainings"
+                f"learning rate {recipe.learning_rate:g}; {recipe.levels} levels of "
+                f"{recipe.channels} features; {len(task.trainings)} trainings"
             )
             composed = recipe.data.composed
             if composed is not None:

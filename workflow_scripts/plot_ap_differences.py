@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     figure, axes = plotting.new_figure(
         1, len(quantities), height=3.4, width=plotting.WIDTH, sharey=True, sharex=True
     )
-    metrics = list(detection.METRIC_LABELS)
+    metrics = detection.metrics_of(differences)
     for panel, quantity in zip(axes[0], quantities, strict=True):
         rows = detection.measured(differences, quantity)
         for k, (training, look) in enumerate(looks.items()):

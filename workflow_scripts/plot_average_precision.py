@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     figure, axes = plotting.new_figure(
         len(quantities), 1, height=1.0 + 1.5 * len(quantities), width=6.4, sharex=True
     )
-    metrics = list(detection.METRIC_LABELS)
+    metrics = detection.metrics_of(table)
     for panel, quantity in zip(axes[:, 0], quantities, strict=True):
         rows = detection.measured(table, quantity)
         detection.draw_bars(panel, rows, looks, metrics)

@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     published = pd.DataFrame(
         [
             {
-                "metric": f"{row.task}\n{detection.OF_LABELS[row.of]}",
+                "metric": _name(row.task, row.of),
                 "source_training": training,
                 "value": value,
             }
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     quantities = detection.quantities(recipe, ours)
     ours = ours.assign(
         metric=[
-            _name(detection.Quantity(task, of))
+            _name(detection.task_label(task), of)
             for task, of in zip(ours["task"], ours["of"], strict=True)
         ]
     )
@@ -51,7 +51,12 @@ def main(arguments: argparse.Namespace) -> None:
     )
     names = list(dict.fromkeys(published["metric"]))
     detection.draw_bars(axes[0, 0], published, both, names)
-    detection.draw_bars(axes[0, 1], ours, both, [_name(quantity) for quantity in quantities])
+    detection.draw_bars(
+        axes[0, 1], ours, both, [_name(detection.task_label(q.task), q.of) for q in quantities]
+    )
+    for bar in axes[0, 0].patches:
+        where = bar.get_x() + bar.get_width() / 2, bar.get_height()
+        axes[0, 0].text(*where, plotting.number(where[1], 3), fontsize=6, ha="center", va="bottom")
     plotting.say_if_empty(axes[0, 1], "not measured")
     for panel, title in zip(axes[0], ("Published: COCO, VOC", "Ours"), strict=True):
         panel.set_title(title, fontweight="bold")
@@ -66,9 +71,9 @@ def main(arguments: argparse.Namespace) -> None:
     plotting.finish(figure, arguments.output, "Salman et al. (2020) and this study", note)
 
 
-def _name(quantity: detection.Quantity) -> str:
-    task = detection.task_label(quantity.task).replace(" ", "\n", 1)
-    return f"{task}\n{detection.OF_LABELS[quantity.of]}"
+def _name(task: str, of: str) -> str:
+    """A line for every word, so that names stand beside one another."""
+    return f"{task} {detection.OF_LABELS[of]}".replace(" ", "\n")
 
 
 if __name__ == "__main__":

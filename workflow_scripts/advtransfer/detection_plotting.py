@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import plotting
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -87,6 +86,12 @@ def size_note(recipe: DetectionFigureRecipe) -> str:
     return f"small: below {small}² pixels, large: from {large}²"
 
 
+def metrics_of(frame: pd.DataFrame) -> list[str]:
+    """Metrics that something has a value of: no image may have a large object."""
+    found = set(frame.dropna(subset=["value"])["metric"]) if len(frame) else set()
+    return [name for name in METRIC_LABELS if name in found] or ["AP"]
+
+
 def measured(frame: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
     return plotting.those(frame, task=quantity.task, of=quantity.of)
 
@@ -102,8 +107,12 @@ def draw_bars(
     Args:
         rows: columns metric, source_training, value; nan is not drawn.
     """
+    import numpy as np
+
     from .statistics import mean_interval
 
+    measured_here = set(rows.dropna(subset=["value"])["source_training"])
+    looks = {name: look for name, look in looks.items() if name in measured_here}
     width = 0.8 / max(1, len(looks))
     for k, (training, look) in enumerate(looks.items()):
         shift = width * (k - (len(looks) - 1) / 2)
@@ -116,19 +125,12 @@ def draw_bars(
             panel.bar(where, mean, width * 0.92, color=look.colour, alpha=0.75, linewidth=0)
             if low == low:
                 panel.vlines(where, max(low, 0), min(high, 1), color=plotting.INK, linewidth=0.9)
-            spots = where + width * 0.18 * (_spread(len(own)))
-            dots = {**plotting.DOT, "color": plotting.INK}
-            panel.plot(spots, own, **dots)
+            if len(own) > 1:
+                spots = where + width * 0.18 * np.linspace(-1, 1, len(own))
+                panel.plot(spots, own, **{**plotting.DOT, "color": plotting.INK})
     panel.set_xticks(range(len(metrics)), [METRIC_LABELS.get(name, name) for name in metrics])
     panel.set_xlim(-0.5, len(metrics) - 0.5)
     panel.set_ylim(0, None)
-
-
-def _spread(count: int) -> np.ndarray:
-    """Places side by side, so that seeds can be told apart."""
-    import numpy as np
-
-    return np.linspace(-1, 1, count) if count > 1 else np.zeros(count)
 
 
 def bar_entries(looks: Mapping[str, plotting.Look]) -> list[Any]:

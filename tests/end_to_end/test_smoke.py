@@ -38,6 +38,7 @@ from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 THIRD = "data_efficiency"
+DETECTION = "detection"
 Row = dict[str, str]
 
 
@@ -67,7 +68,7 @@ def plan(smoke_run: Path) -> Plan:
 
 
 def test_index_names_files_that_exist(smoke_run: Path, index: list[Row]) -> None:
-    assert {row["study"] for row in index} == {FIRST, SECOND, THIRD}
+    assert {row["study"] for row in index} == {FIRST, SECOND, THIRD, DETECTION}
     missing = [row["path"] for row in index if not (smoke_run / row["path"]).is_file()]
     assert missing == []
 
@@ -243,7 +244,7 @@ def test_sources_and_targets_share_no_image(smoke_run: Path, plan: Plan) -> None
 
 def test_report_and_pages_load_nothing(smoke_run: Path) -> None:
     pages = sorted((smoke_run / "results/smoke/pages").glob("*.html"))
-    assert [page.stem for page in pages] == [FIRST, THIRD, SECOND]
+    assert [page.stem for page in pages] == [FIRST, THIRD, DETECTION, SECOND]
     for page in pages:
         text = page.read_text()
         assert not re.search(r"<script|(?:src|href)=[\"']?https?:", text)

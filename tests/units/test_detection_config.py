@@ -88,10 +88,10 @@ def test_mistakes_with_voc() -> None:
 
 def test_default_trains_every_source_and_seed_for_its_tasks() -> None:
     study = study_of({})
-    detectors = [(i.source.training, t.name, seed) for i, t, seed in study.detectors()]
+    detectors = [(i.training, t.name, seed) for i, t, seed in study.detectors()]
     assert len(detectors) == len(set(detectors)) == 4 * 3 + 3 * 3
     assert ("robust_l2_quarter", "instance_segmentation", 0) not in detectors
-    norms = {i.source.training: (i.norm, i.epsilon) for i in study.sources}
+    norms = {i.training: (i.norm, i.epsilon) for i in study.sources}
     assert norms["robust_l2_quarter"] == ("l2", 0.25)
     assert norms["natural"] == norms["untrained"] == ("", 0)
 
@@ -99,7 +99,7 @@ def test_default_trains_every_source_and_seed_for_its_tasks() -> None:
 def test_sources_are_shared_with_the_other_studies() -> None:
     plan = make_plan(DEFAULTS)
     others = {address(s.recipe) for s in plan.efficiency["data_efficiency"].sources}
-    assert {address(i.source.recipe) for i in plan.detection[STUDY].sources} <= others
+    assert {address(i.recipe) for i in plan.detection[STUDY].sources} <= others
 
 
 def test_sources_saw_no_background() -> None:
@@ -114,18 +114,16 @@ def test_sources_saw_no_background() -> None:
 
 
 def test_one_more_training_adds_its_own_detectors() -> None:
-    before = {
-        detector_path(i.source.recipe, s, t.recipe, "") for i, t, s in study_of({}).detectors()
-    }
+    before = {detector_path(i.recipe, s, t.recipe, "") for i, t, s in study_of({}).detectors()}
     trainings = [*DEFAULTS["studies"][STUDY]["sources"]["trainings"], "robust_linf"]
     after = study_of({f"{KEY}.sources.trainings": trainings})
     added = [
         d
         for d in after.detectors()
-        if detector_path(d[0].source.recipe, d[2], d[1].recipe, "") not in before
+        if detector_path(d[0].recipe, d[2], d[1].recipe, "") not in before
     ]
     assert len(added) == 3
-    assert {i.source.training for i, _, _ in added} == {"robust_linf"}
+    assert {i.training for i, _, _ in added} == {"robust_linf"}
 
 
 def test_settings_change_what_depends_on_them() -> None:
@@ -133,7 +131,7 @@ def test_settings_change_what_depends_on_them() -> None:
         study = study_of(changes)
         return (
             {detection_data_path(task.recipe.data) for task in study.tasks},
-            {detector_path(i.source.recipe, s, t.recipe, "") for i, t, s in study.detectors()},
+            {detector_path(i.recipe, s, t.recipe, "") for i, t, s in study.detectors()},
         )
 
     data, detectors = paths({})
@@ -205,7 +203,7 @@ def test_paper_has_the_published_epsilons() -> None:
     from workflow_scripts.advtransfer.published_detection import EPSILONS
 
     study = make_plan(with_overlay("paper")).detection[STUDY]
-    radii = {i.source.training: i.epsilon for i in study.sources}
+    radii = {i.training: i.epsilon for i in study.sources}
     found = {
         task.name: tuple(sorted(radii[name] for name in task.trainings)) for task in study.tasks
     }

@@ -38,17 +38,17 @@ AP_COLUMNS = [
 EVALUATION_COLUMNS = [*SOURCE_COLUMNS, "attack", "norm", "epsilon", "accuracy", "n_images"]
 
 
-def _of(study: DetectionStudy, item: DetectionSource, seed: int) -> Row:
+def _of(study: DetectionStudy, source: DetectionSource, seed: int) -> Row:
     """The columns that say which source a row is about."""
-    epsilon = item.epsilon
+    epsilon = source.epsilon
     return {
         "study": study.name,
-        "source": address(item.source.recipe),
-        "source_model": item.source.model,
-        "source_family": item.source.family,
-        "source_training": item.source.training,
+        "source": address(source.recipe),
+        "source_model": source.model,
+        "source_family": source.family,
+        "source_training": source.training,
         "robust": "" if epsilon is None else int(epsilon > 0),
-        "source_norm": item.norm,
+        "source_norm": source.norm,
         "source_epsilon": "" if epsilon is None else epsilon,
         "source_seed": seed,
     }
@@ -57,11 +57,11 @@ def _of(study: DetectionStudy, item: DetectionSource, seed: int) -> Row:
 def ap_table(study: DetectionStudy) -> Table:
     """Average precision of every detector."""
     rows: list[Row] = []
-    for item, task, seed in study.detectors():
-        folder = item.source.recipe, seed, task.recipe
+    for source, task, seed in study.detectors():
+        folder = source.recipe, seed, task.recipe
         history = read_rows(detector_path(*folder, "history.csv"))
         of_detector = {
-            **_of(study, item, seed),
+            **_of(study, source, seed),
             "task": task.name,
             "data": task.recipe.data.name,
             "detector": "mask_rcnn" if task.recipe.masks else "faster_rcnn",
@@ -77,13 +77,13 @@ def ap_table(study: DetectionStudy) -> Table:
 def source_table(study: DetectionStudy) -> Table:
     """Clean and robust accuracy of every source on its own classes."""
     rows: list[Row] = []
-    for item in study.sources:
-        evaluation = study.evaluation(item.source)
+    for source in study.sources:
+        evaluation = study.evaluation(source)
         if evaluation is None:
             continue
-        for seeds in item.source.seed_blocks:
-            path = block_path("evaluations", item.source.recipe, seeds, evaluation, "csv")
+        for seeds in source.seed_blocks:
+            path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
             for row in read_rows(path):
                 kept = {key: row[key] for key in EVALUATION_COLUMNS if key in row}
-                rows.append({**_of(study, item, int(row["seed"])), **kept})
+                rows.append({**_of(study, source, int(row["seed"])), **kept})
     return EVALUATION_COLUMNS, rows

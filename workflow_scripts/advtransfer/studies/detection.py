@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..addresses import block_path, detection_data_path, detector_path, source_path
+from ..addresses import block_path, dataset_path, detection_data_path, detector_path, source_path
 from ..config import Config, parse_epsilon
 from ..detection.formats import voc_list
 from ..errors import UserError
@@ -46,12 +46,15 @@ class DetectionTask:
 
 
 @dataclass(frozen=True)
-class DetectionSource:
+class DetectionSource(EfficiencySource):
     """A source of the study, what the tables call it, and what it was trained against."""
 
-    source: EfficiencySource
     norm: str  # "": natural, or not known
-    epsilon: float | None  # 0: natural; None: not known
+    epsilon: float | None  # 0: natural; None: imported, and the configuration does not say
+
+    @property
+    def robust(self) -> bool | None:
+        return None if self.epsilon is None else self.epsilon > 0
 
 
 @dataclass(frozen=True)
@@ -66,25 +69,25 @@ class DetectionStudy:
     evaluation_attacks: tuple[AttackRecipe, ...]
     evaluation_images: int
 
-    def evaluation(self, source: EfficiencySource) -> EvaluationRecipe | None:
+    def evaluation(self, source: DetectionSource) -> EvaluationRecipe | None:
         """None: what an imported source was trained on is not at hand."""
         if isinstance(source.recipe, ImportedRecipe):
             return None
         view = source.recipe.view
         return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
 
-    def tasks_of(self, source: EfficiencySource) -> Iterator[DetectionTask]:
+    def tasks_of(self, source: DetectionSource) -> Iterator[DetectionTask]:
         for task in self.tasks:
             if source.training in task.trainings:
                 yield task
 
     def detectors(self) -> Iterator[tuple[DetectionSource, DetectionTask, int]]:
         """Every detector of the study: source, task, seed."""
-        for item in self.sources:
-            for task in self.tasks_of(item.source):
-                for block in item.source.seed_blocks:
+        for source in self.sources:
+            for task in self.tasks_of(source):
+                for block in source.seed_blocks:
                     for seed in block:
-                        yield item, task, seed
+                        yield source, task, seed
 
     def class_views(self) -> Iterator[ViewRecipe]:
         """Classes of known datasets that composed data name; nothing is made of these views."""
@@ -95,9 +98,9 @@ class DetectionStudy:
                 yield ViewRecipe(composed.backgrounds, "train", composed.background_classes)
 
     def recipes(self) -> Iterator[Any]:
-        for item in self.sources:
-            yield item.source.recipe
-            evaluation = self.evaluation(item.source)
+        for source in self.sources:
+            yield source.recipe
+            evaluation = self.evaluation(source)
             if evaluation is not None:
                 yield evaluation
         for task in self.tasks:
@@ -108,10 +111,12 @@ class DetectionStudy:
 
     def index(self) -> Iterator[IndexRow]:
         for task in self.tasks:
-            path = detection_data_path(task.recipe.data)
-            yield IndexRow("detection data", task.recipe.data.name, (), path)
-        for item in self.sources:
-            source = item.source
+            data = task.recipe.data
+            yield IndexRow("detection data", data.name, (), detection_data_path(data))
+            if data.composed is not None:
+                for part in (data.composed.objects, data.composed.backgrounds):
+                    yield IndexRow("dataset", part.name, (), dataset_path(part))
+        for source in self.sources:
             name = f"{source.model}/{source.training}"
             for seeds in source.seed_blocks:
                 if isinstance(source.recipe, SourceRecipe):
@@ -123,22 +128,22 @@ class DetectionStudy:
                 if evaluation is not None:
                     path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
                     yield IndexRow("evaluations", name, seeds, path)
-        for item, task, seed in self.detectors():
-            name = f"{item.source.model}/{item.source.training} -> {task.name}"
-            path = detector_path(item.source.recipe, seed, task.recipe, "model.safetensors")
+        for source, task, seed in self.detectors():
+            name = f"{source.model}/{source.training} -> {task.name}"
+            path = detector_path(source.recipe, seed, task.recipe, "model.safetensors")
             yield IndexRow("detector", name, (seed,), path)
 
     def files(self) -> list[str]:
         files: dict[str, None] = {}
-        for item in self.sources:
-            evaluation = self.evaluation(item.source)
+        for source in self.sources:
+            evaluation = self.evaluation(source)
             if evaluation is not None:
-                for seeds in item.source.seed_blocks:
-                    recipe = item.source.recipe
+                for seeds in source.seed_blocks:
+                    recipe = source.recipe
                     files[block_path("evaluations", recipe, seeds, evaluation, "csv")] = None
-        for item, task, seed in self.detectors():
+        for source, task, seed in self.detectors():
             for file in ("ap.csv", "history.csv"):
-                files[detector_path(item.source.recipe, seed, task.recipe, file)] = None
+                files[detector_path(source.recipe, seed, task.recipe, file)] = None
         return list(files)
 
     def pictured(self) -> tuple[DetectionTask, dict[str, str]]:
@@ -147,19 +152,19 @@ class DetectionStudy:
         with_masks = [task for task in self.tasks if task.recipe.masks]
         task = (with_masks or list(self.tasks))[-1]
         found: dict[str, str] = {}
-        for item, other, seed in self.detectors():
-            training = item.source.training
+        for source, other, seed in self.detectors():
+            training = source.training
             if other == task and training in (self.baseline, self.robust):
-                path = detector_path(item.source.recipe, seed, task.recipe, "predictions.json")
+                path = detector_path(source.recipe, seed, task.recipe, "predictions.json")
                 found.setdefault(training, path)
         return task, {name: found[name] for name in (self.baseline, self.robust)}
 
     def figure_values(self) -> Mapping[str, Any]:
         return {
-            "model": self.sources[0].source.model,  # of several, figures show the first
+            "model": self.sources[0].model,  # of several, figures show the first
             "baseline": self.baseline,
             "robust": self.robust,
-            "trainings": list(dict.fromkeys(item.source.training for item in self.sources)),
+            "trainings": list(dict.fromkeys(source.training for source in self.sources)),
             "tasks": {task.name: _title(task) for task in self.tasks},
             "areas": {task.name: list(task.recipe.data.areas) for task in self.tasks},
             "pictured": self.pictured()[0].name,
@@ -170,8 +175,8 @@ class DetectionStudy:
         facts: dict[str, Any] = {}
         if "images" in part["sources"]:
             facts["training images of a source"] = part["sources"]["images"]
-        facts["models"] = list(dict.fromkeys(item.source.model for item in self.sources))
-        facts["seeds"] = max(sum(map(len, item.source.seed_blocks)) for item in self.sources)
+        facts["models"] = list(dict.fromkeys(source.model for source in self.sources))
+        facts["seeds"] = max(sum(map(len, source.seed_blocks)) for source in self.sources)
         for task in self.tasks:
             recipe = task.recipe
             facts[task.name] = (
@@ -223,7 +228,7 @@ class DetectionReader(Reader):
 
     def study(self) -> DetectionStudy:
         sources = tuple(self._sources())
-        trainings = tuple(dict.fromkeys(item.source.training for item in sources))
+        trainings = tuple(dict.fromkeys(source.training for source in sources))
         for role in ("baseline", "robust"):
             if self.part[role] not in trainings:
                 raise UserError(
@@ -233,9 +238,9 @@ class DetectionReader(Reader):
         if self.part["baseline"] == self.part["robust"]:
             raise UserError(f"{self.key}.robust: must be another training than the baseline.")
         tasks = tuple(self._task(name, trainings) for name in self.part["tasks"])
-        for item in sources:
+        for source in sources:
             for task in tasks:
-                self._check_unseen(item.source, task)
+                self._check_unseen(source, task)
         return DetectionStudy(
             name=self.name,
             sources=sources,
@@ -255,16 +260,17 @@ class DetectionReader(Reader):
                 "could not be told apart. Give one of them another `training`."
             )
         for source in found:
+            own = source.recipe, source.seed_blocks, source.model, source.training
             if isinstance(source.recipe, SourceRecipe):
                 attack = source.recipe.training.attack
                 norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
-                yield DetectionSource(source, norm, epsilon)
+                yield DetectionSource(*own, norm, epsilon)
                 continue
             part = self.config["checkpoints"][source.recipe.name]
             radius = parse_epsilon(part["epsilon"]) if "epsilon" in part else None
-            yield DetectionSource(source, part.get("norm", "") if radius else "", radius)
+            yield DetectionSource(*own, part.get("norm", "") if radius else "", radius)
 
-    def _check_unseen(self, source: EfficiencySource, task: DetectionTask) -> None:
+    def _check_unseen(self, source: DetectionSource, task: DetectionTask) -> None:
         """Refuse composed scenes out of images that a source was trained on."""
         composed = task.recipe.data.composed
         if composed is None or not isinstance(source.recipe, SourceRecipe):

@@ -42,6 +42,10 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(DetectorRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
+    if device.type == "cuda":
+        # Torchvision's repeatable RoIAlign takes many times the memory: on a GPU a run repeats up
+        # to rounding.
+        torch.use_deterministic_algorithms(False)
     scenes, _ = load_scenes(arguments.data, "train")
     network, _ = load_checkpoint(arguments.source, device)
     with open(arguments.source, "rb") as handle:

@@ -116,21 +116,11 @@ rule detection_ap_differences:
         " 2> {log:q}"
 
 
-PICTURED, PREDICTIONS = PLAN.studies["detection"].pictured()
-
-
-def predictions_option(files):
-    """Param: predictions by the training of their source, as the step wants them."""
-    named = (f"{training}={file}" for training, file in zip(PREDICTIONS, files))
-    return shlex.join(["--predictions", *named])
-
-
 rule detection_detections:
     """Pictures: what is there, and what is found."""
     input:
+        unpack(lambda w: pictured("detection")),
         code=code_of("plot_detections"),
-        data=addresses.detection_data_path(PICTURED.recipe.data),
-        predictions=list(PREDICTIONS.values()),
     output:
         report(
             f"{FIGURES}/detection/detections.png",
@@ -144,7 +134,7 @@ rule detection_detections:
     localrule: True
     params:
         recipe=figure_recipe("detection", "baseline robust model tasks pictured"),
-        options=lambda w, input: predictions_option(input.predictions),
+        options=lambda w, input: predictions_option("detection", input.predictions),
     shell:
         "python -m workflow_scripts.plot_detections --recipe {params.recipe:q}"
         " --data {input.data:q}"

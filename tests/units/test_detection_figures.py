@@ -142,7 +142,7 @@ def run_step(step: str, recipe: Any, arguments: dict[str, Any], output: Path) ->
 
 def drawn(step: str, arguments: dict[str, str], output: Path) -> str:
     run_step(step, RECIPE, arguments, output)
-    return " ".join(texts(output))
+    return texts(output)
 
 
 FIGURES = {
@@ -222,7 +222,7 @@ def test_pictures_show_what_is_found_beside_what_there_is(data: Path, tmp_path: 
         ],
     }
     run_step("plot_detections", RECIPE, arguments, tmp_path / "figure.svg")
-    text = " ".join(texts(tmp_path / "figure.svg"))
+    text = texts(tmp_path / "figure.svg")
     for part in ("annotated", "natural", "robust ℓ₂", "thing", ".87", "scores from 0.5"):
         assert part in text, (part, text)
     assert ".31" not in text  # too unsure to be drawn

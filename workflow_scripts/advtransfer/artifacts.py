@@ -78,7 +78,7 @@ def _to_disk(path: Path) -> None:
 def provenance() -> dict[str, str]:
     """Versions of what computed an artefact; packages that were not imported are not named."""
     found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "numpy", "scipy", "pandas", "h5py"):
+    for package in ("torch", "torchvision", "numpy", "scipy", "pandas", "h5py", "pycocotools"):
         if package in sys.modules:
             found[package] = metadata.version(package)
     return found

@@ -88,6 +88,7 @@ class Pyramid(nn.Module):
 def _levels(network: Network, levels: int) -> tuple[list[int], list[int], list[int]]:
     """Positions of the blocks that give the last ``levels`` strides, the strides, the widths."""
     found: dict[int, tuple[int, int]] = {}  # stride: position, width; the last of a stride stays
+    network.eval()  # or batch norm would learn from what is put in here
     with torch.no_grad():
         maps = torch.zeros(1, 3, PROBE, PROBE).to(network.head.weight)
         for k, block in enumerate(network.blocks):

@@ -363,9 +363,10 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
         update_config(config, yaml.safe_load(overlay.read_text()))  # Snakemake's own merge
     plan = make_plan(config)
     assert set(plan.studies) == set(config["studies"])
-    assert set(plan.pairs) | set(plan.efficiency) == set(plan.studies)
-    for study in plan.studies.values():
-        assert study.sources and study.targets
+    assert {*plan.pairs, *plan.efficiency, *plan.detection} == set(plan.studies)
+    for name, study in plan.studies.items():
+        assert study.sources
+        assert study.tasks if name in plan.detection else study.targets
         assert study.blocks if study.name in plan.pairs else study.grids
         files = study.files()
         assert len(files) == len(set(files))

@@ -163,7 +163,7 @@ FIGURES = {
     ),
     "plot_published_detection": (
         "table",
-        ["Published: COCO, VOC", "Ours", "COCO segmentation", "compare signs, not values"],
+        ["Published: COCO, VOC", "Ours", "segmentation", "compare signs, not values"],
     ),
 }
 

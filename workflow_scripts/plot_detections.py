@@ -111,8 +111,13 @@ def draw(
                 Rectangle(corner, width, height, fill=False, edgecolor=edge, linewidth=thickness)
             )
         if "score" in item:
-            inside = {"ha": "left", "va": "top", "fontsize": 4.5, "color": "white"}
-            back = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 0.6}
+            inside: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": 4.5, "color": "white"}
+            back: dict[str, Any] = {
+                "facecolor": "black",
+                "alpha": 0.6,
+                "edgecolor": "none",
+                "pad": 0.6,
+            }
             text = f"{item['score']:.2f}".lstrip("0")
             panel.text(max(left, 0), max(top, 0), text, bbox=back, clip_on=True, **inside)
     panel.set_xticks([])

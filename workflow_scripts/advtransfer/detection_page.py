@@ -89,7 +89,7 @@ def primary_text(recipe: detection.DetectionFigureRecipe, main: pd.DataFrame) ->
     if main.empty:
         return ""
     values = "; ".join(
-        f"{detection.quantity_label(detection.Quantity(row.task, row.of))}: {cell_text(row)}"
+        f"{detection.quantity_label(detection.Quantity(str(row.task), str(row.of)))}: {cell_text(row)}"
         for row in main.itertuples()
     )
     robust, baseline = map(plotting.training_label, (recipe.robust, recipe.baseline))

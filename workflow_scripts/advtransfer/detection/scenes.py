@@ -176,8 +176,8 @@ def make_scenes(
         }
         folders = {"train": recipe.coco.train_images, "val": recipe.coco.val_images}
     elif recipe.voc is not None:
-        names = (*recipe.voc.train, *recipe.voc.val)
-        _check_digests([voc_list(recipe.voc.root, name) for name in names], recipe.voc.sha256)
+        sets = (*recipe.voc.train, *recipe.voc.val)
+        _check_digests([voc_list(recipe.voc.root, name) for name in sets], recipe.voc.sha256)
         found = {
             "train": read_voc(recipe.voc.root, recipe.voc.train),
             "val": read_voc(recipe.voc.root, recipe.voc.val),

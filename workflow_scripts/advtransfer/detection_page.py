@@ -88,9 +88,10 @@ def primary_text(recipe: detection.DetectionFigureRecipe, main: pd.DataFrame) ->
     """The differences behind the verdict."""
     if main.empty:
         return ""
+    places = main[["task", "of"]].astype(str).to_numpy().tolist()
     values = "; ".join(
-        f"{detection.quantity_label(detection.Quantity(str(row.task), str(row.of)))}: {cell_text(row)}"
-        for row in main.itertuples()
+        f"{detection.quantity_label(detection.Quantity(*place))}: {cell_text(row)}"
+        for place, row in zip(places, main.itertuples(), strict=True)
     )
     robust, baseline = map(plotting.training_label, (recipe.robust, recipe.baseline))
     seeds = f"{main['n_source_seeds'].max():.0f} seeds"

@@ -94,7 +94,8 @@ def primary_text(recipe: detection.DetectionFigureRecipe, main: pd.DataFrame) ->
         for place, row in zip(places, main.itertuples(), strict=True)
     )
     robust, baseline = map(plotting.training_label, (recipe.robust, recipe.baseline))
-    seeds = f"{main['n_source_seeds'].max():.0f} seeds"
+    count = int(main["n_source_seeds"].max())
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
     return f"AP, {robust} minus {baseline}, {seeds}: {values}."
 
 

@@ -42,6 +42,8 @@ if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
 PLAN = told(plans.make_plan, config, class_names)
 told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
+for study in PLAN.detection.values():
+    told(check_classes, study.class_views())
 AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))
@@ -71,6 +73,8 @@ wildcard_constraints:
     similarity=r"[^/]+",
     granularity=r"[^/]+",
     evaluation=r"[^/]+",
+    detection=r"[^/]+",
+    detector=r"[^/]+",
 
 
 def code_of(step, *addresses):
@@ -107,6 +111,7 @@ OWN_TABLES = {  # beside those, by study
     "granularity": ("_measures", "_best", "_prediction"),
     "accuracy_and_robustness": ("_points", "_correlations", "_predictors", "_width"),
 }
+DETECTION_TABLES = ("", "_sources", "_differences")
 
 
 def tables_of(*studies):
@@ -115,6 +120,8 @@ def tables_of(*studies):
     def kinds(study):
         if study in PLAN.transfers:
             return (*TRANSFER_TABLES, *OWN_TABLES.get(study, ()))
+        if study in PLAN.detection:
+            return DETECTION_TABLES
         return PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES
 
     return [f"{TABLES}/{study}{kind}.csv" for study in studies for kind in kinds(study)]

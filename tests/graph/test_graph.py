@@ -42,7 +42,8 @@ def figures_and_pages(*studies: str) -> set[str]:
     for study in studies:
         text = (ROOT / f"rules/studies/{study}.smk").read_text()
         found |= {
-            f"results/figures/{name}" for name in re.findall(r'FIGURES}/(\S+\.svg)",\n', text)
+            f"results/figures/{name}"
+            for name in re.findall(r'FIGURES}/(\S+\.(?:svg|png))",\n\s+caption', text)
         }
         found.add(f"results/pages/{study}.html")
     return found
@@ -54,7 +55,7 @@ def figures_and_pages(*studies: str) -> set[str]:
 )
 def test_target_makes_what_its_name_says(target: str, copy: Path) -> None:
     made = dry_run(copy, target, config=()).outputs
-    drawn = {path for path in made if path.endswith((".svg", ".html"))}
+    drawn = {path for path in made if path.endswith((".svg", ".png", ".html"))}
     main_job, everything = figures_and_pages(*MAIN_JOB), figures_and_pages(*STUDIES)
     assert len(main_job) > 2 * len(MAIN_JOB) and main_job < everything
     expected = {
@@ -90,7 +91,7 @@ def test_main_job_says_what_plain_snakemake_makes(copy: Path, tmp_path: Path) ->
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump({"main_job": [EFFICIENCY]}))
     made = dry_run(copy, config=("--configfile", str(other))).outputs
-    drawn = {path for path in made if path.endswith((".svg", ".html"))}
+    drawn = {path for path in made if path.endswith((".svg", ".png", ".html"))}
     assert drawn == figures_and_pages(EFFICIENCY) | {"results/report.html"}
     assert "results/tables/correlations.csv" not in made  # of studies that were not asked for
 

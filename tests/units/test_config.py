@@ -364,11 +364,13 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
         update_config(config, yaml.safe_load(overlay.read_text()))  # Snakemake's own merge
     plan = make_plan(config, class_names)
     assert set(plan.studies) == set(config["studies"])
-    assert {*plan.pairs, *plan.efficiency, *plan.transfers} == set(plan.studies)
-    for study in plan.studies.values():
-        assert study.sources and study.targets
-        assert study.name not in plan.pairs or study.blocks
-        assert study.name not in plan.efficiency or study.grids
+    of_a_kind = (plan.pairs, plan.efficiency, plan.transfers, plan.detection)
+    assert {name for studies in of_a_kind for name in studies} == set(plan.studies)
+    for name, study in plan.studies.items():
+        assert study.sources
+        assert study.tasks if name in plan.detection else study.targets
+        assert name not in plan.pairs or study.blocks
+        assert name not in plan.efficiency or study.grids
         files = study.files()
         assert len(files) == len(set(files))
     # Every recipe of the plan is found under its address.

@@ -37,6 +37,8 @@ from pathlib import Path
 
 network_steps = []
 for step in json.loads(sys.argv[1]):
+    if step == "train_detector":  # torchvision is what it is for
+        continue
     module = importlib.import_module("workflow_scripts." + step)
     if "--device" in module.parser()._option_string_actions:
         network_steps.append(step)

@@ -11,6 +11,8 @@ from typing import Any
 from .recipes import (
     AttackBlockRecipe,
     DatasetRecipe,
+    DetectionDataRecipe,
+    DetectorRecipe,
     EvaluationRecipe,
     FeaturesRecipe,
     GranularityRecipe,
@@ -43,6 +45,8 @@ ADDRESSED = (
     AttackBlockRecipe,
     PairingRecipe,
     MetricsRecipe,
+    DetectionDataRecipe,
+    DetectorRecipe,
 )
 Seeds = tuple[int, ...]  # a block: one job transfers, attacks and compares all of it
 
@@ -73,6 +77,10 @@ def name_of(recipe: Any) -> str:
         return name_of(recipe.reference)
     if isinstance(recipe, MetricsRecipe):
         return name_of(recipe.pairing)
+    if isinstance(recipe, DetectionDataRecipe):
+        return recipe.name
+    if isinstance(recipe, DetectorRecipe):
+        return f"{'mask' if recipe.masks else 'faster'}_rcnn-{recipe.data.name}"
     raise TypeError(f"no address for {type(recipe).__name__}")
 
 
@@ -102,3 +110,11 @@ def block_path(stage: str, source: Network, seeds: Seeds, recipe: Any, suffix: s
     """Artefact of a stage for a block of a source's seeds; what else decides it is ``recipe``."""
     where = f"{RESULTS}/{stage}/{address(source)}/{seeds_name(seeds)}"
     return f"{where}/{address(recipe)}.{suffix}"
+
+
+def detection_data_path(recipe: DetectionDataRecipe) -> str:
+    return f"{RESULTS}/data/detection/{address(recipe)}.h5"
+
+
+def detector_path(source: Network, seed: int, recipe: DetectorRecipe, file: str) -> str:
+    return f"{RESULTS}/detectors/{address(source)}/seed{seed}/{address(recipe)}/{file}"

@@ -79,7 +79,7 @@ def _to_disk(path: Path) -> None:
 def provenance() -> dict[str, str]:
     """Versions of what computed an artefact; packages that were not imported are not named."""
     found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "numpy", "scipy", "pandas", "h5py"):
+    for package in ("torch", "torchvision", "numpy", "scipy", "pandas", "h5py", "pycocotools"):
         if package in sys.modules:
             found[package] = metadata.version(package)
     return found
@@ -454,16 +454,11 @@ def write_recipe(path: str | Path, text: str) -> None:
     write_json(path, value)
 
 
-def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Tidy CSV with exactly ``columns``; floats keep 10 significant digits."""
+@contextlib.contextmanager
+def _with_sidecar(path: str | Path) -> Iterator[Path]:
+    """As `atomic`, for a file whose seal stands beside it."""
     with atomic(path) as temporary:
-        with open(temporary, "w", newline="") as handle:
-            writer = csv.DictWriter(handle, columns, lineterminator="\n")
-            writer.writeheader()
-            for row in rows:
-                writer.writerow(
-                    {k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()}
-                )
+        yield temporary
         # The seal goes first: a crash in between leaves a pair that is refused. A full disk shows
         # before either is moved.
         with atomic(seals.sidecar(path)) as beside:
@@ -471,8 +466,35 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Seq
             _to_disk(temporary)
 
 
+def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Tidy CSV with exactly ``columns``; floats keep 10 significant digits."""
+    with _with_sidecar(path) as temporary, open(temporary, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def write_sealed_json(path: str | Path, value: Any) -> None:
+    """JSON without white space, sealed like a CSV: for formats that hold no seal of their own."""
+    with _with_sidecar(path) as temporary:
+        temporary.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False))
+
+
+def read_sealed_json(path: str | Path) -> Any:
+    """What `write_sealed_json` wrote.
+
+    Raises:
+        UserError: as `csv_bytes`.
+    """
+    try:
+        return json.loads(csv_bytes(path))
+    except ValueError as error:
+        raise seals.damaged(path, f"damaged, or no JSON ({error})") from None
+
+
 def csv_bytes(path: str | Path) -> bytes:
-    """The verified content of a CSV.
+    """The verified content of a CSV, or of another file that is sealed like one.
 
     Raises:
         UserError: the file is missing, truncated, damaged or edited, or is not what belongs there.

@@ -21,6 +21,7 @@ from .errors import UserError
 from .recipes import to_json
 from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
+from .studies.detection import DetectionReader, DetectionStudy
 from .studies.granularity import GranularityReader
 from .studies.pairs import PairReader, PairStudy
 from .studies.reader import Study
@@ -29,13 +30,15 @@ from .studies.transfers import TransferReader, TransferStudy
 ALL_CLASSES = "all"
 ClassNames = Callable[[str, Mapping[str, Any]], Sequence[str]]
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
-READERS: dict[str, type[PairReader] | type[EfficiencyReader] | type[TransferReader]] = {
+AnyReader = PairReader | EfficiencyReader | TransferReader | DetectionReader
+READERS: dict[str, type[AnyReader]] = {
     "adversarial_to_knowledge": PairReader,
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
     "granularity": GranularityReader,
     "accuracy_and_robustness": AccuracyReader,
+    "detection": DetectionReader,
 }
 
 
@@ -79,6 +82,11 @@ class Plan:
     def transfers(self) -> dict[str, TransferStudy]:
         """The studies of transfer to whole targets."""
         return {n: s for n, s in self.studies.items() if isinstance(s, TransferStudy)}
+
+    @property
+    def detection(self) -> dict[str, DetectionStudy]:
+        """The studies of detectors."""
+        return {n: s for n, s in self.studies.items() if isinstance(s, DetectionStudy)}
 
     def json(self, where: str) -> str:
         """Canonical JSON of the recipe at an address.
@@ -174,7 +182,7 @@ def study_config(config: Config, study: str) -> str:
     """
     own = config["studies"][study]
     used = READERS[study].used(config, own)
-    datasets = used.pop("datasets")
+    datasets, scenes = used.pop("datasets"), used.pop("detection", set())
     part = {
         "label": "",
         "main_job": [study],
@@ -185,6 +193,8 @@ def study_config(config: Config, study: str) -> str:
         "statistics": {"bootstrap": 1, "permutations": 1},  # no table has any
         "studies": {study: own},
     }
+    if scenes:
+        part["data"]["detection"] = _only(config["data"]["detection"], scenes)
     return json.dumps(part, sort_keys=True, separators=(",", ":"))
 
 

@@ -229,6 +229,88 @@ class AttackBlockRecipe:
 
 
 @dataclass(frozen=True)
+class ComposedRecipe:
+    """Scenes with masks, composed from two datasets (detection/compose.py). Sizes in pixels."""
+
+    objects: DatasetRecipe  # grey on black: what is above the threshold is the object
+    object_classes: tuple[str, ...]
+    backgrounds: DatasetRecipe
+    background_classes: tuple[str, ...]
+    size: int  # of the square canvas
+    train_images: int
+    val_images: int
+    objects_per_image: tuple[int, ...]  # fewest, most
+    scales: tuple[int, ...]  # an object's smallest and largest side
+    threshold: int = 24  # grey level
+    visible: float = 0.25  # an object of which a smaller share is seen is not labelled
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CocoRecipe:
+    """Annotations in COCO's format and their folders of images, on this machine."""
+
+    train_annotations: str
+    train_images: str
+    val_annotations: str
+    val_images: str
+    sha256: tuple[str, ...]  # of both files of annotations
+
+
+@dataclass(frozen=True)
+class VocRecipe:
+    """A VOCdevkit folder on this machine; sets are ``<year>/<set>``, as in ``2007/trainval``."""
+
+    root: str
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    sha256: tuple[str, ...]  # of the lists of images, in the order of train and val
+
+
+@dataclass(frozen=True)
+class DetectionDataRecipe:
+    """Images with annotated objects: exactly one of three kinds."""
+
+    name: str
+    composed: ComposedRecipe | None = None
+    coco: CocoRecipe | None = None
+    voc: VocRecipe | None = None
+    areas: tuple[int, ...] = (32, 96)  # sides that part small, medium and large; these are COCO's
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """A detector on a source's backbone: Faster R-CNN, or Mask R-CNN with ``masks``.
+
+    What has a default has torchvision's.
+    """
+
+    data: DetectionDataRecipe
+    masks: bool
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    anchors: tuple[int, ...]  # pixels a side, one a level; one more adds a pooled level
+    levels: int = 4  # of the feature pyramid: the backbone's last strides
+    momentum: float = 0.9
+    weight_decay: float = 0.0001
+    warmup: int = 1000  # steps of a linearly rising learning rate
+    decays: tuple[float, ...] = (2 / 3, 8 / 9)  # shares of training after which it falls tenfold
+    flip: bool = True  # half of the training images are mirrored
+    frozen_blocks: int = 0  # the first so many blocks of the source are not trained
+    min_size: int = 800  # pixels of an image's short side after resizing
+    max_size: int = 1333  # of its long side, at most
+    channels: int = 256  # of the feature pyramid
+    hidden: int = 1024  # of the box head
+    pooled: int = 7  # a side of what the box head sees of an object; the mask head sees twice that
+    mask_layers: int = 4
+    proposals: int = 1000  # an image, that the second stage sees
+    anchors_sampled: int = 256  # an image, in the loss of the first stage
+    rois_sampled: int = 512  # an image, in the loss of the second stage
+    detections: int = 100  # an image, at most
+
+
+@dataclass(frozen=True)
 class PairingRecipe:
     """A source against a block of reference seeds, on one block of attacks, in both directions."""
 

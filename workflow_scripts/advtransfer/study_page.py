@@ -52,6 +52,10 @@ FIGURES = {
     "accuracy_correlations": "R^2 of source and transfer accuracy by epsilon, and as published",
     "left_out_errors": "Errors of predictors of transfer on left-out architectures",
     "width": "Accuracy after transfer over the width of the source",
+    "average_precision": "Average precision of the detectors by training of the source",
+    "ap_differences": "Average precision minus that on the baseline's sources",
+    "detections": "Objects of validation images and what detectors find",
+    "published_detection": "Published average precision beside this study's",
 }
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics

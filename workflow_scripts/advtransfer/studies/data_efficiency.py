@@ -264,7 +264,7 @@ class EfficiencyReader(Reader):
         }
 
     def study(self) -> EfficiencyStudy:
-        sources = tuple(self._sources())
+        sources = tuple(self.sources())
         twice = repeated([(source.model, source.training) for source in sources])
         if twice:
             raise UserError(
@@ -337,7 +337,8 @@ class EfficiencyReader(Reader):
                     "one entry of blocks, and only trainings with epochs: 0."
                 )
 
-    def _sources(self) -> Iterator[EfficiencySource]:
+    def sources(self) -> Iterator[EfficiencySource]:
+        """Models with every training, then checkpoints."""
         part = self.part["sources"]
         key = f"{self.key}.sources"
         models, trainings = part.get("models", []), part.get("trainings", [])

@@ -1,0 +1,122 @@
+"""COCO's average precision on cases whose answer is worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as codes
+from pytest import approx
+
+from workflow_scripts.advtransfer.detection.evaluate import METRICS, average_precision
+
+
+def rle(left: int, top: int, width: int, height: int) -> dict[str, Any]:
+    mask = np.zeros((100, 100), np.uint8)
+    mask[top : top + height, left : left + width] = 1
+    code = codes.encode(np.asfortranarray(mask))
+    return {"size": [100, 100], "counts": code["counts"].decode()}
+
+
+def truth(*boxes: tuple[int, list[float]], crowd: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Annotations of one image: category and box each."""
+    return {
+        "images": [{"id": 7, "file_name": "x", "width": 100, "height": 100}],
+        "categories": [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}],
+        "annotations": [
+            {
+                "id": k + 1,
+                "image_id": 7,
+                "category_id": category,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": int(k in crowd),
+                "segmentation": rle(*map(int, box)),
+            }
+            for k, (category, box) in enumerate(boxes)
+        ],
+    }
+
+
+def found(category: int, box: list[float], score: float) -> dict[str, Any]:
+    segmentation = rle(*map(int, box))
+    part = {"image_id": 7, "category_id": category, "bbox": box, "score": score}
+    return {**part, "segmentation": segmentation}
+
+
+ONE, FAR = [10.0, 10.0, 20.0, 20.0], [60.0, 60.0, 20.0, 20.0]
+
+
+def test_all_found_exactly(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("box", "mask"):
+        result = average_precision(
+            truth((1, ONE), (5, FAR)), [found(1, ONE, 0.9), found(5, FAR, 0.8)], kind
+        )
+        assert [result[m] for m in METRICS[:4]] == approx([1] * 4)
+        assert math.isnan(result["AP_large"])  # there is no such object
+    assert capsys.readouterr().out == ""
+
+
+def test_half_of_the_objects() -> None:
+    """Precision is 1 up to recall .5: 51 of the 101 points of recall from 0 to 1."""
+    result = average_precision(truth((1, ONE), (1, FAR)), [found(1, ONE, 0.9)], "box")
+    assert result["AP"] == approx(51 / 101)
+
+
+def test_a_wrong_one_before_the_right_one() -> None:
+    """Precision at full recall is 1/2, and it is the same at every recall."""
+    detections = [found(1, FAR, 0.9), found(1, ONE, 0.8)]
+    assert average_precision(truth((1, ONE)), detections, "box")["AP"] == approx(0.5)
+    # After it, it costs nothing.
+    detections[0]["score"] = 0.1
+    assert average_precision(truth((1, ONE)), detections, "box")["AP"] == approx(1)
+
+
+def test_a_shifted_box_counts_at_low_thresholds() -> None:
+    """5 of 20 pixels aside: an IoU of 15/25 = .6, which passes .50, .55 and .60 of ten."""
+    shifted = [15.0, 10.0, 20.0, 20.0]
+    for kind in ("box", "mask"):
+        result = average_precision(truth((1, ONE)), [found(1, shifted, 0.9)], kind)
+        assert (result["AP50"], result["AP75"]) == approx((1, 0))
+        assert result["AP"] == approx(0.3)
+
+
+def test_mask_and_box_are_two_things() -> None:
+    detection = found(1, ONE, 0.9)
+    detection["segmentation"] = rle(10, 10, 20, 8)  # in the right box, .4 of the object
+    annotations = truth((1, ONE))
+    assert average_precision(annotations, [detection], "box")["AP"] == approx(1)
+    assert average_precision(annotations, [detection], "mask")["AP"] == approx(0)
+
+
+def test_it_is_a_mean_over_classes() -> None:
+    """One class found, the other called by the first one's name, with a lower score."""
+    detections = [found(1, ONE, 0.9), found(1, FAR, 0.5)]
+    assert average_precision(truth((1, ONE), (5, FAR)), detections, "box")["AP"] == approx(0.5)
+
+
+def test_crowds_are_neither_right_nor_wrong() -> None:
+    annotations = truth((1, ONE), (1, FAR), crowd=(1,))
+    detections = [found(1, FAR, 0.9), found(1, ONE, 0.8)]
+    assert average_precision(annotations, detections, "box")["AP"] == approx(1)
+
+
+def test_sizes_are_those_asked_for() -> None:
+    annotations = truth((1, ONE), (1, [50.0, 50.0, 40.0, 40.0]))
+    detections = [found(1, ONE, 0.9)]
+    coco = average_precision(annotations, detections, "box")
+    assert (coco["AP_small"], coco["AP_medium"]) == approx((1, 0))  # 20 below 32, 40 below 96
+    own = average_precision(annotations, detections, "box", areas=(10, 30))
+    assert math.isnan(own["AP_small"])
+    assert (own["AP_medium"], own["AP_large"]) == approx((1, 0))
+    # AP of everything does not hang on them.
+    assert own["AP"] == coco["AP"]
+
+
+def test_nothing_found() -> None:
+    result = average_precision(truth((1, ONE)), [], "box")
+    assert list(result) == list(METRICS)
+    assert (result["AP"], result["AP50"], result["AP_small"]) == approx((0, 0, 0))
+    assert math.isnan(result["AP_medium"])

@@ -1,0 +1,397 @@
+"""Detection data: composed scenes, and the official formats in files as they are published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from workflow_scripts.advtransfer.artifacts import write_hdf5
+from workflow_scripts.advtransfer.detection.compose import compose
+from workflow_scripts.advtransfer.detection.formats import read_coco, read_voc
+from workflow_scripts.advtransfer.detection.scenes import (
+    Scenes,
+    export_scenes,
+    load_scenes,
+    make_scenes,
+    mask_of,
+)
+from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.recipes import (
+    CocoRecipe,
+    ComposedRecipe,
+    DatasetRecipe,
+    DetectionDataRecipe,
+    VocRecipe,
+)
+
+
+def composed(**changes: Any) -> ComposedRecipe:
+    fields: dict[str, Any] = {
+        "objects": DatasetRecipe("fashion_mnist"),
+        "object_classes": ("bar", "block"),
+        "backgrounds": DatasetRecipe("cifar10"),
+        "background_classes": ("ship",),
+        "size": 32,
+        "train_images": 20,
+        "val_images": 6,
+        "objects_per_image": (1, 4),
+        "scales": (10, 20),
+    }
+    return ComposedRecipe(**fields | changes)
+
+
+def grey(top: int, bottom: int, value: int) -> np.ndarray:
+    """A 10 x 10 image, black but for whole rows of one grey."""
+    image = np.zeros((10, 10, 3), np.uint8)
+    image[top:bottom] = value
+    return image
+
+
+OBJECTS = np.stack([grey(4, 6, 90), grey(1, 9, 200)]), np.array([0, 1])
+BACKGROUNDS = np.full((3, 8, 8, 3), 255, np.uint8)
+
+
+def masks_of(content: dict[str, Any], image: int) -> list[np.ndarray]:
+    return [mask_of(a, 32, 32) > 0 for a in content["annotations"] if a["image_id"] == image]
+
+
+# Composed ----------------------------------------------------------------------------------------
+
+
+def test_one_object_is_where_its_mask_says() -> None:
+    recipe = composed(objects_per_image=(1, 1), scales=(10, 10))
+    scenes, content = compose(recipe, "train", OBJECTS, BACKGROUNDS, 8)
+    assert len(content["annotations"]) == 8
+    for annotation, scene in zip(content["annotations"], scenes, strict=True):
+        label = annotation["category_id"]
+        height, value = {1: (2, 90), 2: (8, 200)}[label]
+        left, top, width, tall = (int(v) for v in annotation["bbox"])
+        assert (width, tall, annotation["area"]) == (10, height, 10 * height)
+        assert (scene[top : top + tall, left : left + width] == value).all()
+        mask = mask_of(annotation, 32, 32) > 0
+        assert (scene[mask] == value).all()
+        assert (scene[~mask] == 255).all()  # nothing but background
+
+
+def test_masks_are_the_visible_parts() -> None:
+    recipe = composed(objects_per_image=(4, 4), scales=(18, 20), size=24, visible=0.0)
+    objects = np.stack([grey(0, 10, v) for v in (60, 120, 180)]), np.array([0, 1, 1])
+    scenes, content = compose(recipe, "train", objects, BACKGROUNDS, 10)
+    hidden = 0
+    for number, scene in enumerate(scenes, 1):
+        masks = [mask_of(a, 24, 24) > 0 for a in content["annotations"] if a["image_id"] == number]
+        assert (np.sum(masks, axis=0) <= 1).all()  # no pixel is of two objects
+        for mask in masks:
+            assert len(np.unique(scene[mask])) == 1  # an object's own grey, none of what covers it
+            hidden += mask.sum() < 18 * 18
+    assert hidden  # some were covered in part
+
+
+def test_what_is_hardly_seen_is_not_labelled() -> None:
+    few = compose(
+        composed(objects_per_image=(4, 4), visible=0.9), "train", OBJECTS, BACKGROUNDS, 20
+    )
+    all_ = compose(
+        composed(objects_per_image=(4, 4), visible=0.0), "train", OBJECTS, BACKGROUNDS, 20
+    )
+    assert len(few[1]["annotations"]) < len(all_[1]["annotations"])
+
+
+def test_scenes_follow_from_recipe_and_split() -> None:
+    def bytes_of(split: str = "train", **changes: Any) -> bytes:
+        scenes, content = compose(composed(**changes), split, OBJECTS, BACKGROUNDS, 4)
+        return scenes.tobytes() + json.dumps(content["annotations"]).encode()
+
+    assert bytes_of() == bytes_of()
+    assert len({bytes_of(), bytes_of(seed=1), bytes_of("val")}) == 3
+
+
+def test_they_say_what_they_are() -> None:
+    _, content = compose(composed(), "val", OBJECTS, BACKGROUNDS, 2)
+    assert content["info"]["description"].startswith("Composed, no photographs")
+    assert [c["name"] for c in content["categories"]] == ["bar", "block"]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A file of composed scenes, from two datasets as the graph has them."""
+    for name, images, classes in (
+        ("objects", OBJECTS[0], ["bar", "block"]),
+        ("backgrounds", BACKGROUNDS[:2], ["ship", "truck"]),
+    ):
+        labels = np.arange(len(images))
+        arrays = {}
+        for split in ("train", "test"):
+            arrays |= {f"{split}/images": images, f"{split}/labels": labels}
+        write_hdf5(tmp_path / f"{name}.h5", arrays, {"class_names": classes})
+    datasets = tmp_path / "objects.h5", tmp_path / "backgrounds.h5"
+    make_scenes(DetectionDataRecipe("scenes", composed=composed()), tmp_path / "s.h5", datasets)
+    return tmp_path / "s.h5"
+
+
+def test_file_has_both_splits(made: Path) -> None:
+    for split, images in (("train", 20), ("val", 6)):
+        scenes, recipe = load_scenes(made, split)
+        assert (len(scenes), recipe.composed) == (images, composed())
+        target = scenes.target(0, masks=True)
+        assert target.masks is not None
+        assert target.masks.shape == (len(target.labels), 32, 32)
+        for box, mask in zip(target.boxes, target.masks, strict=True):
+            rows, columns = np.nonzero(mask)
+            corners = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert box.tolist() == corners
+
+
+def test_official_loader_reads_the_export(made: Path, tmp_path: Path, capsys: Any) -> None:
+    export_scenes(made, tmp_path / "coco")
+    official = COCO(str(tmp_path / "coco/annotations/instances_val.json"))
+    scenes, _ = load_scenes(made, "val")
+    assert len(official.getImgIds()) == len(scenes) == 6
+    for position, entry in enumerate(official.loadImgs(official.getImgIds())):
+        pixels = np.asarray(Image.open(tmp_path / "coco/val" / entry["file_name"]))
+        assert (pixels == scenes.image(position)).all()
+        ours = scenes.target(position, masks=True).masks
+        theirs = [official.annToMask(a) for a in official.imgToAnns[entry["id"]]]
+        assert ours is not None and len(theirs) == len(ours)
+        assert all((a == b).all() for a, b in zip(theirs, ours, strict=True))
+    # And it is read back as official data are.
+    files = [
+        str(tmp_path / f"coco/annotations/instances_{split}.json") for split in ("train", "val")
+    ]
+    folders = [str(tmp_path / f"coco/{split}") for split in ("train", "val")]
+    digests = tuple(_sha256(file) for file in files)
+    coco = CocoRecipe(files[0], folders[0], files[1], folders[1], digests)
+    make_scenes(DetectionDataRecipe("again", coco=coco), tmp_path / "again.h5")
+    again, _ = load_scenes(tmp_path / "again.h5", "val")
+    assert (again.image(3) == scenes.image(3)).all()
+    assert (again.target(3, True).boxes == scenes.target(3, True).boxes).all()
+
+
+def test_unknown_class_is_told_with_those_there_are(made: Path, tmp_path: Path) -> None:
+    recipe = DetectionDataRecipe("scenes", composed=composed(background_classes=("shp",)))
+    datasets = made.parent / "objects.h5", made.parent / "backgrounds.h5"
+    with pytest.raises(UserError, match="'shp'; there are ship, truck"):
+        make_scenes(recipe, tmp_path / "x.h5", datasets)
+
+
+# COCO --------------------------------------------------------------------------------------------
+
+COCO_FILE = {
+    "info": {"description": "COCO 2017 Dataset"},
+    "licenses": [],
+    "images": [
+        {"id": 139, "file_name": "000000000139.jpg", "width": 8, "height": 6},
+        {"id": 285, "file_name": "000000000285.jpg", "width": 8, "height": 6},
+    ],
+    # Ids of COCO's categories have gaps.
+    "categories": [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}],
+    "annotations": [
+        {  # a polygon
+            "id": 1,
+            "image_id": 139,
+            "category_id": 90,
+            "bbox": [1.0, 1.0, 4.0, 3.0],
+            "area": 12.0,
+            "iscrowd": 0,
+            "segmentation": [[1, 1, 5, 1, 5, 4, 1, 4]],
+        },
+        {  # a crowd: an uncompressed run-length code, column by column
+            "id": 2,
+            "image_id": 139,
+            "category_id": 1,
+            "bbox": [0.0, 0.0, 2.0, 6.0],
+            "area": 12.0,
+            "iscrowd": 1,
+            "segmentation": {"size": [6, 8], "counts": [0, 12, 36]},
+        },
+        {  # no box to speak of
+            "id": 3,
+            "image_id": 285,
+            "category_id": 1,
+            "bbox": [1.0, 1.0, 0.0, 2.0],
+            "area": 0.0,
+            "iscrowd": 0,
+            "segmentation": [[1, 1, 1, 3, 1, 2]],
+        },
+    ],
+}
+
+
+def _sha256(file: str | Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> CocoRecipe:
+    """COCO's official layout, two images."""
+    file = tmp_path / "annotations/instances_val2017.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(COCO_FILE))
+    (tmp_path / "val2017").mkdir()
+    for entry in COCO_FILE["images"]:
+        Image.new("L", (8, 6), 100).save(tmp_path / "val2017" / entry["file_name"])
+    folder = str(tmp_path / "val2017")
+    return CocoRecipe(str(file), folder, str(file), folder, (_sha256(file),) * 2)
+
+
+def test_coco_as_it_is_published(coco: CocoRecipe, tmp_path: Path) -> None:
+    make_scenes(DetectionDataRecipe("coco", coco=coco), tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    assert scenes.image(0).shape == (6, 8, 3)  # grey images get three channels
+    target = scenes.target(0, masks=True)
+    assert target.boxes.tolist() == [[1, 1, 5, 4]]  # the crowd is not to be learned
+    assert target.labels.tolist() == [2]  # by id: person, toothbrush
+    expected = np.zeros((6, 8))
+    expected[1:4, 1:5] = 1
+    assert target.masks is not None and (target.masks[0] == expected).all()
+    crowd = mask_of(COCO_FILE["annotations"][1], 6, 8)
+    assert crowd[:, :2].all() and not crowd[:, 2:].any()
+    assert scenes.objects(1) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("categories"), "no list of 'categories'"),
+        (lambda c: c["images"][0].pop("width"), r"images\[0\] has no 'width'"),
+        (lambda c: c["annotations"][0].update(category_id=7), "annotation 1 is of image 139 and"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "annotation 1 has the bbox"),
+        (lambda c: c["images"].clear(), "annotation 1|lists no images"),
+    ],
+)
+def test_broken_annotations_are_told(change: Any, message: str, tmp_path: Path) -> None:
+    content = json.loads(json.dumps(COCO_FILE))
+    change(content)
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        read_coco(tmp_path / "a.json")
+
+
+def test_half_a_file_and_none_are_told(tmp_path: Path) -> None:
+    (tmp_path / "half.json").write_text(json.dumps(COCO_FILE)[:200])
+    with pytest.raises(UserError, match="is not JSON"):
+        read_coco(tmp_path / "half.json")
+    with pytest.raises(UserError, match="could not read"):
+        read_coco(tmp_path / "none.json")
+
+
+def test_images_are_checked_when_they_are_read(coco: CocoRecipe, tmp_path: Path) -> None:
+    make_scenes(DetectionDataRecipe("coco", coco=coco), tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    file = tmp_path / "val2017/000000000139.jpg"
+    Image.new("RGB", (9, 6)).save(file)
+    with pytest.raises(UserError, match="has 9x6 pixels, its annotation says 8x6"):
+        scenes.image(0)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UserError, match="id 139 could not be read"):
+        scenes.image(0)
+    file.unlink()
+    with pytest.raises(UserError, match="id 139 could not be read"):
+        scenes.image(0)
+
+
+def test_annotations_that_changed_since_the_plan_are_refused(
+    coco: CocoRecipe, tmp_path: Path
+) -> None:
+    Path(coco.val_annotations).write_text(json.dumps(COCO_FILE) + "\n")
+    with pytest.raises(UserError, match="has changed since the run was planned"):
+        make_scenes(DetectionDataRecipe("coco", coco=coco), tmp_path / "coco.h5")
+
+
+def test_splits_of_two_datasets_are_refused(coco: CocoRecipe, tmp_path: Path) -> None:
+    other = json.loads(json.dumps(COCO_FILE))
+    other["categories"][1]["name"] = "dog"
+    file = tmp_path / "annotations/other.json"
+    file.write_text(json.dumps(other))
+    digests = coco.sha256[0], _sha256(file)
+    mixed = CocoRecipe(coco.train_annotations, coco.train_images, str(file), "x", digests)
+    with pytest.raises(UserError, match="categories of training and validation differ.*id 1 "):
+        make_scenes(DetectionDataRecipe("coco", coco=mixed), tmp_path / "coco.h5")
+
+
+def test_masks_are_needed_for_masks_alone(coco: CocoRecipe) -> None:
+    content = json.loads(json.dumps(COCO_FILE))
+    content["annotations"][0].pop("segmentation")
+    scenes = Scenes(content, None, coco.val_images)
+    assert len(scenes.target(0, masks=False).boxes) == 1
+    with pytest.raises(UserError, match="annotation 1 has no segmentation"):
+        scenes.target(0, masks=True)
+
+
+# Pascal VOC --------------------------------------------------------------------------------------
+
+VOC_XML = """<annotation>
+  <folder>VOC2007</folder><filename>{name}.jpg</filename>
+  <size><width>500</width><height>375</height><depth>3</depth></size>
+  <segmented>0</segmented>
+  <object><name>chair</name><pose>Rear</pose><truncated>0</truncated><difficult>0</difficult>
+    <bndbox><xmin>263</xmin><ymin>211</ymin><xmax>324</xmax><ymax>339</ymax></bndbox></object>
+  <object><name>person</name><difficult>1</difficult>
+    <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>500</xmax><ymax>375</ymax></bndbox>
+    <part><name>head</name>
+      <bndbox><xmin>2</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></part></object>
+</annotation>"""
+
+
+@pytest.fixture
+def devkit(tmp_path: Path) -> Path:
+    """VOCdevkit's official layout."""
+    for year, part, names in (
+        ("2007", "trainval", ["000005", "000007"]),
+        ("2007", "test", ["000001"]),
+        ("2012", "trainval", ["2008_000008"]),
+    ):
+        folder = tmp_path / "VOCdevkit" / f"VOC{year}"
+        for sub in ("Annotations", "ImageSets/Main", "JPEGImages"):
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+        (folder / "ImageSets/Main" / f"{part}.txt").write_text("\n".join(names) + "\n")
+        for name in names:
+            (folder / "Annotations" / f"{name}.xml").write_text(VOC_XML.format(name=name))
+            Image.new("RGB", (500, 375)).save(folder / "JPEGImages" / f"{name}.jpg")
+    return tmp_path / "VOCdevkit"
+
+
+def test_voc_as_it_is_published(devkit: Path, tmp_path: Path) -> None:
+    sets = ("2007/trainval", "2012/trainval"), ("2007/test",)
+    lists = [
+        devkit / f"VOC{name[:4]}/ImageSets/Main/{name[5:]}.txt" for part in sets for name in part
+    ]
+    voc = VocRecipe(str(devkit), *sets, tuple(map(_sha256, lists)))
+    make_scenes(DetectionDataRecipe("voc", voc=voc), tmp_path / "voc.h5")
+    train, _ = load_scenes(tmp_path / "voc.h5", "train")
+    val, _ = load_scenes(tmp_path / "voc.h5", "val")
+    assert (len(train), len(val), len(train.categories)) == (3, 1, 20)
+    assert train.image(2).shape == (375, 500, 3)  # of 2012
+    target = train.target(0, masks=False)
+    # Pixels are counted from 1, and the last one belongs to the box.
+    assert target.boxes.tolist() == [[262, 210, 324, 339]]
+    assert target.labels.tolist() == [9]  # chair
+    difficult = val.coco["annotations"][1]
+    assert (difficult["iscrowd"], difficult["bbox"]) == (1, [0, 0, 500, 375])
+
+
+def test_broken_voc_is_told(devkit: Path) -> None:
+    with pytest.raises(UserError, match=r"ImageSets/Main/trainvall\.txt: could not read"):
+        read_voc(devkit, ["2007/trainvall"])
+    file = devkit / "VOC2007/Annotations/000005.xml"
+    good = file.read_text()
+    for bad, message in (
+        (good[:300], "is not XML"),
+        (good.replace("chair", "stool"), "'stool' is none of the 20 classes"),
+        (good.replace("<width>500</width>", ""), "no 'size/width' in it"),
+        (f'<!DOCTYPE a [<!ENTITY x "y">]>{good}', "declares no entities"),
+    ):
+        file.write_text(bad)
+        with pytest.raises(UserError, match=message):
+            read_voc(devkit, ["2007/trainval"])
+    file.unlink()
+    with pytest.raises(UserError, match=r"000005\.xml: could not read"):
+        read_voc(devkit, ["2007/trainval"])

@@ -1,0 +1,139 @@
+"""Scenes with known masks, composed from real images: objects cut out along their silhouettes, put
+at a random scale and place on real photographs.
+
+Grey images on a black ground (Fashion-MNIST) give true silhouettes: the pixels above a threshold.
+Objects that are drawn later hide those below; an object's mask is the part that stays visible. The
+result has COCO's form and says in ``info`` that it is composed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..recipes import ComposedRecipe, derived_seed
+
+MIN_PIXELS = 8  # of a visible mask: less is no object to look for
+Labelled = tuple[np.ndarray, np.ndarray]
+
+
+def compose(
+    recipe: ComposedRecipe, split: str, objects: Labelled, backgrounds: np.ndarray, images: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Scenes of one split, and their annotations in COCO's form.
+
+    Args:
+        recipe: sizes, numbers and scales.
+        split: ``train`` or ``val``; only names the random stream.
+        objects: uint8 (N, h, w, 3), grey on black, and labels (N,), positions in
+            ``recipe.object_classes``.
+        backgrounds: uint8 (M, H, W, 3), enlarged to the canvas.
+        images: how many scenes.
+
+    Returns:
+        uint8 (images, size, size, 3), and a dictionary with COCO's ``info``, ``licenses``,
+        ``categories`` (ids from 1), ``images`` and ``annotations``; segmentations are compressed
+        run-length codes of the visible parts.
+    """
+    from pycocotools import mask as codes
+
+    random = np.random.default_rng(derived_seed(recipe, recipe.seed, split))
+    size = recipe.size
+    scenes = np.empty((images, size, size, 3), np.uint8)
+    annotations: list[dict[str, Any]] = []
+    listed = []
+    fewest, most = recipe.objects_per_image
+    for number in range(images):
+        scene = _resized(backgrounds[random.integers(len(backgrounds))], size).astype(np.float32)
+        owner = np.full((size, size), -1)
+        labels, areas = [], []
+        for k in range(random.integers(fewest, most + 1)):
+            which = int(random.integers(len(objects[0])))
+            cut = _place(objects[0][which], recipe, random)
+            mask = cut[..., 0] > recipe.threshold
+            scene[mask] = cut[mask]
+            owner[mask] = k
+            labels.append(int(objects[1][which]))
+            areas.append(int(mask.sum()))
+        name = f"{number + 1:012d}.png"
+        listed.append({"id": number + 1, "file_name": name, "width": size, "height": size})
+        for k, (label, area) in enumerate(zip(labels, areas, strict=True)):
+            visible = owner == k
+            seen = int(visible.sum())
+            # What is hidden almost wholly stays in the picture, as in photographs, unlabelled.
+            if seen < max(MIN_PIXELS, recipe.visible * area):
+                continue
+            code = codes.encode(np.asfortranarray(visible.astype(np.uint8)))
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number + 1,
+                    "category_id": label + 1,
+                    "bbox": [float(v) for v in codes.toBbox(code)],
+                    "area": float(seen),
+                    "iscrowd": 0,
+                    "segmentation": {
+                        "size": [size, size],
+                        "counts": code["counts"].decode("ascii"),
+                    },
+                }
+            )
+        scenes[number] = scene.round().astype(np.uint8)
+    return scenes, {
+        "info": {
+            "description": (
+                f"Composed, no photographs: objects of {recipe.objects.name} cut out along their "
+                f"silhouettes on images of {recipe.backgrounds.name} "
+                f"({', '.join(recipe.background_classes)}); split {split}"
+            ),
+            "version": "1.0",
+        },
+        "licenses": [],
+        "categories": [
+            {"id": k + 1, "name": name, "supercategory": recipe.objects.name}
+            for k, name in enumerate(recipe.object_classes)
+        ],
+        "images": listed,
+        "annotations": annotations,
+    }
+
+
+def of_classes(
+    images: np.ndarray, labels: np.ndarray, names: Sequence[str], wanted: Sequence[str], where: str
+) -> Labelled:
+    """Images of the ``wanted`` classes, labelled by position in ``wanted``.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise UserError(f"{where}: no class '{unknown[0]}'; there are {', '.join(names)}.")
+    position = np.full(len(names), -1)
+    for k, name in enumerate(wanted):
+        position[list(names).index(name)] = k
+    found = position[labels]
+    return images[found >= 0], found[found >= 0]
+
+
+def _place(item: np.ndarray, recipe: ComposedRecipe, random: np.random.Generator) -> np.ndarray:
+    """An object's pixels at a random scale and place of a black canvas, (size, size, 3)."""
+    smallest, largest = recipe.scales
+    side = int(random.integers(smallest, largest + 1))
+    shrunk = _resized(item, side)
+    if random.random() < 0.5:
+        shrunk = shrunk[:, ::-1]
+    room = recipe.size - side
+    top, left = (int(v) for v in random.integers(0, room + 1, 2))
+    canvas = np.zeros((recipe.size, recipe.size, 3), np.float32)
+    canvas[top : top + side, left : left + side] = shrunk
+    return canvas
+
+
+def _resized(image: np.ndarray, side: int) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))

@@ -1,0 +1,252 @@
+"""Detection data as an artefact: two splits of images and their annotations in COCO's form.
+
+One HDF5 file. ``train/instances`` and ``val/instances`` are the JSON of COCO's form as bytes;
+``train/images`` and ``val/images``, uint8 (N, H, W, 3), are there when the data were composed. Of
+official data the file holds the annotations alone, and says in which folder the images are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifacts import file_error, provenance, read_hdf5, write_hdf5
+from ..errors import UserError
+from ..recipes import DetectionDataRecipe, from_plain, to_plain
+from .compose import compose, of_classes
+from .formats import Coco, read_coco, read_voc, same_categories, voc_list
+
+SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Objects of one image: boxes float32 (n, 4), left, top, right, bottom; labels int64 (n,) from
+    1; masks uint8 (n, H, W), or none."""
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """One split: annotations, and images in memory or in a folder."""
+
+    coco: Coco
+    pixels: np.ndarray | None
+    folder: str
+
+    def __len__(self) -> int:
+        return len(self.coco["images"])
+
+    @cached_property
+    def categories(self) -> list[dict[str, Any]]:
+        """In the order of labels: label 1 is the first."""
+        return sorted(self.coco["categories"], key=lambda item: int(item["id"]))
+
+    @cached_property
+    def _of_image(self) -> dict[int, list[dict[str, Any]]]:
+        found = defaultdict(list)
+        for item in self.coco["annotations"]:
+            found[item["image_id"]].append(item)
+        return found
+
+    def objects(self, position: int) -> list[dict[str, Any]]:
+        """Annotations of an image that are objects to learn: no crowds, no empty boxes."""
+        of_image = self._of_image.get(self.coco["images"][position]["id"], [])
+        return [a for a in of_image if not a["iscrowd"] and min(a["bbox"][2:]) > 0]
+
+    def image(self, position: int) -> np.ndarray:
+        """uint8 (H, W, 3).
+
+        Raises:
+            UserError: the file is missing, cannot be decoded, or has another size than annotated.
+        """
+        if self.pixels is not None:
+            pixels: np.ndarray = self.pixels[position]
+            return pixels
+        from PIL import Image
+
+        entry = self.coco["images"][position]
+        path = Path(self.folder) / entry["file_name"]
+        try:
+            with Image.open(path) as file:
+                found = np.asarray(file.convert("RGB"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: the image of id {entry['id']} could not be read ({error}); put it there, "
+                "or copy it anew."
+            ) from None
+        if found.shape[:2] != (entry["height"], entry["width"]):
+            raise UserError(
+                f"{path}: the image has {found.shape[1]}x{found.shape[0]} pixels, its annotation "
+                f"says {entry['width']}x{entry['height']}; they are not of one dataset."
+            )
+        return found
+
+    def target(self, position: int, masks: bool) -> Target:
+        """What there is to find in an image."""
+        objects = self.objects(position)
+        order = {item["id"]: k + 1 for k, item in enumerate(self.categories)}
+        boxes = np.array([a["bbox"] for a in objects], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        return Target(
+            boxes,
+            np.array([order[a["category_id"]] for a in objects], np.int64),
+            self._masks(position, objects) if masks else None,
+        )
+
+    def _masks(self, position: int, objects: list[dict[str, Any]]) -> np.ndarray:
+        entry = self.coco["images"][position]
+        size = entry["height"], entry["width"]
+        return np.array([mask_of(a, *size) for a in objects], np.uint8).reshape(-1, *size)
+
+
+def mask_of(annotation: dict[str, Any], height: int, width: int) -> np.ndarray:
+    """uint8 (height, width) of a segmentation: polygons, or a run-length code.
+
+    Raises:
+        UserError: there is none.
+    """
+    from pycocotools import mask as codes
+
+    found = annotation.get("segmentation")
+    if not found:
+        raise UserError(
+            f"annotation {annotation['id']} has no segmentation; instance segmentation needs one "
+            "of every object. Leave the task out for data with boxes alone."
+        )
+    if isinstance(found, list):
+        code = codes.merge(codes.frPyObjects(found, height, width))
+    elif isinstance(found["counts"], list):
+        code = codes.frPyObjects(found, height, width)
+    else:
+        code = found
+    mask: np.ndarray = codes.decode(code)
+    return mask
+
+
+def make_scenes(
+    recipe: DetectionDataRecipe, output: str | Path, datasets: tuple[str | Path, ...] = ()
+) -> None:
+    """Compose or read the data of a recipe, and write their file.
+
+    Args:
+        datasets: of composed data, the files of the objects' and of the backgrounds' dataset.
+            Training scenes come from their training images, validation scenes from their test
+            images, so that no object or background stands in both.
+
+    Raises:
+        UserError: see `compose`, `read_coco` and `read_voc`.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    folders = dict.fromkeys(SPLITS, "")
+    if recipe.composed is not None:
+        found, pixels = {}, {}
+        of = recipe.composed
+        for split, drawn, images in (
+            ("train", "train", of.train_images),
+            ("val", "test", of.val_images),
+        ):
+            parts = []
+            for file, wanted in zip(
+                datasets, (of.object_classes, of.background_classes), strict=True
+            ):
+                names = [f"{drawn}/images", f"{drawn}/labels"]
+                content, attributes = read_hdf5(file, names)
+                pair = content[names[0]], content[names[1]]
+                parts.append(of_classes(*pair, attributes["class_names"], wanted, str(file)))
+            pixels[split], found[split] = compose(of, split, parts[0], parts[1][0], images)
+            arrays[f"{split}/images"] = pixels[split]
+    elif recipe.coco is not None:
+        of_files = recipe.coco.train_annotations, recipe.coco.val_annotations
+        _check_digests(of_files, recipe.coco.sha256)
+        found = {
+            "train": read_coco(recipe.coco.train_annotations),
+            "val": read_coco(recipe.coco.val_annotations),
+        }
+        folders = {"train": recipe.coco.train_images, "val": recipe.coco.val_images}
+    elif recipe.voc is not None:
+        sets = (*recipe.voc.train, *recipe.voc.val)
+        _check_digests([voc_list(recipe.voc.root, name) for name in sets], recipe.voc.sha256)
+        found = {
+            "train": read_voc(recipe.voc.root, recipe.voc.train),
+            "val": read_voc(recipe.voc.root, recipe.voc.val),
+        }
+        folders = dict.fromkeys(SPLITS, recipe.voc.root)
+    else:
+        raise UserError(f"detection data '{recipe.name}': composed, coco or voc is missing.")
+    same_categories(found["train"], found["val"], f"detection data '{recipe.name}'")
+    for split in SPLITS:
+        text = json.dumps(found[split], separators=(",", ":"))
+        arrays[f"{split}/instances"] = np.frombuffer(text.encode(), np.uint8)
+    attributes = {"recipe": to_plain(recipe), "folders": folders, "versions": provenance()}
+    write_hdf5(output, arrays, attributes)
+
+
+def _check_digests(files: Iterable[str | Path], known: Iterable[str]) -> None:
+    """Refuse annotations that are others than those the recipe was made for."""
+    for file, digest in zip(files, known, strict=True):
+        try:
+            with open(file, "rb") as handle:
+                found = hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise file_error(file, error, "read") from None
+        if found != digest:
+            raise UserError(
+                f"{file}: this file has changed since the run was planned; run the same command "
+                "again."
+            )
+
+
+def load_scenes(path: str | Path, split: str) -> tuple[Scenes, DetectionDataRecipe]:
+    """One split of a file that `make_scenes` wrote, and what it was made from.
+
+    Raises:
+        UserError: the file is missing, damaged, or another one.
+    """
+    (text,), attributes = _read(path, [f"{split}/instances"])
+    recipe = from_plain(DetectionDataRecipe, attributes["recipe"])
+    pixels = None
+    if recipe.composed is not None:
+        (pixels,), _ = _read(path, [f"{split}/images"])
+    return Scenes(json.loads(text.tobytes()), pixels, attributes["folders"][split]), recipe
+
+
+def _read(path: str | Path, names: list[str]) -> tuple[list[np.ndarray], dict[str, Any]]:
+    arrays, attributes = read_hdf5(path, names)
+    return [arrays[name] for name in names], attributes
+
+
+def export_scenes(path: str | Path, folder: str | Path) -> None:
+    """Write composed data in COCO's official layout, for other programs: ``train/*.png``,
+    ``val/*.png``, ``annotations/instances_train.json`` and ``instances_val.json``.
+
+    Raises:
+        UserError: the data lie in such a layout already.
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+    for split in SPLITS:
+        scenes, recipe = load_scenes(path, split)
+        if scenes.pixels is None:
+            raise UserError(
+                f"{path}: the images of '{recipe.name}' are in {scenes.folder} already; only "
+                "composed data can be exported."
+            )
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for entry, pixels in zip(scenes.coco["images"], scenes.pixels, strict=True):
+            Image.fromarray(pixels).save(folder / split / entry["file_name"], optimize=False)
+        annotations = folder / "annotations" / f"instances_{split}.json"
+        annotations.parent.mkdir(parents=True, exist_ok=True)
+        annotations.write_text(json.dumps(scenes.coco))

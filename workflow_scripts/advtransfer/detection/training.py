@@ -1,0 +1,237 @@
+"""The training loop of detectors: SGD with a warm-up and a step schedule, in float32.
+
+Progress is saved after every epoch to a resume file, so a killed job goes on from its last epoch
+with the same numbers: everything random in an epoch follows from the seed and the epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from ..artifacts import load_tensors, save_tensors
+from ..errors import UserError
+from ..recipes import DetectorRecipe, digest
+from .evaluate import as_tensor
+from .scenes import Scenes, Target
+
+log = logging.getLogger("advtransfer")
+HistoryRow = dict[str, float]
+LOSSES = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask")
+COLUMNS = ("epoch", "train_loss", *LOSSES, "seconds")
+Sample = tuple[torch.Tensor, dict[str, torch.Tensor]]
+
+
+def learning_rate(recipe: DetectorRecipe, step: int, steps: int) -> float:
+    """Learning rate of a step (from 0) of ``steps``: rising linearly over the first ``warmup``, a
+    tenth after each of the shares ``decays``."""
+    rate = recipe.learning_rate * min(1.0, (step + 1) / (recipe.warmup + 1))
+    return rate * 0.1 ** sum(step >= share * steps for share in recipe.decays)
+
+
+def fit_detector(
+    detector: torch.nn.Module,
+    scenes: Scenes,
+    recipe: DetectorRecipe,
+    *,
+    seed: int,
+    device: torch.device,
+    resume: Path | None = None,
+    identity: str = "",
+    workers: int = 0,
+) -> list[HistoryRow]:
+    """Train a detector in place; what its maker froze stays frozen.
+
+    Args:
+        detector: torchvision's, on its device: in training mode it maps images and targets to a
+            dictionary of losses, whose sum is minimised.
+        scenes: the training split; images without an object are left out, as is usual.
+        recipe: epochs, batches, schedule, flips.
+        seed: of order, flips, and of the sampling of anchors and proposals.
+        resume: file to save progress to and to go on from.
+        identity: what the resume file must be about; another one is not used.
+        workers: processes that decode images; they change no result.
+
+    Returns:
+        One row an epoch.
+
+    Raises:
+        UserError: no image has an object, or the loss diverged (names epoch and step).
+    """
+    used = [k for k in range(len(scenes)) if scenes.objects(k)]
+    if not used:
+        raise UserError("the training annotations have no object in any image.")
+    named = {n: p for n, p in detector.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.SGD(
+        named.values(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+    identity = f"{identity}/{digest(recipe)}"
+    history = _load(resume, identity, detector, optimizer, named)
+    data = _Samples(scenes, recipe.masks)
+    per_epoch = math.ceil(len(used) / recipe.batch_size)
+    for epoch in range(len(history), recipe.epochs):
+        started = time.perf_counter()
+        torch.manual_seed(_epoch_seed(seed, epoch))  # torchvision samples from the global state
+        order = torch.tensor(used)[torch.randperm(len(used))].tolist()
+        flips = (torch.rand(len(used)) < 0.5).tolist() if recipe.flip else [False] * len(used)
+        items = list(zip(order, flips, strict=True))
+        batches = [
+            items[start : start + recipe.batch_size]
+            for start in range(0, len(items), recipe.batch_size)
+        ]
+        loader: Any = DataLoader(
+            data,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_collate,
+            generator=torch.Generator().manual_seed(0),  # the workers' seeds, of which none is used
+        )
+        detector.train()
+        sums: dict[str, torch.Tensor] = {}
+        totals: list[torch.Tensor] = []
+        bar = tqdm(
+            loader,
+            desc=f"detector {epoch + 1}/{recipe.epochs}",
+            unit="batch",
+            disable=None,
+            leave=False,
+        )
+        for number, (images, targets) in enumerate(bar):
+            step = epoch * per_epoch + number
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, step, recipe.epochs * per_epoch)
+            losses = detector(
+                [image.to(device) for image in images],
+                [{name: value.to(device) for name, value in t.items()} for t in targets],
+            )
+            loss = sum(losses.values())
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            totals.append(loss.detach())
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+        _check_finite(torch.stack(totals), epoch, recipe)
+        row = {
+            "epoch": epoch + 1,
+            "train_loss": float(torch.stack(totals).mean()),
+            **{name: float(value) / per_epoch for name, value in sums.items()},
+            "seconds": time.perf_counter() - started,
+        }
+        history.append(row)
+        log.info("detector epoch %d/%d: loss %.4g", epoch + 1, recipe.epochs, row["train_loss"])
+        _save(resume, identity, detector, optimizer, named, history)
+    detector.eval()
+    return history
+
+
+def mirrored(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+    """An image (3, H, W) and its objects as in a mirror, left and right swapped."""
+    width = image.shape[2]
+    boxes = target.boxes.copy()
+    boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    masks = None if target.masks is None else target.masks[:, :, ::-1].copy()
+    return image.flip(2), Target(boxes, target.labels, masks)
+
+
+class _Samples(Dataset[Sample]):
+    """Images and targets as torchvision's detectors want them, by position and flip."""
+
+    def __init__(self, scenes: Scenes, masks: bool) -> None:
+        self.scenes, self.masks = scenes, masks
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, item: tuple[int, bool]) -> Sample:
+        position, flip = item
+        image = as_tensor(self.scenes.image(position))
+        target = self.scenes.target(position, self.masks)
+        if flip:
+            image, target = mirrored(image, target)
+        parts = {"boxes": target.boxes, "labels": target.labels}
+        if target.masks is not None:
+            parts["masks"] = target.masks
+        return image, {name: torch.from_numpy(value) for name, value in parts.items()}
+
+
+def _collate(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:
+    images, targets = zip(*samples, strict=True)
+    return list(images), list(targets)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    text = f"{seed}|epoch {epoch}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _check_finite(totals: torch.Tensor, epoch: int, recipe: DetectorRecipe) -> None:
+    bad = (~torch.isfinite(totals)).nonzero()
+    if len(bad):
+        step = int(bad[0])
+        raise UserError(
+            f"the detector diverged: the loss is {float(totals[step])} in epoch {epoch + 1}, step "
+            f"{step + 1} of {len(totals)}. Lower its learning_rate (now {recipe.learning_rate:g}) "
+            "or raise its warmup in the config and run again; what is finished stays."
+        )
+
+
+def _load(
+    path: Path | None,
+    identity: str,
+    detector: torch.nn.Module,
+    optimizer: torch.optim.SGD,
+    named: dict[str, torch.nn.Parameter],
+) -> list[HistoryRow]:
+    """Weights and momenta after the last whole epoch, and the history so far."""
+    if path is None or not path.exists():
+        return []
+    try:
+        tensors, attributes = load_tensors(path)
+    except UserError as error:
+        log.warning("%s Training starts over.", error)
+        return []
+    if attributes.get("identity") != identity:
+        log.warning("%s is about another recipe or seed: training starts over.", path)
+        return []
+    parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}}
+    for key, value in tensors.items():
+        group, _, name = key.partition("/")
+        parts[group][name] = value
+    detector.load_state_dict(parts["network"])
+    for name, momentum in parts["momentum"].items():
+        parameter = named[name]
+        optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
+    log.info("going on after epoch %d (%s)", len(attributes["history"]), path)
+    history: list[HistoryRow] = attributes["history"]
+    return history
+
+
+def _save(
+    path: Path | None,
+    identity: str,
+    detector: torch.nn.Module,
+    optimizer: torch.optim.SGD,
+    named: dict[str, torch.nn.Parameter],
+    history: list[HistoryRow],
+) -> None:
+    if path is None:
+        return
+    tensors = {f"network/{name}": value for name, value in detector.state_dict().items()}
+    for name, parameter in named.items():
+        momentum = optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum/{name}"] = momentum
+    save_tensors(path, tensors, {"identity": identity, "history": history})

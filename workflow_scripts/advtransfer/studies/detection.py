@@ -1,0 +1,391 @@
+"""Object detection and instance segmentation on the study's sources (Salman et al., figure 4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..addresses import block_path, dataset_path, detection_data_path, detector_path, source_path
+from ..config import Config, parse_epsilon
+from ..detection.formats import voc_list
+from ..errors import UserError
+from ..recipes import (
+    AttackRecipe,
+    CocoRecipe,
+    ComposedRecipe,
+    DetectionDataRecipe,
+    DetectorRecipe,
+    EvaluationRecipe,
+    ImportedRecipe,
+    SourceRecipe,
+    ViewRecipe,
+    VocRecipe,
+)
+from .data_efficiency import EfficiencyReader, EfficiencySource
+from .reader import IndexRow, Reader, evaluation_of, index_network, repeated
+
+MISSING = "missing"  # instead of the digest of annotations that are not there
+KINDS = ("composed", "coco", "voc")
+
+
+@dataclass(frozen=True)
+class DetectionTask:
+    """What detectors are trained for: data, and how."""
+
+    name: str
+    recipe: DetectorRecipe
+    trainings: tuple[str, ...]  # sources that take part
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What average precision is measured of."""
+        return ("box", "mask") if self.recipe.masks else ("box",)
+
+
+@dataclass(frozen=True)
+class DetectionSource(EfficiencySource):
+    """A source of the study, what the tables call it, and what it was trained against."""
+
+    norm: str  # "": natural, or not known
+    epsilon: float | None  # 0: natural; None: imported, and the configuration does not say
+
+    @property
+    def robust(self) -> bool | None:
+        return None if self.epsilon is None else self.epsilon > 0
+
+
+@dataclass(frozen=True)
+class DetectionStudy:
+    """What the study needs; it owns no computation."""
+
+    name: str
+    sources: tuple[DetectionSource, ...]
+    tasks: tuple[DetectionTask, ...]
+    baseline: str  # training that all others are compared with
+    robust: str  # the adversarial training of the pictures and of the page's verdict
+    evaluation_attacks: tuple[AttackRecipe, ...]
+    evaluation_images: int
+
+    def evaluation(self, source: DetectionSource) -> EvaluationRecipe | None:
+        """None: what an imported source was trained on is not at hand."""
+        if isinstance(source.recipe, ImportedRecipe):
+            return None
+        view = source.recipe.view
+        return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
+
+    def tasks_of(self, source: DetectionSource) -> Iterator[DetectionTask]:
+        for task in self.tasks:
+            if source.training in task.trainings:
+                yield task
+
+    def detectors(self) -> Iterator[tuple[DetectionSource, DetectionTask, int]]:
+        """Every detector of the study: source, task, seed."""
+        for source in self.sources:
+            for task in self.tasks_of(source):
+                for block in source.seed_blocks:
+                    for seed in block:
+                        yield source, task, seed
+
+    def class_views(self) -> Iterator[ViewRecipe]:
+        """Classes of known datasets that composed data name; nothing is made of these views."""
+        for task in self.tasks:
+            composed = task.recipe.data.composed
+            if composed is not None:
+                yield ViewRecipe(composed.objects, "train", composed.object_classes)
+                yield ViewRecipe(composed.backgrounds, "train", composed.background_classes)
+
+    def recipes(self) -> Iterator[Any]:
+        for source in self.sources:
+            yield source.recipe
+            evaluation = self.evaluation(source)
+            if evaluation is not None:
+                yield evaluation
+        for task in self.tasks:
+            yield task.recipe
+            if task.recipe.data.composed is not None:
+                yield task.recipe.data.composed.objects
+                yield task.recipe.data.composed.backgrounds
+
+    def index(self) -> Iterator[IndexRow]:
+        for task in self.tasks:
+            data = task.recipe.data
+            yield IndexRow("detection data", data.name, (), detection_data_path(data))
+            if data.composed is not None:
+                for part in (data.composed.objects, data.composed.backgrounds):
+                    yield IndexRow("dataset", part.name, (), dataset_path(part))
+        for source in self.sources:
+            name = f"{source.model}/{source.training}"
+            for seeds in source.seed_blocks:
+                if isinstance(source.recipe, SourceRecipe):
+                    yield from index_network("source", name, source.recipe, seeds)
+                else:
+                    path = source_path(source.recipe, 0, "model.safetensors")
+                    yield IndexRow("source", name, seeds, path)
+                evaluation = self.evaluation(source)
+                if evaluation is not None:
+                    path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
+                    yield IndexRow("evaluations", name, seeds, path)
+        for source, task, seed in self.detectors():
+            name = f"{source.model}/{source.training} -> {task.name}"
+            path = detector_path(source.recipe, seed, task.recipe, "model.safetensors")
+            yield IndexRow("detector", name, (seed,), path)
+
+    def files(self) -> list[str]:
+        files: dict[str, None] = {}
+        for source in self.sources:
+            evaluation = self.evaluation(source)
+            if evaluation is not None:
+                for seeds in source.seed_blocks:
+                    recipe = source.recipe
+                    files[block_path("evaluations", recipe, seeds, evaluation, "csv")] = None
+        for source, task, seed in self.detectors():
+            for file in ("ap.csv", "history.csv"):
+                files[detector_path(source.recipe, seed, task.recipe, file)] = None
+        return list(files)
+
+    def pictured(self) -> tuple[DetectionTask, dict[str, str]]:
+        """What the figure of pictures shows: the last task with masks, or the last; predictions of
+        the first model's first seed, by training."""
+        with_masks = [task for task in self.tasks if task.recipe.masks]
+        task = (with_masks or list(self.tasks))[-1]
+        found: dict[str, str] = {}
+        for source, other, seed in self.detectors():
+            training = source.training
+            if other == task and training in (self.baseline, self.robust):
+                path = detector_path(source.recipe, seed, task.recipe, "predictions.json")
+                found.setdefault(training, path)
+        return task, {name: found[name] for name in (self.baseline, self.robust)}
+
+    def figure_values(self) -> Mapping[str, Any]:
+        return {
+            "model": self.sources[0].model,  # of several, figures show the first
+            "baseline": self.baseline,
+            "robust": self.robust,
+            "trainings": list(dict.fromkeys(source.training for source in self.sources)),
+            "tasks": {task.name: _title(task) for task in self.tasks},
+            "areas": {task.name: list(task.recipe.data.areas) for task in self.tasks},
+            "pictured": self.pictured()[0].name,
+        }
+
+    def page_values(self, config: Config) -> dict[str, Any]:
+        part = config["studies"][self.name]
+        facts: dict[str, Any] = {}
+        if "images" in part["sources"]:
+            facts["training images of a source"] = part["sources"]["images"]
+        facts["models"] = list(dict.fromkeys(source.model for source in self.sources))
+        facts["seeds"] = max(sum(map(len, source.seed_blocks)) for source in self.sources)
+        for task in self.tasks:
+            recipe = task.recipe
+            facts[task.name] = (
+                f"{_title(task)}; {recipe.epochs} epochs of SGD, batches of {recipe.batch_size}, "
+                f"learning rate {recipe.learning_rate:g}; {recipe.levels} levels of "
+                f"{recipe.channels} features; {len(task.trainings)} trainings"
+            )
+            composed = recipe.data.composed
+            if composed is not None:
+                facts[f"data {recipe.data.name}"] = (
+                    f"composed of {composed.objects.name} on {composed.backgrounds.name} "
+                    f"({', '.join(composed.background_classes)}); {composed.train_images} training "
+                    f"and {composed.val_images} validation images of {composed.size} pixels"
+                )
+            small, large = recipe.data.areas
+            facts[f"sizes of {recipe.data.name}"] = (
+                f"small below {small}, large from {large} pixels a side (COCO: 32, 96)"
+            )
+        facts["arithmetic of detectors"] = "fp32"
+        return {**self.figure_values(), "facts": facts}
+
+
+def _title(task: DetectionTask) -> str:
+    kind = "Mask R-CNN" if task.recipe.masks else "Faster R-CNN"
+    return f"{kind}, {task.recipe.data.name}"
+
+
+class DetectionReader(Reader):
+    """The part of the configuration of such a study."""
+
+    @staticmethod
+    def used(config: Config, own: Config) -> dict[str, set[str]]:
+        """Names of models, trainings, ... that decide the study's tables."""
+        sources = own["sources"]
+        imported = [config["checkpoints"][name] for name in sources.get("checkpoints", [])]
+        scenes = {task["data"] for task in own["tasks"].values()}
+        parts = [config["data"].get("detection", {}).get(name, {}) for name in scenes]
+        composed = [part["composed"] for part in parts if "composed" in part]
+        datasets = {part[kind] for part in composed for kind in ("objects", "backgrounds")}
+        return {
+            "models": {*sources.get("models", []), *(part["model"] for part in imported)},
+            "trainings": set(sources.get("trainings", [])),
+            "checkpoints": set(sources.get("checkpoints", [])),
+            "transfers": set(),
+            "attacks": {config["evaluation"]["attacks"]},
+            "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
+            "detection": scenes,
+        }
+
+    def study(self) -> DetectionStudy:
+        sources = tuple(self._sources())
+        trainings = tuple(dict.fromkeys(source.training for source in sources))
+        for role in ("baseline", "robust"):
+            if self.part[role] not in trainings:
+                raise UserError(
+                    f"{self.key}.{role}: no source has training '{self.part[role]}'; there are "
+                    f"{', '.join(trainings)}."
+                )
+        if self.part["baseline"] == self.part["robust"]:
+            raise UserError(f"{self.key}.robust: must be another training than the baseline.")
+        tasks = tuple(self._task(name, trainings) for name in self.part["tasks"])
+        for source in sources:
+            for task in tasks:
+                self._check_unseen(source, task)
+        return DetectionStudy(
+            name=self.name,
+            sources=sources,
+            tasks=tasks,
+            baseline=self.part["baseline"],
+            robust=self.part["robust"],
+            evaluation_attacks=self.evaluation_attacks(),
+            evaluation_images=self.config["evaluation"]["images"],
+        )
+
+    def _sources(self) -> Iterator[DetectionSource]:
+        found = list(EfficiencyReader(self.config, self.name).sources())
+        twice = repeated([(source.model, source.training) for source in found])
+        if twice:
+            raise UserError(
+                f"{self.key}.sources: {' with training '.join(twice[0])} stands twice; its rows "
+                "could not be told apart. Give one of them another `training`."
+            )
+        for source in found:
+            own = source.recipe, source.seed_blocks, source.model, source.training
+            if isinstance(source.recipe, SourceRecipe):
+                attack = source.recipe.training.attack
+                norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
+                yield DetectionSource(*own, norm, epsilon)
+                continue
+            part = self.config["checkpoints"][source.recipe.name]
+            radius = parse_epsilon(part["epsilon"]) if "epsilon" in part else None
+            yield DetectionSource(*own, part.get("norm", "") if radius else "", radius)
+
+    def _check_unseen(self, source: DetectionSource, task: DetectionTask) -> None:
+        """Refuse composed scenes out of images that a source was trained on."""
+        composed = task.recipe.data.composed
+        if composed is None or not isinstance(source.recipe, SourceRecipe):
+            return
+        for dataset, classes, what in (
+            (composed.objects, composed.object_classes, "objects"),
+            (composed.backgrounds, composed.background_classes, "backgrounds"),
+        ):
+            shared = sorted(set(classes) & set(source.recipe.view.classes))
+            if dataset == source.recipe.view.dataset and shared:
+                raise UserError(
+                    f"{self.key}.tasks.{task.name}: sources are trained on {', '.join(shared)}, "
+                    f"which are among the {what} of its data; give the data other classes."
+                )
+
+    def _task(self, name: str, trainings: tuple[str, ...]) -> DetectionTask:
+        part = self.part["tasks"][name]
+        key = f"{self.key}.tasks.{name}"
+        chosen = tuple(part.get("trainings", trainings))
+        unknown = [item for item in chosen if item not in trainings]
+        if unknown:
+            raise UserError(
+                f"{key}.trainings: '{unknown[0]}' is not in the study; there are "
+                f"{', '.join(trainings)}."
+            )
+        for role in ("baseline", "robust"):
+            if self.part[role] not in chosen:
+                raise UserError(
+                    f"{key}.trainings: the {role}, '{self.part[role]}', is missing; every task "
+                    "compares it."
+                )
+        detector = dict(part["detector"])
+        levels, anchors = detector.get("levels", 4), detector["anchors"]
+        if len(anchors) not in (levels, levels + 1):
+            raise UserError(
+                f"{key}.detector.anchors: {len(anchors)} sizes for {levels} levels; give one a "
+                "level, or one more for a pooled level."
+            )
+        for field in ("anchors", "decays"):
+            if field in detector:
+                detector[field] = tuple(detector[field])
+        if "learning_rate" in detector:
+            detector["learning_rate"] = float(detector["learning_rate"])
+        data = self._data(part["data"], f"{key}.data")
+        if part["masks"] and data.voc is not None:
+            raise UserError(
+                f"{key}.masks: Pascal VOC is read for its boxes; use masks: false, or data in "
+                "COCO's format."
+            )
+        recipe = DetectorRecipe(data=data, masks=part["masks"], **detector)
+        if recipe.min_size > recipe.max_size:
+            raise UserError(
+                f"{key}.detector: min_size ({recipe.min_size}) is above max_size "
+                f"({recipe.max_size})."
+            )
+        return DetectionTask(name, recipe, chosen)
+
+    def _data(self, name: str, key: str) -> DetectionDataRecipe:
+        known = self.config["data"].get("detection", {})
+        if name not in known:
+            raise UserError(
+                f"{key}: no '{name}' in `data.detection`; there are {', '.join(known) or 'none'}."
+            )
+        part = known[name]
+        where = f"data.detection.{name}"
+        kinds = [kind for kind in KINDS if kind in part]
+        if len(kinds) != 1:
+            raise UserError(f"{where}: give exactly one of {', '.join(KINDS)}.")
+        areas = tuple(part.get("areas", (32, 96)))
+        if areas[0] >= areas[1]:
+            raise UserError(f"{where}.areas: the first side must be below the second.")
+        if "composed" in part:
+            return DetectionDataRecipe(
+                name, composed=self._composed(part["composed"], f"{where}.composed"), areas=areas
+            )
+        if "coco" in part:
+            train, val = part["coco"]["train"], part["coco"]["val"]
+            coco = CocoRecipe(
+                train_annotations=train["annotations"],
+                train_images=train["images"],
+                val_annotations=val["annotations"],
+                val_images=val["images"],
+                sha256=tuple(_digest(Path(split["annotations"])) for split in (train, val)),
+            )
+            return DetectionDataRecipe(name, coco=coco, areas=areas)
+        root, train, val = (part["voc"][field] for field in ("root", "train", "val"))
+        shared = sorted(set(train) & set(val))
+        if shared:
+            raise UserError(f"{where}.voc: {shared[0]} is in train and in val.")
+        lists = [voc_list(root, item) for item in (*train, *val)]
+        voc = VocRecipe(root, tuple(train), tuple(val), tuple(map(_digest, lists)))
+        return DetectionDataRecipe(name, voc=voc, areas=areas)
+
+    def _composed(self, part: Mapping[str, Any], key: str) -> ComposedRecipe:
+        fields = dict(part)
+        for field in ("objects", "backgrounds"):
+            fields[field] = self.dataset(part[field], f"{key}.{field}")
+        for field in ("object_classes", "background_classes", "objects_per_image", "scales"):
+            fields[field] = tuple(part[field])
+        recipe = ComposedRecipe(**fields)
+        for field in ("objects_per_image", "scales"):
+            low, high = getattr(recipe, field)
+            if low > high:
+                raise UserError(f"{key}.{field}: {low} is above {high}.")
+        if recipe.scales[1] > recipe.size:
+            raise UserError(
+                f"{key}.scales: objects of {recipe.scales[1]} pixels do not fit a canvas of "
+                f"{recipe.size}."
+            )
+        return recipe
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; without it a study can be planned, not made."""
+    if not path.is_file():
+        return MISSING
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,115 @@
+"""Train a detector on a source's backbone, and measure its average precision."""
+
+import argparse
+
+from .advtransfer.cli import log, run, step_parser
+
+COLUMNS = ("seed", "of", "metric", "value", "n_images", "n_objects")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "", hardware=True)
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that decode images (default: 0)"
+    )
+    parser.add_argument("--seed", type=int, required=True, help="seed index, the source's own")
+    parser.add_argument("--source", required=True, help="weights of the source (safetensors)")
+    parser.add_argument("--data", required=True, help="detection data (HDF5)")
+    parser.add_argument("--resume", help="progress file: written every epoch, used if it is there")
+    parser.add_argument("--checkpoint", required=True, help="weights to write (safetensors)")
+    parser.add_argument("--history", required=True, help="CSV to write: one row an epoch")
+    parser.add_argument("--table", required=True, help="CSV to write: average precision")
+    parser.add_argument("--predictions", required=True, help="COCO results to write (JSON)")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import hashlib
+    import math
+    from pathlib import Path
+
+    import torch
+
+    from .advtransfer.artifacts import provenance, save_tensors, write_rows, write_sealed_json
+    from .advtransfer.detection.backbone import build_detector
+    from .advtransfer.detection.evaluate import average_precision, detect
+    from .advtransfer.detection.scenes import load_scenes
+    from .advtransfer.detection.training import COLUMNS as HISTORY
+    from .advtransfer.detection.training import fit_detector
+    from .advtransfer.device import describe, prepare
+    from .advtransfer.models.zoo import load_checkpoint
+    from .advtransfer.recipes import DetectorRecipe, derived_seed, digest, from_json, to_plain
+
+    recipe = from_json(DetectorRecipe, arguments.recipe)
+    device = prepare(arguments.device, arguments.threads)
+    if device.type == "cuda":
+        # Torchvision's repeatable RoIAlign takes many times the memory: on a GPU a run repeats up
+        # to rounding.
+        torch.use_deterministic_algorithms(False)
+    scenes, _ = load_scenes(arguments.data, "train")
+    network, _ = load_checkpoint(arguments.source, device)
+    with open(arguments.source, "rb") as handle:
+        source = hashlib.file_digest(handle, "sha256").hexdigest()
+    # First weights, order and flips belong to the seed, whatever the source.
+    torch.manual_seed(derived_seed(recipe, arguments.seed, "initialisation"))
+    detector = build_detector(network, recipe, len(scenes.categories))
+    detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    log.info(
+        "%s on %d images of %s, seed %d, strides %s, on %s",
+        "Mask R-CNN" if recipe.masks else "Faster R-CNN",
+        len(scenes),
+        recipe.data.name,
+        arguments.seed,
+        detector.backbone.strides,
+        describe(device),
+    )
+    resume = Path(arguments.resume) if arguments.resume else None
+    history = fit_detector(
+        detector,
+        scenes,
+        recipe,
+        seed=derived_seed(recipe, arguments.seed, "training"),
+        device=device,
+        resume=resume,
+        identity=f"{source}/seed{arguments.seed}",
+        workers=arguments.workers,
+    )
+    measured, _ = load_scenes(arguments.data, "val")
+    results = detect(detector, measured, device, recipe.batch_size)
+    objects = sum(not a["iscrowd"] for a in measured.coco["annotations"])
+    rows = []
+    for kind in ("box", "mask") if recipe.masks else ("box",):
+        found = average_precision(measured.coco, results, kind, recipe.data.areas)
+        log.info("%s AP %.4f on %d images", kind, found["AP"], len(measured))
+        rows += [
+            {
+                "seed": arguments.seed,
+                "of": kind,
+                "metric": metric,
+                "value": "" if math.isnan(value) else value,
+                "n_images": len(measured),
+                "n_objects": objects,
+            }
+            for metric, value in found.items()
+        ]
+    columns = [name for name in HISTORY if not history or name in history[0]]
+    write_rows(arguments.history, history, columns)
+    write_rows(arguments.table, rows, COLUMNS)
+    write_sealed_json(arguments.predictions, results)
+    save_tensors(
+        arguments.checkpoint,
+        detector.state_dict(),
+        {
+            "detector": to_plain(recipe),
+            "recipe": digest(recipe),
+            "seed": arguments.seed,
+            "device": describe(device),
+            "versions": provenance(),
+        },
+    )
+    if resume is not None:
+        resume.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run(main, parser())

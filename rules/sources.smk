@@ -1,5 +1,6 @@
 # REQUIRED INPUTS: views and datasets of rules/data.smk
-# OUTPUTS: results/sources/<source>/seed<k>/ (imported-<name>-...: of another program),
+# OUTPUTS: results/sources/<source>/seed<k>/ (imported-<name>-...: a file of another program,
+# pretrained-<name>-...: published weights),
 # results/evaluations/<source>/seeds<k>/<evaluation>.csv
 
 
@@ -60,6 +61,34 @@ rule import_source:
         " 2> {log:q}"
 
 
+def pretrained_options(recipe):
+    """Published weights' recipe, as the step's options."""
+    options = ["--pretrained", recipe.pretrained, "--size", recipe.size]
+    if recipe.sha256:
+        options += ["--sha256", recipe.sha256]
+    return shlex.join(map(str, options))
+
+
+rule fetch_pretrained:
+    """Published weights, from where they are published, as one of the project's checkpoints."""
+    input:
+        code=code_of("fetch_pretrained", "source"),
+    output:
+        f"{addresses.RESULTS}/sources/{{source}}/seed0/model.safetensors",
+    log:
+        f"{LOGS}/fetch_pretrained/{{source}}.log",
+    wildcard_constraints:
+        source=r"pretrained-[^/]+",
+    localrule: True
+    params:
+        options=lambda w: pretrained_options(told(PLAN.get, w.source)),
+    shell:
+        "python -m workflow_scripts.fetch_pretrained {params.options}"
+        " --downloads {DOWNLOADS}"
+        " --output {output:q}"
+        " 2> {log:q}"
+
+
 rule train_source:
     """One network, one seed: a source or a reference."""
     input:
@@ -72,7 +101,7 @@ rule train_source:
     log:
         f"{LOGS}/train_source/{{source}}/seed{{seed}}.log",
     wildcard_constraints:
-        source=r"(?!imported-)[^/]+",
+        source=r"(?!imported-|pretrained-)[^/]+",
     threads: 1
     resources:
         gpu=one_gpu,

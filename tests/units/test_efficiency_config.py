@@ -54,7 +54,7 @@ def study_of(changes: dict[str, Any]) -> EfficiencyStudy:
 def imported(**changes: Any) -> dict[str, Any]:
     """Changes to the configuration: one source more, of another program."""
     part = {key: value for key, value in (IMPORTED | changes).items() if value is not None}
-    return {"checkpoints": {"mine": part}, f"{SOURCES}.checkpoints": ["mine"]}
+    return {"checkpoints.mine": part, f"{SOURCES}.checkpoints": ["mine"]}
 
 
 # Mistakes ----------------------------------------------------------------------------------------
@@ -90,7 +90,10 @@ FINE_TUNING = f"{GRIDS}.blocks.training"
         ),
         ({f"{SOURCES}.models": ["resnet9"]}, [f"{SOURCES}.models", "resnet9", "resnet8"]),
         ({f"{SOURCES}.trainings": ["natrl"]}, [f"{SOURCES}.training", "natrl", "natural"]),
-        ({f"{SOURCES}.checkpoints": ["mine"]}, [f"{SOURCES}.checkpoints: no 'mine'", "none"]),
+        (
+            {f"{SOURCES}.checkpoints": ["mine"]},
+            [f"{SOURCES}.checkpoints: no 'mine'", "efficientnet_lite0, mobilenet_v2"],
+        ),
         (imported(model="resnet50"), ["checkpoints.mine.model: no 'resnet50'", "resnet8"]),
         ({f"{TARGETS}.near.dataset": "cifar"}, ["no 'cifar' in `data.datasets`", "cifar10"]),
         ({"main_job": [FIRST, "data_eficiency"]}, ["main_job", "'data_eficiency'", STUDY]),
@@ -296,7 +299,7 @@ def test_imported_sources_alone() -> None:
     part["grids"] = {"heads": PART["grids"]["heads"]}
     part["figures"] = {"images": ["heads"]}
     both = {"mine": IMPORTED, "other": IMPORTED | {"training": "natural"}}
-    config = changed({KEY: part, "checkpoints": both})
+    config = changed({KEY: part, "checkpoints": DEFAULTS["checkpoints"] | both})
     plan = make_plan(config)
     source, _ = plan.efficiency[STUDY].sources
     assert not [path for path in plan.efficiency[STUDY].files() if "/evaluations/" in path]
@@ -427,7 +430,7 @@ def test_what_is_added_leaves_the_rest_alone(changes: dict[str, Any]) -> None:
         ({"models.vgg.width": 8}, False),  # a model of another study
         ({"attacks.main.0.steps": 11}, False),
         ({"transfers.default.last_layer.regularization": 0.1}, False),
-        ({"checkpoints": {"unused": IMPORTED}}, False),
+        ({"checkpoints.unused": IMPORTED}, False),
         ({"statistics.bootstrap": 10}, False),
         ({"models.resnet8.width": 8}, True),
         ({"trainings.free_linf.replays": 2}, True),
@@ -462,7 +465,7 @@ def test_study_config_of_an_overlay_makes_the_same_study(
 
 
 def test_an_overlay_may_remove_the_checkpoints() -> None:
-    plan = make_plan(changed({"checkpoints": None}))
+    plan = make_plan(changed({"checkpoints": None, "studies.pretrained": None}))
     again = make_plan(json.loads(study_config(plan.config, STUDY)))
     assert set(again.studies[STUDY].files()) == set(plan.studies[STUDY].files())
 

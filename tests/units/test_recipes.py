@@ -75,6 +75,7 @@ EXAMPLES = [
         size=224,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
+        pretrained="timm/resnet50.a1_in1k",
     ),
     EvaluationRecipe(VIEW, (ATTACK,)),
     ModeRecipe("last_layer", solver="lbfgs", regularization=0.001),

@@ -66,7 +66,8 @@ def name_of(recipe: Any) -> str:
         classes = f"{len(view.classes)}classes"
         return f"{recipe.model.family}-{view.dataset.name}-{classes}-{training}"
     if isinstance(recipe, ImportedRecipe):
-        return f"imported-{recipe.name}"  # the rules tell imported from trained by it
+        # The rules tell by it who makes a source.
+        return f"{'pretrained' if recipe.pretrained else 'imported'}-{recipe.name}"
     if isinstance(recipe, (AttackBlockRecipe, EvaluationRecipe, GranularityRecipe)):
         return name_of(recipe.view)
     if isinstance(recipe, (TransferRecipe, FeaturesRecipe, SubsetsRecipe)):

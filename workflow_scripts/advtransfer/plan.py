@@ -20,6 +20,7 @@ from .config import Config, check_config, without_nulls
 from .errors import UserError
 from .recipes import to_json
 from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
+from .studies.checkpoints import check_checkpoints
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
 from .studies.detection import DetectionReader, DetectionStudy
 from .studies.granularity import GranularityReader
@@ -37,6 +38,7 @@ READERS: dict[str, type[AnyReader]] = {
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
     "granularity": GranularityReader,
+    "pretrained": TransferReader,
     "accuracy_and_robustness": AccuracyReader,
     "detection": DetectionReader,
 }
@@ -130,6 +132,7 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
     """
     config = without_nulls(config)
     check_config(config)
+    check_checkpoints(config)
     config = with_class_names(config, class_names)
     _check_length(json.dumps(config), "the configuration")
     unknown = [name for name in config["main_job"] if name not in READERS]

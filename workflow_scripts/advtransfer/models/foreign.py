@@ -19,6 +19,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import torch
 from ..artifacts import ATTRIBUTES_KEY, file_error
 from ..errors import UserError
 from ..recipes import ModelRecipe
+from .library import foreign_names
 from .network import Network
 from .zoo import build_network, save_checkpoint
 
@@ -37,6 +39,7 @@ MEAN_NAMES = {"new_mean": "new_std", "mean": "std"}  # last part of a normaliser
 COUNTER = "num_batches_tracked"  # of batch norm: no weight, and old files lack it
 NAMED_AT_MOST = 3  # tensors that a message names
 NAME_CHARACTERS = 300  # at most, of a tensor
+LITE0_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of an EfficientNet-Lite0, by stage
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -345,8 +348,61 @@ SCHEMES: dict[str, dict[str, Callable[[str], str]]] = {
 }
 
 
+def _library_schemes(model: ModelRecipe, size: int) -> dict[str, Callable[[str], str]]:
+    """Schemes of a family whose models are another library's: that library's own names, and those
+    of programs that have the same network under other names."""
+    module = import_module(f".families.{model.family}", __package__)
+    if not hasattr(module, "library"):
+        return {}
+    original, head = module.library(**model.parameters)
+    names = foreign_names(original, head, size)
+    schemes = {model.family: names}
+    other = {"tf_efficientnet_lite0": _efficientnet_pytorch, "mobilenet_v2": _first_mobilenet_v2}
+    if rename := other.get(str(model.parameters.get("name"))):
+        schemes[rename.__name__.strip("_")] = {our: rename(n) for our, n in names.items()}
+    return {name: scheme.__getitem__ for name, scheme in schemes.items()}
+
+
+def _efficientnet_pytorch(name: str) -> str:
+    """timm's name of an EfficientNet's tensor to that of EfficientNet-PyTorch (Melas-Kyriazi).
+
+    There blocks are counted through, and the first stage's have no expansion, whose names the
+    others have before theirs.
+    """
+    found = re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+?)\.(\w+)", name)
+    if found is None:
+        part, _, kind = name.rpartition(".")
+        parts = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1"}
+        return f"{parts.get(part, '_fc')}.{kind}"
+    stage, block, part, kind = int(found[1]), int(found[2]), found[3], found[4]
+    first = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
+    others = {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1"}
+    others |= {"conv_pwl": "_project_conv", "bn3": "_bn2"}
+    number = sum(LITE0_BLOCKS[:stage]) + block
+    return f"_blocks.{number}.{(others if stage else first)[part]}.{kind}"
+
+
+def _first_mobilenet_v2(name: str) -> str:
+    """torchvision's name of a MobileNetV2's tensor to that of the network's first PyTorch version,
+    in which a block is one sequence; ``features.`` is off, as `unwrap` takes it off a trunk."""
+    name = name.removeprefix("features.")
+    found = re.fullmatch(r"(\d+)\.conv\.(\d)\.(?:(\d)\.)?(\w+)", name)
+    if found is None:
+        return name
+    # An inner part is a convolution, batch norm, ReLU; what follows the last of them is not.
+    inner = 1 if found[1] == "1" else 2
+    position, within = int(found[2]), found[3]
+    place = 3 * position + int(within) if within else position + 2 * inner
+    return f"{found[1]}.conv.{place}.{found[4]}"
+
+
 def load_foreign(
-    tensors: Mapping[str, torch.Tensor], model: ModelRecipe, classes: int, size: int
+    tensors: Mapping[str, torch.Tensor],
+    model: ModelRecipe,
+    classes: int,
+    size: int,
+    *,
+    trunk_only: bool = False,
 ) -> tuple[Network, str]:
     """A network with the weights of ``tensors``, in evaluation mode, and the scheme of the names.
 
@@ -358,6 +414,7 @@ def load_foreign(
         model: the architecture that the weights are for.
         classes: number of logits.
         size: pixels a side of the images.
+        trunk_only: the head is not among the tensors, and gives logits of 0.
 
     Raises:
         UserError: the model cannot be built, names of no known scheme, or anything missing,
@@ -366,7 +423,11 @@ def load_foreign(
     network = build_network(model, classes, size)
     state = network.state_dict()
     own = {name: value for name, value in state.items() if not name.startswith("normalize.")}
-    schemes = {"native": _native, **SCHEMES.get(model.family, {})}
+    if trunk_only:
+        torch.nn.init.zeros_(network.head.weight)
+        torch.nn.init.zeros_(network.head.bias)
+        own = {name: value for name, value in own.items() if not name.startswith("head.")}
+    schemes = {"native": _native, **SCHEMES.get(model.family, {}), **_library_schemes(model, size)}
     scheme = max(schemes, key=lambda kind: sum(schemes[kind](name) in tensors for name in own))
     expected = {schemes[scheme](name): name for name in own}
     if not any(name in tensors for name in expected):
@@ -411,8 +472,8 @@ def _check_head(
     classes: int,
 ) -> None:
     """The number of classes, before anything else is told of the head."""
-    name = next(foreign for foreign, ours in expected.items() if ours == "head.weight")
-    value = tensors.get(name)
+    name = next((foreign for foreign, ours in expected.items() if ours == "head.weight"), None)
+    value = None if name is None else tensors.get(name)
     if value is not None and value.ndim == 2 and len(value) != classes:
         raise UserError(
             f"the network in the file has {len(value)} classes ('{name}', names of the scheme "
@@ -492,6 +553,8 @@ def import_checkpoint(
     normaliser: tuple[Sequence[float], Sequence[float]] | None = None,
     sha256: str | None = None,
     entry: str | None = None,
+    trunk_only: bool = False,
+    origin: str | None = None,
 ) -> str:
     """Write a foreign checkpoint as one of the project's, with where it came from.
 
@@ -504,6 +567,8 @@ def import_checkpoint(
             each; None: the file brings its own.
         sha256: what the file must hash to; None: not checked.
         entry: which of several sets of weights.
+        trunk_only: the file has no head; it gets one of zeros.
+        origin: where the file was published, to be kept with the weights.
 
     Returns:
         The scheme of names that was recognised.
@@ -533,7 +598,7 @@ def import_checkpoint(
     try:
         bare, own = unwrap(tensors)
         mean, std = _normaliser(own, normaliser)
-        network, scheme = load_foreign(bare, model, len(classes), size)
+        network, scheme = load_foreign(bare, model, len(classes), size, trunk_only=trunk_only)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     network.normalize.mean.copy_(mean.view(1, -1, 1, 1))
@@ -552,6 +617,7 @@ def import_checkpoint(
             "sha256": found,
             "names": scheme,
             "normaliser": "given" if own is None else "of the file",
+            **({} if origin is None else {"origin": origin}),
         },
     )
     return scheme

@@ -132,11 +132,11 @@ def inference_copy(network: Network, precision: str) -> Network:
     Freezing alone makes input gradients 1.5 times as fast, folding 1.2 times (docs/speed.md).
     """
     duplicate = copy.deepcopy(network).eval().requires_grad_(False)
-    for sequence, first, second in list(_foldable(duplicate)):
-        convolution: Any = sequence[first]
-        norm: Any = sequence[second]
-        sequence[first] = nn.utils.fuse_conv_bn_eval(convolution, norm)
-        sequence[second] = nn.Identity()
+    for module, first, second in list(_foldable(duplicate)):
+        convolution: Any = module.get_submodule(first)
+        norm: Any = module.get_submodule(second)
+        module.set_submodule(first, nn.utils.fuse_conv_bn_eval(convolution, norm))
+        module.set_submodule(second, nn.Identity())
     if precision == "bf16":
         duplicate.blocks.to(torch.bfloat16)
         duplicate.head.to(torch.bfloat16)
@@ -147,8 +147,8 @@ def inference_copy(network: Network, precision: str) -> Network:
 def refresh(duplicate: Network, network: Network) -> None:
     """Give an `inference_copy` the weights that ``network`` has by now, in the tensors it has."""
     folded: dict[nn.Module, nn.Module] = {}
-    for sequence, first, second in _foldable(network):
-        folded[sequence[first]] = sequence[second]
+    for module, first, second in _foldable(network):
+        folded[module.get_submodule(first)] = module.get_submodule(second)
     gone = set(folded.values())
     for module, target in zip(network.modules(), duplicate.modules(), strict=True):
         if module in gone:
@@ -170,10 +170,14 @@ def refresh(duplicate: Network, network: Network) -> None:
             getattr(target, name).copy_(value)
 
 
-def _foldable(network: nn.Module) -> Iterator[tuple[nn.Sequential, int, int]]:
-    """Positions of a convolution and the batch norm behind it, in every Sequential."""
+def _foldable(network: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+    """Names, in a module, of a convolution and the batch norm behind it: neighbours in a
+    Sequential, and what a module lists itself (`library.Chain`)."""
     for module in network.modules():
         if isinstance(module, nn.Sequential):
-            for position, pair in enumerate(itertools.pairwise(module)):
-                if isinstance(pair[0], nn.Conv2d) and isinstance(pair[1], nn.BatchNorm2d):
-                    yield module, position, position + 1
+            for (first, one), (second, other) in itertools.pairwise(module._modules.items()):
+                # A subclass may do more: timm's has an activation.
+                if isinstance(one, nn.Conv2d) and type(other) is nn.BatchNorm2d:
+                    yield module, first, second
+        for first, second in getattr(module, "folds", ()):
+            yield module, first, second

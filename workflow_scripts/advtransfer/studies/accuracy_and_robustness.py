@@ -10,6 +10,7 @@ from typing import Any
 from ..config import Config, parse_epsilon
 from ..errors import UserError
 from ..recipes import attack_label
+from .checkpoints import read_checkpoint
 from .reader import repeated
 from .transfers import TransferReader, TransferStudy
 
@@ -124,12 +125,9 @@ class AccuracyReader(TransferReader):
                 f"{self.key}.accuracies: '{unknown[0]}' is none of {self.key}.sources.checkpoints; "
                 f"there are {', '.join(used) or 'none'}."
             )
-        checkpoints = self.config.get("checkpoints", {})
+        key = f"{self.key}.sources.checkpoints"
+        known = [(read_checkpoint(self, name, key), value) for name, value in given.items()]
         return tuple(
-            {
-                "model": checkpoints[name]["model"],
-                "training": checkpoints[name]["training"],
-                "accuracy": accuracy,
-            }
-            for name, accuracy in given.items()
+            {"model": source.model, "training": source.training, "accuracy": accuracy}
+            for source, accuracy in known
         )

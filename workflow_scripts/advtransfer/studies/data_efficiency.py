@@ -23,6 +23,7 @@ from ..recipes import (
     attack_label,
 )
 from ..transfer.modes import cached_features, has_moving_statistics
+from .checkpoints import models_of, read_checkpoint
 from .reader import (
     IndexRow,
     Reader,
@@ -251,13 +252,13 @@ class EfficiencyReader(Reader):
     def used(config: Config, own: Config) -> dict[str, set[str]]:
         """Names of models, trainings, ... that decide the study's tables."""
         sources = own["sources"]
+        imported = sources.get("checkpoints", [])
         attacks = {grid["attacks"] for grid in own["grids"].values() if "attacks" in grid}
         datasets = {target["dataset"] for target in own["targets"].values()}
-        imported = [config["checkpoints"][name] for name in sources.get("checkpoints", [])]
         return {
-            "models": {*sources.get("models", []), *(part["model"] for part in imported)},
+            "models": {*sources.get("models", []), *models_of(config, imported)},
             "trainings": set(sources.get("trainings", [])),
-            "checkpoints": set(sources.get("checkpoints", [])),
+            "checkpoints": set(imported),
             "transfers": set(),
             "attacks": attacks | {config["evaluation"]["attacks"]},
             "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
@@ -353,9 +354,8 @@ class EfficiencyReader(Reader):
                     recipe = self.network(view, model, training, key)
                     yield EfficiencySource(recipe, blocks, model, training)
         for name in part.get("checkpoints", []):
-            imported = self.imported(name, f"{key}.checkpoints")
-            checkpoint = self.config["checkpoints"][name]
-            yield EfficiencySource(imported, ((0,),), checkpoint["model"], checkpoint["training"])
+            imported, model, training = read_checkpoint(self, name, f"{key}.checkpoints")
+            yield EfficiencySource(imported, ((0,),), model, training)
         if not (models and trainings) and not part.get("checkpoints"):
             raise UserError(f"{key}: name models and trainings, or checkpoints.")
 

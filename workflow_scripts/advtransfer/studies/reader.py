@@ -22,7 +22,6 @@ from ..recipes import (
     AttackRecipe,
     DatasetRecipe,
     EvaluationRecipe,
-    ImportedRecipe,
     ModelRecipe,
     ModeRecipe,
     SourceRecipe,
@@ -34,7 +33,6 @@ from ..recipes import (
 from ..transfer.modes import check_mode
 
 LIBRARY = Path(__file__).parents[1]
-MISSING = "missing"  # instead of the digest of a checkpoint that is not there
 TRANSFER_MODES = ("last_layer", "full_network")  # of a protocol: fixed-feature, full-network
 MAX_NAME = 255  # bytes of a folder's or file's name
 PHOTOGRAPHS = "PHOTOGRAPHS = "
@@ -410,36 +408,6 @@ class Reader:
                 raise UserError(f"{where}: {error}") from None
             modes.append(recipe)
         return tuple(modes)
-
-    def imported(self, name: str, key: str) -> ImportedRecipe:
-        """A source of another program, of the name that ``key`` gives it."""
-        part = self.lookup("checkpoints", name, key)
-        where = f"checkpoints.{name}"
-        model = self.lookup("models", part["model"], f"{where}.model")
-        # Without its files a study can be planned, not made: other studies need not wait for them.
-        content, names = part.get("sha256", MISSING), []
-        if Path(part["file"]).is_file():
-            with open(part["file"], "rb") as handle:
-                content = hashlib.file_digest(handle, "sha256").hexdigest()
-        if content != part.get("sha256", content):
-            raise UserError(
-                f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
-                f"(it has {content}); download it again."
-            )
-        if Path(part["classes_file"]).is_file():
-            names = Path(part["classes_file"]).read_text(encoding="utf-8").split("\n")
-        return ImportedRecipe(
-            name=name,
-            sha256=content,
-            model=ModelRecipe(
-                model["family"],
-                {k: v for k, v in model.items() if k not in ("family", "learning_rate")},
-            ),
-            classes=tuple(line.strip() for line in names if line.strip()),
-            size=part["size"],
-            mean=tuple(part.get("mean", ())),
-            std=tuple(part.get("std", ())),
-        )
 
     def evaluation_attacks(self) -> tuple[AttackRecipe, ...]:
         return self.attack_block(self.config["evaluation"]["attacks"], "evaluation.attacks")

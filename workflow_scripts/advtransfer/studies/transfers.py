@@ -17,6 +17,7 @@ from ..recipes import (
     TransferRecipe,
     ViewRecipe,
 )
+from .checkpoints import models_of, read_checkpoint
 from .reader import (
     TRANSFER_MODES,
     IndexRow,
@@ -170,13 +171,13 @@ class TransferReader(Reader):
         """Names of models, trainings, ... that decide the study's tables."""
         sources = own["sources"]
         groups = sources.get("groups", {}).values()
-        imported = [config["checkpoints"][name] for name in sources.get("checkpoints", [])]
+        imported = sources.get("checkpoints", [])
         models = {model for group in groups for model in group["models"]}
         datasets = {target["dataset"] for target in own["targets"].values()}
         return {
-            "models": models | {part["model"] for part in imported},
+            "models": models | models_of(config, imported),
             "trainings": {training for group in groups for training in group["trainings"]},
-            "checkpoints": set(sources.get("checkpoints", [])),
+            "checkpoints": set(imported),
             "transfers": {own["transfer"]},
             "attacks": {config["evaluation"]["attacks"]},
             "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
@@ -232,7 +233,7 @@ class TransferReader(Reader):
                     norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
                     yield TransferSource(recipe, blocks, model, training, norm, epsilon)
         for name in part.get("checkpoints", []):
-            imported = self.imported(name, f"{key}.checkpoints")
+            imported, model, training = read_checkpoint(self, name, f"{key}.checkpoints")
             checkpoint = self.config["checkpoints"][name]
             radius = None
             if "epsilon" in checkpoint:
@@ -242,8 +243,8 @@ class TransferReader(Reader):
             yield TransferSource(
                 imported,
                 ((0,),),
-                checkpoint["model"],
-                checkpoint["training"],
+                model,
+                training,
                 checkpoint["norm"] if radius else "",
                 radius,
             )

@@ -1,0 +1,191 @@
+"""Sources of other programs in the configuration: files and published weights."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from test_config import DEFAULTS, ROOT, changed, message
+from test_efficiency_config import PART, SOURCES, STUDY
+
+from workflow_scripts.advtransfer.addresses import address
+from workflow_scripts.advtransfer.closure import recipe_modules
+from workflow_scripts.advtransfer.models.registry import REGISTRY
+from workflow_scripts.advtransfer.plan import index_rows, make_plan, study_config
+from workflow_scripts.advtransfer.recipes import ImportedRecipe, ModelRecipe
+
+TORCHVISION = "torchvision/ResNet50_Weights.IMAGENET1K_V1"
+TIMM = "timm/resnet50.a1_in1k"
+FILE = {
+    "file": "no/such.pth",
+    "model": "resnet8",
+    "training": "l2_3",
+    "classes_file": "no/such.txt",
+    "size": 32,
+}
+
+
+def published(pretrained: str = TORCHVISION, **more: Any) -> dict[str, Any]:
+    """Changes to the configuration: one source more, of published weights."""
+    part = {"pretrained": pretrained, "training": "imagenet", **more}
+    return {"checkpoints.mine": part, f"{SOURCES}.checkpoints": ["mine"]}
+
+
+def recipe_of(changes: dict[str, Any]) -> ImportedRecipe:
+    sources = make_plan(changed(changes)).efficiency[STUDY].sources
+    (recipe,) = (s.recipe for s in sources if isinstance(s.recipe, ImportedRecipe))
+    return recipe
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "family", "name", "label"),
+    [
+        (TORCHVISION, "torchvision", "resnet50", "resnet50"),
+        (
+            "torchvision/Wide_ResNet50_2_Weights.IMAGENET1K_V2",
+            *("torchvision", "wide_resnet50_2", "wide_resnet50_2"),
+        ),
+        (TIMM, "timm", "resnet50", "resnet50"),
+        (
+            "registry/efficientnet_lite0",
+            *("timm", "tf_efficientnet_lite0", "efficientnet_lite0"),
+        ),
+        (
+            "registry/mobilenet_v2_deep_sort",
+            *("torchvision", "mobilenet_v2", "mobilenet_v2"),
+        ),
+    ],
+)
+def test_published_weights_are_a_source(
+    pretrained: str, family: str, name: str, label: str
+) -> None:
+    plan = make_plan(changed(published(pretrained, size=128)))
+    (source,) = (s for s in plan.efficiency[STUDY].sources if isinstance(s.recipe, ImportedRecipe))
+    recipe = source.recipe
+    assert isinstance(recipe, ImportedRecipe)
+    assert recipe.model == ModelRecipe(family, {"name": name}) and recipe.size == 128
+    assert (source.model, source.training, source.seed_blocks) == (label, "imagenet", ((0,),))
+    assert recipe.pretrained == pretrained
+    origin, _, known = pretrained.partition("/")
+    assert recipe.sha256 == (REGISTRY[known].member_sha256 if origin == "registry" else "")
+    assert address(recipe).startswith("pretrained-mine-")
+    paths = {row["path"] for row in index_rows(plan)}
+    assert f"results/sources/{address(recipe)}/seed0/model.safetensors" in paths
+    # An edit of the family's file, or of what it imports, makes the source anew.
+    assert [path.stem for path in recipe_modules(recipe)] == [family]
+
+
+def test_what_decides_the_address() -> None:
+    first = recipe_of(published())
+    assert first.size == 224
+    others = [
+        recipe_of(published(size=128)),
+        recipe_of(published(TIMM)),
+        recipe_of(published(sha256="ab" * 32)),
+        recipe_of(published("torchvision/ResNet50_Weights.IMAGENET1K_V2")),
+    ]
+    assert len({address(recipe) for recipe in [first, *others]}) == 5
+    # What tables call it does not.
+    assert recipe_of(published(training="natural_imagenet")) == first
+
+
+def test_a_file_keeps_its_address() -> None:
+    """That there are published weights changes no artefact of what was imported before."""
+    changes = {"checkpoints.mine": FILE, f"{SOURCES}.checkpoints": ["mine"]}
+    recipe = recipe_of(changes)
+    assert address(recipe).startswith("imported-mine-") and recipe.pretrained == ""
+
+
+def test_the_tables_step_plans_with_what_the_study_uses() -> None:
+    """It is given the used part of the configuration alone."""
+    config = changed(published("registry/efficientnet_lite0"))
+    part = json.loads(study_config(config, STUDY))
+    assert list(part["checkpoints"]) == ["mine"]
+    assert make_plan(part).efficiency[STUDY].sources == make_plan(config).efficiency[STUDY].sources
+
+
+def test_the_defaults_are_weights_of_the_registry() -> None:
+    named = {name: part["pretrained"] for name, part in DEFAULTS["checkpoints"].items()}
+    assert named == {
+        "efficientnet_lite0": "registry/efficientnet_lite0",
+        "mobilenet_v2": "registry/mobilenet_v2_deep_sort",
+    }
+    part = {
+        **PART,
+        "sources": {"checkpoints": list(named)},
+        "baseline": "imagenet",
+        "robust": "other",
+    }
+    config = changed({f"studies.{STUDY}": part, "checkpoints.mobilenet_v2.training": "other"})
+    grids = {name: {**g, "trainings": ["imagenet", "other"]} for name, g in part["grids"].items()}
+    config["studies"][STUDY]["grids"] = {"heads": grids["heads"]}
+    config["studies"][STUDY]["figures"] = {"images": ["heads"]}
+    sources = make_plan(config).efficiency[STUDY].sources
+    assert [source.model for source in sources] == list(named)
+
+
+def test_no_heavy_import_in_the_plan() -> None:
+    code = (
+        "import sys, yaml\n"
+        "from workflow_scripts.advtransfer.plan import make_plan\n"
+        "make_plan(yaml.safe_load(open('config.yaml')))\n"
+        "print([m for m in ('torch', 'torchvision', 'timm', 'h5py') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (
+            published("registry/efficientnet"),
+            ["checkpoints.mine.pretrained: no 'efficientnet'", "registry/efficientnet_lite0"],
+        ),
+        (
+            published("torchvision/ResNet50_Weights.DEFAULT"),
+            ["checkpoints.mine.pretrained", "IMAGENET1K_V1", "DEFAULT would change"],
+        ),
+        (published("torchvision/resnet50"), ["names no weights of torchvision"]),
+        (published("timm/resnet50"), ["names no weights of timm", "timm/resnet50.a1_in1k"]),
+        (published("hub/resnet50"), ["checkpoints.mine.pretrained: 'hub/resnet50' does not fit"]),
+        (published("timm/../a"), ["checkpoints.mine.pretrained: 'timm/../a' does not fit"]),
+        (published(pretrain=TIMM), ["checkpoints.mine.pretrain: no such key", "'pretrained'"]),
+        *(
+            (
+                published(TIMM, **{key: value}),
+                [f"checkpoints.mine.{key}: published weights bring their own", f"leave out {key}"],
+            )
+            for key, value in (FILE | {"mean": [0.5], "std": [0.5]}).items()
+            if key not in ("size", "training")
+        ),
+        (
+            published("registry/efficientnet_lite0", sha256="ab" * 32),
+            ["checkpoints.mine.sha256", "579344248a93", "leave sha256 out"],
+        ),
+        # Whether a study uses the entry or not.
+        *(
+            (
+                {"checkpoints.unused": {k: v for k, v in FILE.items() if k != key}},
+                [f"checkpoints.unused.{key} is missing", "`pretrained`"],
+            )
+            for key in ("file", "model", "classes_file", "size")
+        ),
+        (
+            {"checkpoints.unused": {"pretrained": TIMM}},
+            ["checkpoints.unused.training is missing"],
+        ),
+        (
+            {"checkpoints.unused": {"pretrained": "registry/x", "training": "a"}},
+            ["checkpoints.unused.pretrained: no 'x'"],
+        ),
+    ],
+)
+def test_mistakes(changes: dict[str, Any], parts: list[str]) -> None:
+    text = message(changed(changes))
+    for part in parts:
+        assert part in text, text

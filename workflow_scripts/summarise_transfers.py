@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import json
 
+    from .advtransfer import transfer_columns as columns
     from .advtransfer import transfer_summary as summary
     from .advtransfer.artifacts import write_rows
 
@@ -28,23 +29,23 @@ def main(arguments: argparse.Namespace) -> None:
     cells = summary.cells_of(summary.read_networks(arguments.table))
     written = {
         arguments.summary: (
-            summary.SUMMARY_COLUMNS,
+            columns.SUMMARY_COLUMNS,
             summary.summary_rows(cells, study, baseline, metrics),
         ),
-        arguments.best: (summary.BEST_COLUMNS, summary.best_rows(cells, study, baseline, metrics)),
+        arguments.best: (columns.BEST_COLUMNS, summary.best_rows(cells, study, baseline, metrics)),
         arguments.selection: (
-            summary.SELECTION_COLUMNS,
+            columns.SELECTION_COLUMNS,
             summary.selection_rows(cells, study, metrics),
         ),
         arguments.correlations: (
-            summary.CORRELATION_COLUMNS,
+            columns.CORRELATION_COLUMNS,
             summary.correlation_rows(cells, study, metrics, **draws),
         ),
     }
-    for path, (columns, rows) in written.items():
+    for path, (names, rows) in written.items():
         blank = [{key: "" if value != value else value for key, value in r.items()} for r in rows]
         log.info("%s: %d rows", path, len(blank))
-        write_rows(path, blank, columns)
+        write_rows(path, blank, names)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import plotting
-from .transfer_summary import (
+from .transfer_columns import (
     ALL,
     BEST_COLUMNS,
     CORRELATION_COLUMNS,

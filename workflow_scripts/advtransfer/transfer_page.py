@@ -15,7 +15,7 @@ from . import plotting
 from . import transfer_figures as figures
 from .efficiency_page import sign
 from .study_page import embedded, fact_text, render
-from .transfer_summary import ALL
+from .transfer_columns import ALL
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,6 +24,7 @@ from ..recipes import (
     ViewRecipe,
     VocRecipe,
 )
+from .checkpoints import models_of
 from .data_efficiency import EfficiencyReader, EfficiencySource
 from .reader import IndexRow, Reader, evaluation_of, index_network, repeated
 
@@ -211,15 +212,15 @@ class DetectionReader(Reader):
     def used(config: Config, own: Config) -> dict[str, set[str]]:
         """Names of models, trainings, ... that decide the study's tables."""
         sources = own["sources"]
-        imported = [config["checkpoints"][name] for name in sources.get("checkpoints", [])]
+        imported = sources.get("checkpoints", [])
         scenes = {task["data"] for task in own["tasks"].values()}
         parts = [config["data"].get("detection", {}).get(name, {}) for name in scenes]
         composed = [part["composed"] for part in parts if "composed" in part]
         datasets = {part[kind] for part in composed for kind in ("objects", "backgrounds")}
         return {
-            "models": {*sources.get("models", []), *(part["model"] for part in imported)},
+            "models": {*sources.get("models", []), *models_of(config, imported)},
             "trainings": set(sources.get("trainings", [])),
-            "checkpoints": set(sources.get("checkpoints", [])),
+            "checkpoints": set(imported),
             "transfers": set(),
             "attacks": {config["evaluation"]["attacks"]},
             "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),

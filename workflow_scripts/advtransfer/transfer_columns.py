@@ -1,0 +1,83 @@
+"""Columns and values of what `transfer_summary` makes, for who reads it; nothing heavy here."""
+
+from __future__ import annotations
+
+MEASURES = ("accuracy", "class_mean_accuracy")
+SELECTIONS = ("validation", "test")
+ALL = "all"  # architectures
+SUMMARY_COLUMNS = (
+    "study",
+    "target",
+    "mode",
+    "model",
+    "training",
+    "robust",
+    "norm",
+    "epsilon",
+    "selection",
+    "measure",
+    "scored",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "lowest",
+    "highest",
+    "validation_mean",
+    "baseline_mean",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "n_networks",
+    "n_source_seeds",
+)
+BEST_COLUMNS = (
+    "study",
+    "target",
+    "mode",
+    "model",
+    "selection",
+    "measure",
+    "scored",
+    "baseline_model",
+    "baseline_mean",
+    "baseline_lowest",
+    "baseline_highest",
+    "robust_model",
+    "robust_training",
+    "norm",
+    "epsilon",
+    "n_trainings",
+    "robust_mean",
+    "robust_lowest",
+    "robust_highest",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "n_source_seeds",
+)
+SELECTION_COLUMNS = (
+    "study",
+    "target",
+    "mode",
+    "chosen",
+    "n",
+    "agree",
+    "on_validation",
+    "on_test",
+    "difference",
+    "largest",
+)
+CORRELATION_COLUMNS = (
+    "study",
+    "target",
+    "sources",
+    "measure",
+    "scored",
+    "statistic",
+    "value",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "n_sources",
+    "n_rows",
+)

@@ -133,8 +133,8 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
     config = without_nulls(config)
     check_config(config)
     check_checkpoints(config)
-    config = with_class_names(config, class_names)
     _check_length(json.dumps(config), "the configuration")
+    config = with_class_names(config, class_names)
     unknown = [name for name in config["main_job"] if name not in READERS]
     if unknown:
         raise UserError(
@@ -144,7 +144,8 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
         name: READERS[name](config, name).study() for name in config["studies"]
     }
     plan = Plan(config, studies)
-    for study in studies.values():
+    for name, study in studies.items():
+        _check_length(study_config(config, name), f"the configuration of study '{name}'")
         for recipe in study.recipes():
             plan.register(recipe)
     return plan

@@ -187,10 +187,12 @@ def study_config(config: Config, study: str) -> str:
     own = config["studies"][study]
     used = READERS[study].used(config, own)
     datasets, scenes = used.pop("datasets"), used.pop("detection", set())
+    every = config["data"]["datasets"]
+    own_datasets = _only(every, datasets) or every  # the schema wants one
     part = {
         "label": "",
         "main_job": [study],
-        "data": {"datasets": _only(config["data"]["datasets"], datasets), "providers": ["local"]},
+        "data": {"datasets": own_datasets, "providers": ["local"]},
         **{section: _only(config.get(section, {}), names) for section, names in used.items()},
         "precision": config["precision"],
         "evaluation": config["evaluation"],

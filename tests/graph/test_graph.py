@@ -45,7 +45,8 @@ def figures_and_pages(*studies: str) -> set[str]:
             f"results/figures/{name}"
             for name in re.findall(r'FIGURES}/(\S+\.(?:svg|png))",\n\s+caption', text)
         }
-        found.add(f"results/pages/{study}.html")
+        if (ROOT / f"rules/report/{study}.html.j2").is_file():  # `pretrained` is tables alone
+            found.add(f"results/pages/{study}.html")
     return found
 
 
@@ -179,7 +180,7 @@ LINTS = {
     r"Specify a conda environment or container for each rule\.": r"rule \w+",
     # Where the bytes are found does not decide what they are: no params, or a change re-runs all.
     r"Shell command directly uses variable (PROVIDERS|LOCAL_DATA|DOWNLOADS) from outside": (
-        r"rule fetch_dataset"
+        r"rule fetch_(dataset|pretrained)"
     ),
     # Input functions stand beside the one rule that uses them.
     r"Mixed rules and functions in same snakefile": r"snakefile .*/rules/\w+\.smk",

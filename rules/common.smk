@@ -143,7 +143,9 @@ def growing_memory(base_mb):
 
 
 def growing_time(minutes):
-    """Resource: minutes at most; more at every retry, of which training only does what is left."""
+    """Resource: minutes at most; more at every retry. Only training (of sources, of detectors) goes on
+    where it stopped; every other step starts over, so that one try has to do for all of it.
+    """
     return lambda wildcards, attempt: minutes * attempt
 
 

@@ -193,7 +193,7 @@ rule measure_granularity:
     threads: 1
     resources:
         gpu=one_gpu,
-        mem_mb=growing_memory(4000),
+        mem_mb=growing_memory(10000),
         runtime=growing_time(60),
     params:
         recipe=recipe_of("granularity"),

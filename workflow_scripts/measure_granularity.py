@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.artifacts import open_hdf5, write_rows
     from .advtransfer.data.batches import to_device
-    from .advtransfer.data.views import load_view
+    from .advtransfer.data.views import open_view
     from .advtransfer.device import prepare
     from .advtransfer.metrics.granularity import feature_measures, image_measures, label_depth
     from .advtransfer.models.zoo import load_checkpoint
@@ -32,7 +32,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(GranularityRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
-    view = load_view(arguments.view, arguments.dataset)
+    with open_view(arguments.view, arguments.dataset) as view:
+        # Any prefix of a view is balanced.
+        pixels, known = view.images(slice(recipe.images)), view.labels[: recipe.images]
     with open_hdf5(arguments.dataset) as dataset:
         stored = dataset.rows(f"{recipe.view.split}/images").shape[1]
 
@@ -42,20 +44,20 @@ def main(arguments: argparse.Namespace) -> None:
         for measure, value in values.items():
             log.info("%s %s of %s: %.4g", seed, measure, basis, value)
             row = {"seed": seed, "measure": measure, "basis": basis, "value": value}
-            rows.append({**row, "n_images": len(view)})
+            rows.append({**row, "n_images": len(known)})
 
-    sides = (stored, view.images.shape[1], recipe.view.detail)
+    sides = (stored, view.size, recipe.view.detail)
     resolution = min(side for side in sides if side is not None)
-    add("", "pixels", {"resolution": resolution, **image_measures(view.images)})
+    add("", "pixels", {"resolution": resolution, **image_measures(pixels)})
     if recipe.paths:
         names = recipe.view.superclasses or recipe.view.classes
         labels = [view.classes.index(name) for name in names]
         add("", "labels", {"label_depth": label_depth(recipe.paths, labels)})
-    images = to_device(view.images, device)
+    images = to_device(pixels, device)
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
         network, _ = load_checkpoint(checkpoint, device, size=images.shape[-1])
         features = penultimate(network, images).double().cpu().numpy()
-        add(seed, "features", feature_measures(features, view.labels))
+        add(seed, "features", feature_measures(features, known))
     write_rows(arguments.output, rows, COLUMNS)
 
 

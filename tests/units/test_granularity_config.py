@@ -90,6 +90,16 @@ def test_measures_are_of_training_images_and_know_where_classes_stand():
     assert without["near"].paths == ()
 
 
+def test_of_a_target_without_a_number_of_images_the_first_are_measured():
+    study = study_of({f"{TARGETS}.near.images": DELETE})
+    recipe = measured(study)["near"]
+    assert recipe.view == study.targets[0].train and recipe.view.images is None
+    assert recipe.images == PART["measured_images"]
+    assert measured(study)["mnist"].images is None
+    facts = study.page_values(changed({}))["facts"]
+    assert facts["target near"].startswith("all training and 1000 test images")
+
+
 def test_a_target_changes_nothing_of_the_others():
     before = set(make_plan(DEFAULTS).recipes)
     more = {**PART["targets"]["near"], "detail": 6}

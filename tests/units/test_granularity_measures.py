@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from test_figures import run_step
 
-from workflow_scripts.advtransfer.artifacts import write_hdf5
+from workflow_scripts.advtransfer.artifacts import read_rows, write_hdf5
 from workflow_scripts.advtransfer.data.views import load_view, make_view
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.metrics.granularity import (
@@ -20,7 +21,14 @@ from workflow_scripts.advtransfer.metrics.granularity import (
     spectral_slope,
     twonn,
 )
-from workflow_scripts.advtransfer.recipes import DatasetRecipe, ViewRecipe
+from workflow_scripts.advtransfer.models.zoo import build_network, save_checkpoint
+from workflow_scripts.advtransfer.recipes import (
+    DatasetRecipe,
+    GranularityRecipe,
+    ModelRecipe,
+    ViewRecipe,
+    to_json,
+)
 
 
 def noise_with_power(slope: float, images: int = 60, size: int = 32, seed: int = 0) -> np.ndarray:
@@ -198,3 +206,32 @@ def test_twonn_by_its_own_law():
     # Of every triple the centre has neighbours at 1 and mu; the outer ones have other ratios.
     found = _neighbours(points, 2)[: len(ratios)]
     assert np.allclose(np.sort(found[:, 1] / found[:, 0]), np.sort(ratios))
+
+
+# The step ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("images", "measured"), [(40, 40), (2000, 60), (None, 60)])
+def test_of_a_whole_view_the_first_images_are_measured(images, measured, tmp_path):
+    """Of fewer images than asked for all are."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), np.uint8)
+    arrays = {"train/images": pixels, "train/labels": np.arange(60) % 2}
+    write_hdf5(tmp_path / "dataset.h5", arrays, {"class_names": ["a", "b"]})
+    view = ViewRecipe(DatasetRecipe("cifar10"), "train", ("a", "b"))
+    make_view(view, tmp_path / "dataset.h5", tmp_path / "view.h5")
+    model = ModelRecipe("resnet", {"width": 4, "blocks": [1, 1]})
+    network = build_network(model, 2, 16).eval()
+    save_checkpoint(tmp_path / "a.safetensors", network, model, ("a", "b"), 16)
+    recipe = GranularityRecipe(view, images=images)
+    line = ["--recipe", to_json(recipe), "--seeds", "0", "--threads", "1", "--device", "cpu"]
+    for option, file in (
+        *(("checkpoints", "a.safetensors"), ("view", "view.h5"), ("dataset", "dataset.h5")),
+        ("output", "measures.csv"),
+    ):
+        line += [f"--{option}", str(tmp_path / file)]
+    run_step("measure_granularity", line)
+    rows = read_rows(tmp_path / "measures.csv")
+    assert {row["n_images"] for row in rows} == {str(measured)}
+    (slope,) = (row["value"] for row in rows if row["measure"] == "spectral_slope")
+    first = load_view(tmp_path / "view.h5", tmp_path / "dataset.h5").images[:measured]
+    assert float(slope) == pytest.approx(spectral_slope(first))

@@ -4,6 +4,7 @@ kept of the others, and what is refused."""
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import pytest
 import torch
@@ -18,7 +19,13 @@ from workflow_scripts.advtransfer.recipes import (
     ViewRecipe,
     to_plain,
 )
-from workflow_scripts.advtransfer.transfer.transfer import Transferred, held_out, transfer
+from workflow_scripts.advtransfer.transfer.heads import solve_subsets
+from workflow_scripts.advtransfer.transfer.transfer import (
+    Transferred,
+    held_last,
+    held_out,
+    transfer,
+)
 
 torch.set_num_threads(1)
 RATES = (0.2, 1e-6)
@@ -64,6 +71,34 @@ def test_a_fifth_of_every_class_where_they_are_unbalanced():
 def test_nothing_to_hold_out():
     with pytest.raises(UserError, match=r"of 4 images in 2 classes none can be held out"):
         held_out(torch.tensor([0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(("images", "classes"), [(80, 4), (2000, 3), (7, 4)])
+def test_a_penalty_is_chosen_by_the_tail_of_a_balanced_view(images, classes):
+    order, share = held_last(torch.arange(images) % classes)
+    assert order.tolist() == list(range(images)) and share == 0.2
+
+
+def test_of_an_unbalanced_view_what_chooses_a_penalty_goes_to_the_end(monkeypatch):
+    labels = torch.tensor([0, 1] * 10 + [0] * 20)  # as views are: the large class alone at the end
+    order, share = held_last(labels)
+    held = round(share * len(labels))
+    assert sorted(order.tolist()) == list(range(40)) and held == 8
+    assert labels[order][-held:].tolist() == [1, 1] + [0] * 6
+    assert held_out(labels)[order].tolist() == [False] * 32 + [True] * 8
+
+    chosen_by = []
+    module = sys.modules[transfer.__module__]
+
+    def solve(features, truth, rows, *others, holdout):
+        tail = rows[0, -round(holdout * rows.shape[1]) :]
+        chosen_by.extend(truth[tail].tolist())
+        return solve_subsets(features, truth, rows, *others, holdout=holdout)
+
+    monkeypatch.setattr(module, "solve_subsets", solve)
+    mode = ModeRecipe("last_layer", solver="lbfgs", regularizations=(0.1, 0.01))
+    carried(mode, (TRAIN[0][:40], labels))
+    assert sorted(chosen_by) == [0] * 6 + [1, 1]
 
 
 # What is taken -----------------------------------------------------------------------------------

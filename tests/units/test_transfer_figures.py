@@ -183,6 +183,20 @@ def test_correlations_pair_the_modes_of_a_source(tmp_path: Path) -> None:
     assert values(found["spearman"], "value") == pytest.approx([0.5])
 
 
+def test_sources_of_several_architectures_bear_no_interval_together(tables: Path) -> None:
+    for row in rows_of(tables, "correlations", measure="accuracy"):
+        assert row["value"]
+        for column in ("ci_low", "ci_high", "p_value"):
+            assert bool(row[column]) == (row["sources"] != "all")
+
+
+def test_source_seeds_of_a_difference_are_those_of_both_sides(tmp_path: Path) -> None:
+    rows = [*pair(0, 0.5, 0.6), *pair(0, 0.5, 0.61, trial=1)]
+    summarise(tmp_path, [*rows, pair(1, 0.5, 0.62)[1]])
+    (row,) = rows_of(tmp_path, "best", measure="accuracy")
+    assert row["n_source_seeds"] == "1"
+
+
 # Figures -----------------------------------------------------------------------------------------
 
 
@@ -310,6 +324,9 @@ def test_page(tables: Path, tmp_path: Path) -> None:
         "The claim is supported:",
         "better on 3 of 3 targets",
         "Best robust minus natural, fixed-feature, 3 source seeds: near +0.0",
+        "The best is of 4 robust trainings, chosen on held-out images; intervals are of the same",
+        "MNIST, all sources 0.",
+        "(no interval)",
         "Fixed-feature transfer, the best robust source: better (interval above 0) on near, MNIST,",
         "transfer last_layer SGD, 30 epochs",
         "Aircraft 38.69 44.14 5.45",
@@ -335,6 +352,13 @@ def test_verdict(robust: list[float], headline: str, tmp_path: Path) -> None:
     rows = [row for seed, value in enumerate(robust) for row in pair(seed, 0.5, value)]
     summarise(tmp_path, rows)
     assert headline in page(tmp_path, tmp_path / "page.html")
+
+
+def test_trials_of_one_source_seed_bear_no_verdict(tmp_path: Path) -> None:
+    rows = [row for k in range(3) for row in pair(0, 0.5, 0.6 + k / 100, trial=k)]
+    summarise(tmp_path, rows)
+    text = page(tmp_path, tmp_path / "page.html")
+    assert "Not measurable: one source seed" in text and "is supported" not in text
 
 
 def test_a_target_on_which_the_claim_does_not_hold_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import copy
 import csv
+import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from workflow_scripts.advtransfer.plan import (
 )
 from workflow_scripts.advtransfer.recipes import ImportedRecipe, SourceRecipe
 from workflow_scripts.advtransfer.studies.transfers import TransferStudy
-from workflow_scripts.advtransfer.transfer_tables import class_mean_accuracy
+from workflow_scripts.advtransfer.transfer_tables import class_mean_accuracy, transfer_tables
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.transfer_source import COLUMNS as TRANSFERRED
 
@@ -78,6 +80,13 @@ def checkpoint(**more: Any) -> dict[str, Any]:
         (
             {f"{MODES}.full_network.training.checkpoint": "best_on_test"},
             [f"{MODES}.full_network", "use checkpoint: last, not best_on_test"],
+        ),
+        (
+            {
+                f"{KEY}.transfer": "default",
+                "transfers.default.full_network.training.checkpoint": "best_on_test",
+            },
+            ["transfers.default.full_network.training.checkpoint", KEY, "use checkpoint: last"],
         ),
         (
             {f"{MODES}.last_layer.regularizations": [0.1]},
@@ -297,3 +306,21 @@ def test_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {(r["source_training"], r["passes"], r["seconds"]) for r in sources} == {
         *(("natural", "6", "12.0"), ("robust_l2", "24", "12.0")),
     }
+
+
+def test_the_rate_on_test_images_is_chosen_by_what_the_target_is_scored_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 0.01 the large class alone is right, 3 of 4 images; at 0.1 one of it and the small one."""
+    config = changed(SMALL)
+    monkeypatch.chdir(tmp_path)
+    study = make_plan(config).transfers[STUDY]
+    candidates = np.stack([np.eye(2)[[0, 1, 1, 1]], np.eye(2)[[0, 0, 0, 0]]]).astype(np.float32)
+    monkeypatch.setattr(sys.modules[__name__], "CANDIDATES", candidates)
+    write_artefacts(study)
+    for metric, rate in (("accuracy", "0.01"), ("class_mean_accuracy", "0.1")):
+        target = dataclasses.replace(study.targets[0], metric=metric)
+        (_, networks), _ = transfer_tables(dataclasses.replace(study, targets=(target,)))
+        on_test = [row for row in networks if row["selection"] == "test"]
+        assert {row["learning_rate"] for row in on_test} == {rate}
+        assert {row["learning_rate"] for row in networks if row not in on_test} == {"0.1"}

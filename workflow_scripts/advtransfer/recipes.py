@@ -223,6 +223,7 @@ class GranularityRecipe:
     view: ViewRecipe
     # Where every class of the view stands in a hierarchy: names from below its root to the class.
     paths: tuple[tuple[str, ...], ...] = ()
+    images: int | None = None  # the first of the view, at most; None: all
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,9 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     """What fixed-feature transfer says of the claim that robust sources transfer better."""
     named = counts(main, PRIMARY) if len(main) else {}
     total = sum(map(len, named.values()))
-    if not total or named["none"]:
-        reason = "one source seed bears no interval, or nothing was compared."
+    few = total and plotting.those(main, mode=PRIMARY)["n_source_seeds"].min() < 2
+    if not total or named["none"] or few:
+        reason = "one source seed says nothing of others, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = len(named["above"]), len(named["below"])
     reason = (
@@ -127,7 +128,13 @@ def primary_text(main: pd.DataFrame) -> str:
         f"{figures.target_label(row.target)} {gain_text(row)}" for row in figures.records(rows)
     )
     seeds = f"{rows['n_source_seeds'].max():.0f}" if len(rows) else "0"
-    return f"Best robust minus natural, fixed-feature, {seeds} source seeds: {values}."
+    several = sorted({f"{number:.0f}" for number in rows["n_trainings"]}, key=int)
+    return (
+        f"Best robust minus natural, fixed-feature, {seeds} source seeds: {values}. The best is of "
+        f"{' to '.join(several[:: max(1, len(several) - 1)])} robust trainings, chosen on held-out "
+        "images; intervals are of the same seeds and take the choice as given, so they are "
+        "somewhat too narrow."
+    )
 
 
 def mode_sentence(main: pd.DataFrame, mode: str) -> str:

@@ -155,6 +155,7 @@ def best_rows(
                     continue
                 ours, theirs = cells[second], cells[first]
                 gain = difference(ours[measure], theirs[measure])
+                compared = ours.index.intersection(theirs.index)
                 yield {
                     "study": study,
                     "target": target,
@@ -178,7 +179,7 @@ def best_rows(
                     "difference": gain.mean,
                     "difference_low": gain.low,
                     "difference_high": gain.high,
-                    "n_source_seeds": ours.index.get_level_values("source_seed").nunique(),
+                    "n_source_seeds": compared.get_level_values("source_seed").nunique(),
                 }
 
 
@@ -240,7 +241,11 @@ def correlation_rows(
     cells: Cells, study: str, metrics: Metrics, *, bootstrap: int, permutations: int
 ) -> Iterator[dict[str, Any]]:
     """Fixed-feature against full-network accuracy over sources (architecture and training): of all
-    of them, of one architecture, and of one training."""
+    of them, of one architecture, and of one training.
+
+    Sources of one architecture are no independent draws beside those of another: of all of several
+    architectures there is the value alone, without interval and p.
+    """
     honest = [cell for cell in cells if cell.selection == "validation"]
     for target in dict.fromkeys(cell.target for cell in honest):
         pairs = {
@@ -261,12 +266,13 @@ def correlation_rows(
                 continue
             for measure in MEASURES:
                 x, y = measurements([pairs[source] for source in sources], cells, measure)
+                alike = name == ALL and len(models) > 1
                 found = correlate_all(
                     x,
                     y,
                     kinds=("pearson", "spearman"),
-                    bootstrap=bootstrap,
-                    permutations=permutations,
+                    bootstrap=0 if alike else bootstrap,
+                    permutations=0 if alike else permutations,
                 )
                 for statistic, row in found.items():
                     yield {

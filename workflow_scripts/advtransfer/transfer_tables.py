@@ -154,10 +154,16 @@ def _networks(
             logits = file.whole(f"{name}/logits")
             yield {**fixed, "selection": "validation", **_measured(own[-1], mode, logits, labels)}
             if mode.learning_rates:
-                last = {float(row["learning_rate"]): row for row in own if row["test_accuracy"]}
-                best = max(last, key=lambda rate: (float(last[rate]["test_accuracy"]), -rate))
-                logits = file.whole(f"{name}/candidate_logits")[mode.learning_rates.index(best)]
-                yield {**fixed, "selection": "test", **_measured(last[best], mode, logits, labels)}
+                candidates = file.whole(f"{name}/candidate_logits")
+                measured = [
+                    _measured(row, mode, candidates[mode.learning_rates.index(rate)], labels)
+                    for rate, row in sorted(
+                        (float(row["learning_rate"]), row) for row in own if row["test_accuracy"]
+                    )
+                ]
+                # By what the target is scored by; of equals the smaller rate.
+                best = max(measured, key=lambda found: float(found[target.metric]))
+                yield {**fixed, "selection": "test", **best}
 
 
 def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray) -> Row:

@@ -35,10 +35,14 @@ class GranularityStudy(TransferStudy):
         if source.training != self.baseline:
             return
         for target in self.targets:
-            images = min(self.measured_images, target.train.images or self.measured_images)
-            view = dataclasses.replace(target.train, images=images)
+            view, first = target.train, None
+            if view.images is None:  # how many there are, only its file knows
+                first = self.measured_images
+            else:
+                images = min(self.measured_images, view.images)
+                view = dataclasses.replace(view, images=images)
             known = [self.paths[name] for name in view.classes if name in self.paths]
-            yield target, GranularityRecipe(view, tuple(known))
+            yield target, GranularityRecipe(view, tuple(known), first)
 
     def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
         """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
@@ -81,7 +85,7 @@ class GranularityStudy(TransferStudy):
         for target in self.targets:
             view = target.train
             parts = [
-                f"{view.images} training and {target.test.images} test images of "
+                f"{view.images or 'all'} training and {target.test.images or 'all'} test images of "
                 f"{self.datasets[target.name]}",
                 ", ".join(view.classes)
                 if len(view.classes) < 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..recipes import (
     AttackRecipe,
     EvaluationRecipe,
     ImportedRecipe,
+    ModeRecipe,
     SourceRecipe,
     TransferRecipe,
     ViewRecipe,
@@ -259,6 +260,18 @@ class TransferReader(Reader):
             self.view(part, part["classes"], "train", part.get("images")),
             self.view(part, part["classes"], "test", part.get("test_images")),
         )
+
+    def modes(self, wanted: Sequence[str] = TRANSFER_MODES) -> tuple[ModeRecipe, ...]:
+        """As every study's, without selection on test images: the tables have these apart."""
+        modes = super().modes(wanted)
+        for mode in modes:
+            if mode.training and mode.training.checkpoint == "best_on_test":
+                raise UserError(
+                    f"transfers.{self.part['transfer']}.{mode.mode}.training.checkpoint: "
+                    f"{self.key} chooses nothing on test images; use checkpoint: last, not "
+                    "best_on_test."
+                )
+        return modes
 
     def target(self, name: str) -> TransferTarget:
         train, test = self.target_views(name)

@@ -59,8 +59,8 @@ def transfer(
             blocks with it, ``full_network`` everything. Below ``unfrozen_blocks`` batch norm
             statistics never move, unless ``moving_statistics``; elsewhere,
             ``training.batch_norm`` decides. Of several ``regularizations`` one is chosen as in
-            `subsets.solve_subsets`, and stands in the history; of several ``learning_rates`` as
-            `_chosen_rate` says.
+            `heads.solve_subsets`, by the images that `held_last` puts last, and stands in the
+            history; of several ``learning_rates`` as `_chosen_rate` says.
 
     Raises:
         UserError: unknown mode or solver, a mode without its training or with fields of another
@@ -76,9 +76,9 @@ def transfer(
         features = penultimate(network, train[0], recipe.precision)
         row: HistoryRow = {"epoch": 1}
         if recipe.regularizations:
-            everything = torch.arange(len(features), device=features.device)[None]
+            order, share = held_last(train[1])
             weights, biases, chosen, losses = solve_subsets(
-                features, train[1], everything, classes, recipe.regularizations
+                features, train[1], order[None], classes, recipe.regularizations, holdout=share
             )
             with torch.no_grad():
                 network.head.weight.copy_(weights[0])
@@ -221,6 +221,29 @@ def held_out(labels: torch.Tensor) -> torch.Tensor:
             "choose a learning rate: it takes three images of a class. Give the target more."
         )
     return held
+
+
+def held_last(labels: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Order of a view's images for `heads.solve_subsets`, which holds out the last of them.
+
+    Of an unbalanced view the tail has the large classes alone, so what `held_out` holds out goes
+    there. Balanced views have it there already (but for rounding) and stay as they are, and so do
+    those of fewer than three images a class.
+
+    Args:
+        labels: int64 (N,).
+
+    Returns:
+        Positions int64 (N,), and the share at their end that is held out.
+    """
+    unchanged = torch.arange(len(labels), device=labels.device)
+    if int(labels.bincount().max()) < 3:
+        return unchanged, HELD_OUT
+    held = held_out(labels)
+    order = held.int().argsort(stable=True)
+    if torch.equal(order, unchanged):
+        return unchanged, HELD_OUT
+    return order, int(held.sum()) / len(labels)
 
 
 def _at_cut(

@@ -81,7 +81,7 @@ class GranularityStudy(TransferStudy):
         for target in self.targets:
             view = target.train
             parts = [
-                f"{view.images} training and {target.test.images} test images of "
+                f"{view.images or 'all'} training and {target.test.images or 'all'} test images of "
                 f"{self.datasets[target.name]}",
                 ", ".join(view.classes)
                 if len(view.classes) < 6

@@ -602,3 +602,15 @@ def test_quick_trains_its_sources_for_as_many_epochs():
             continue
         trainings = {source.recipe.training for source in study.sources}  # type: ignore[attr-defined]
         assert {training.epochs for training in trainings} <= {0, 4}, name
+
+
+def test_every_step_with_a_gpu_can_be_told_to_do_without():
+    rules = "\n".join(file.read_text() for file in (ROOT / "rules").glob("**/*.smk"))
+    named = {
+        part.split(":")[0]
+        for part in re.split(r"^rule ", rules, flags=re.M)
+        if "gpu=one_gpu" in part
+    }
+    assert len(named) == 10
+    docs = (ROOT / "docs/cluster.md").read_text()
+    assert {name for name in named if f"{name}: {{gpu: 0}}" in docs} == named

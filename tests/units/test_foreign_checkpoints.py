@@ -239,8 +239,8 @@ def test_robustness_checkpoints_bring_their_normaliser(cifar, tmp_path, inner):
 
 @pytest.mark.parametrize(
     ("name", "inner"),
-    # Made from torchvision's own they have one wrapper more, but for the MnasNet. (VGG-16 fills half
-    # a gigabyte; its names are in test_library_models.)
+    # Made from torchvision's own they have one wrapper more, but for the MnasNet. (VGG-16 fills
+    # half a gigabyte; its names are in test_library_models.)
     [
         ("mnasnet1_0", ""),
         *((name, "model.") for name in ("mobilenet_v2", "shufflenet_v2_x1_0")),

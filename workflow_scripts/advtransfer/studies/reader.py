@@ -282,8 +282,8 @@ class Reader:
         detail, size = part.get("detail"), part.get("size")
         if detail is not None and size is not None and detail > size:
             raise UserError(
-                f"{self._place(part)}: detail {detail} is more than size {size}; images have no more "
-                "detail than pixels. Lower it, or leave it out."
+                f"{self._place(part)}: detail {detail} is more than size {size}; images have no "
+                "more detail than pixels. Lower it, or leave it out."
             )
         return detail
 
@@ -309,8 +309,8 @@ class Reader:
         left = [name for name in classes if name not in above]
         if left:
             raise UserError(
-                f"{key}: class '{left[0]}' is in none of {', '.join(part['superclasses'])}; add it to "
-                "one, or leave it out of classes."
+                f"{key}: class '{left[0]}' is in none of {', '.join(part['superclasses'])}; add "
+                "it to one, or leave it out of classes."
             )
         return tuple(above[name] for name in classes)
 

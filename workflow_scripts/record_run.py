@@ -25,10 +25,11 @@ def main(arguments: argparse.Namespace) -> None:
     import yaml
 
     from .advtransfer.artifacts import atomic, write_rows
+    from .advtransfer.data.known import class_names
     from .advtransfer.plan import index_rows, make_plan
 
     config = json.loads(arguments.recipe)
-    write_rows(arguments.index, index_rows(make_plan(config)), INDEX_COLUMNS)
+    write_rows(arguments.index, index_rows(make_plan(config, class_names)), INDEX_COLUMNS)
     with atomic(arguments.config) as temporary:
         temporary.write_text(yaml.safe_dump(config, sort_keys=False))
     machine = {

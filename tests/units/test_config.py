@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
+from workflow_scripts import record_run
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.config import (
     SCHEMA,
@@ -169,6 +171,19 @@ def test_names_are_closed(section):
         assert text.isascii() or name == "é"  # nothing that turns a terminal's text around
 
 
+def folders_of_results() -> set[str]:
+    """What the rules and the paths of artefacts put below results/, without a label."""
+    texts = [file.read_text() for file in (ROOT / "rules").glob("**/*.smk")]
+    return {name for text in texts for name in re.findall(r"RESULTS\}/(\w+)/", text)}
+
+
+def test_folders_of_results_are_found():
+    assert folders_of_results() >= {
+        *("data", "sources", "transfers", "features", "subsets", "similarity", "granularity"),
+        *("detectors", "evaluations", "attacks", "responses", "metrics"),
+    }
+
+
 @pytest.mark.parametrize("label", ["", "x", "_x", "25", "paper-2_a", "x" * 64, "console", "data2"])
 def test_labels(label):
     check_config(changed({"label": label}))
@@ -176,7 +191,11 @@ def test_labels(label):
 
 @pytest.mark.parametrize(
     "label",
-    [*filter(None, BAD_NAMES), "sources", "data", "logs", "tables", "con", "NUL", "Com1"],
+    [
+        *filter(None, BAD_NAMES),
+        *sorted(folders_of_results()),
+        *("tables", "figures", "con", "NUL", "Com1"),
+    ],
 )
 def test_labels_that_are_no_folder_of_their_own(label):
     text = message(changed({"label": label}))
@@ -558,3 +577,40 @@ def test_selection_on_test_images_is_said_on_the_page():
         facts = json.loads(page_recipe(plan, FIRST))["facts"]
         assert "selected on test data" in facts["warning"], key
     assert "warning" not in json.loads(page_recipe(make_plan(changed({})), FIRST))["facts"]
+
+
+# Steps and overlays ------------------------------------------------------------------------------
+
+
+def test_a_run_with_all_classes_is_recorded(tmp_path):
+    config = changed({"studies.pretrained.targets.near.classes": "all"})
+    config["studies"] = {"pretrained": config["studies"]["pretrained"]}
+    files = {name: str(tmp_path / name) for name in ("index", "config", "environment")}
+    words = [word for name, path in files.items() for word in (f"--{name}", path)]
+    record_run.main(record_run.parser().parse_args(["--recipe", json.dumps(config), *words]))
+    assert "cifar10-train-10classes" in Path(files["index"]).read_text()
+    assert yaml.safe_load(Path(files["config"]).read_text()) == config
+
+
+def test_quick_trains_its_sources_for_as_many_epochs():
+    """Else a comparison of trainings is one of epochs."""
+    config = copy.deepcopy(DEFAULTS)
+    update_config(config, yaml.safe_load((ROOT / "configs/quick.yaml").read_text()))
+    plan = make_plan(config)
+    for name, study in plan.studies.items():
+        if name in plan.pairs:
+            continue
+        trainings = {source.recipe.training for source in study.sources}  # type: ignore[attr-defined]
+        assert {training.epochs for training in trainings} <= {0, 4}, name
+
+
+def test_every_step_with_a_gpu_can_be_told_to_do_without():
+    rules = "\n".join(file.read_text() for file in (ROOT / "rules").glob("**/*.smk"))
+    named = {
+        part.split(":")[0]
+        for part in re.split(r"^rule ", rules, flags=re.M)
+        if "gpu=one_gpu" in part
+    }
+    assert len(named) == 10
+    docs = (ROOT / "docs/cluster.md").read_text()
+    assert {name for name in named if f"{name}: {{gpu: 0}}" in docs} == named

@@ -12,6 +12,7 @@ from test_config import DEFAULTS, DELETE, addresses, changed, message
 from test_efficiency_config import with_overlay
 
 from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import index_rows, make_plan, page_recipe, study_config
 from workflow_scripts.advtransfer.studies.detection import MISSING, DetectionStudy
 
@@ -55,7 +56,7 @@ def study_of(changes: dict[str, Any]) -> DetectionStudy:
         ({f"{DATA}.coco": COCO}, [f"{DATA}: give exactly one of composed, coco, voc"]),
         ({COMPOSED: DELETE}, [f"{DATA}: give exactly one of composed, coco, voc"]),
         ({f"{DATA}.areas": [24, 16]}, [f"{DATA}.areas", "below the second"]),
-        ({f"{COMPOSED}.objects": "svhn"}, [f"{COMPOSED}.objects", "no 'svhn' in `data.datasets`"]),
+        ({f"{COMPOSED}.objects": "svhn"}, [f"{COMPOSED}.objects: no 'svhn' in `data.datasets`"]),
         ({f"{COMPOSED}.scales": [40, 16]}, [f"{COMPOSED}.scales: 40 is above 16"]),
         ({f"{COMPOSED}.scales": [40, 80]}, [f"{COMPOSED}.scales", "80 pixels do not fit", "64"]),
         ({f"{COMPOSED}.objects_per_image": [1]}, [f"{COMPOSED}.objects_per_image"]),
@@ -202,7 +203,13 @@ def test_annotations_are_addressed_by_content(tmp_path: Path) -> None:
 def test_paper_has_the_published_epsilons() -> None:
     from workflow_scripts.advtransfer.published_detection import EPSILONS
 
-    study = make_plan(with_overlay("paper")).detection[STUDY]
+    plan = make_plan(with_overlay("paper"), class_names)
+    study = plan.detection[STUDY]
+    networks, others = (
+        {address(source.recipe) for source in sources if source.training in ("natural", "l2_0_5")}
+        for sources in (study.sources, plan.transfers["fixed_vs_full"].sources)
+    )
+    assert len(networks) == 2 and networks < others  # a file is one source
     radii = {i.training: i.epsilon for i in study.sources}
     found = {
         task.name: tuple(sorted(radii[name] for name in task.trainings)) for task in study.tasks

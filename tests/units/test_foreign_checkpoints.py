@@ -15,6 +15,7 @@ import sys
 import tarfile
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,15 @@ def cifar() -> ResNet:
     return torchvision_net(Bottleneck, small=True)
 
 
-def robustness_checkpoint(network: nn.Module, inner: str = "") -> dict[str, Any]:
-    """What the robustness library's train.py saves of a CIFAR ResNet."""
-    bare = {
-        inner + name.replace("downsample", "shortcut").replace("fc.", "linear."): value
-        for name, value in network.state_dict().items()
-    }
+def cifar_name(name: str) -> str:
+    return name.replace("downsample", "shortcut").replace("fc.", "linear.")
+
+
+def robustness_checkpoint(
+    network: nn.Module, inner: str = "", names: Callable[[str], str] = cifar_name
+) -> dict[str, Any]:
+    """What the robustness library's train.py saves, by default of a CIFAR ResNet."""
+    bare = {inner + names(name): value for name, value in network.state_dict().items()}
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in NORMALISER)
     state = {"normalizer.new_mean": mean, "normalizer.new_std": std}
     state |= {f"model.{name}": value for name, value in bare.items()}
@@ -231,6 +235,33 @@ def test_robustness_checkpoints_bring_their_normaliser(cifar, tmp_path, inner):
     note = attributes["imported"]
     assert (note["file"], note["names"]) == (path.name, "robustness CIFAR")
     assert note["normaliser"] == "of the file" and len(note["sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"),
+    # Made from torchvision's own they have one wrapper more, but for the MnasNet. (VGG-16 fills
+    # half a gigabyte; its names are in test_library_models.)
+    [
+        ("mnasnet1_0", ""),
+        *((name, "model.") for name in ("mobilenet_v2", "shufflenet_v2_x1_0")),
+        *((name, "model.") for name in ("densenet161", "resnext50_32x4d")),
+    ],
+)
+def test_the_other_architectures_of_salman_et_al(name, inner, tmp_path):
+    """In configs/paper.yaml: files of the robustness library through the family torchvision."""
+    torch.manual_seed(0)
+    original = shaken(torchvision.models.get_model(name, weights=None, num_classes=len(CLASSES)))
+    content = robustness_checkpoint(original, inner, names=str)
+    network = imported(
+        saved(tmp_path / f"{name}_l2_eps3.ckpt", content),
+        ModelRecipe("torchvision", {"name": name}),
+    )
+    with torch.no_grad():
+        expected = original(normalised(images()))
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(network(images()), expected, rtol=1e-3, atol=1e-4)
+    note = load_tensors(tmp_path / "imported.safetensors")[1]["imported"]
+    assert (note["names"], note["normaliser"]) == ("torchvision", "of the file")
 
 
 def test_only_the_attackers_copy_is_enough(cifar, tmp_path):

@@ -21,6 +21,7 @@ from workflow_scripts.advtransfer.studies.granularity import GranularityStudy
 STUDY = "granularity"
 KEY = f"studies.{STUDY}"
 TARGETS = f"{KEY}.targets"
+SUPERCLASSES = f"{TARGETS}.animals_vehicles.superclasses"
 PART = DEFAULTS["studies"][STUDY]
 
 
@@ -158,15 +159,35 @@ def test_the_papers_figure_7():
     views = {target.name: target.train for target in study.targets}
     for full, names in study.series.items():
         assert names == [f"{full}_32", full]
-        assert [(views[name].detail, views[name].size) for name in names] == [
-            (32, 224),
-            (None, 224),
-        ]
+        assert [views[name].detail for name in names] == [32, None]
+        assert {views[name].dataset.size for name in names} == {224}
     assert len(study.series) == 9
     assert len(views["sun397"].classes) == 397
     # Scored as the paper does.
     assert study.scores["pets_32"] == study.scores["aircraft"] == "class_mean_accuracy"
     assert "food" not in study.scores
+
+
+def test_the_papers_targets_at_full_detail_are_transferred_to_once():
+    """A network that fixed_vs_full transfers to a target is not transferred again."""
+    config = copy.deepcopy(DEFAULTS)
+    update_config(config, yaml.safe_load((ROOT / "configs/paper.yaml").read_text()))
+    plan = make_plan(config, class_names)
+    own, other = (
+        {target.name: target.transfers for target in plan.transfers[name].targets}
+        for name in (STUDY, "fixed_vs_full")
+    )
+    assert {name: own[name] for name in other} == other
+    assert {len(recipe.modes) for name in own.keys() - other for recipe in own[name]} == {1}
+    networks, others = (
+        {address(source.recipe) for source in plan.transfers[name].sources}
+        for name in (STUDY, "fixed_vs_full")
+    )
+    assert networks <= others
+    facts = json.loads(page_recipe(plan, STUDY))["facts"]
+    assert facts["target pets_32"] == (
+        "all training and all test images of pets; 37 classes; reduced to 32 pixels"
+    )
 
 
 # Mistakes ----------------------------------------------------------------------------------------
@@ -175,19 +196,22 @@ def test_the_papers_figure_7():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({f"{TARGETS}.near_8.detail": 40, f"{TARGETS}.near_8.size": 32}, "detail 40 is more than"),
+        (
+            {f"{TARGETS}.near_8.detail": 40, f"{TARGETS}.near_8.size": 32},
+            f"{TARGETS}.near_8: detail 40 is more than",
+        ),
         ({f"{TARGETS}.near_8.detail": 0}, "detail"),
         (
             {f"{TARGETS}.animals_vehicles.superclasses.animals": ["dog", "cat"]},
-            "superclass 'animals' has 'cat', which is none of the classes",
+            f"{SUPERCLASSES}: 'animals' has 'cat', which is none of",
         ),
         (
             {f"{TARGETS}.animals_vehicles.superclasses.animals": ["dog"]},
-            "class 'horse' is in none of the superclasses animals, vehicles",
+            f"{SUPERCLASSES}: class 'horse' is in none of animals, vehicles",
         ),
         (
             {f"{TARGETS}.animals_vehicles.superclasses.vehicles": ["ship", "truck", "dog"]},
-            "class 'dog' is in the superclasses 'animals' and 'vehicles'",
+            f"{SUPERCLASSES}: class 'dog' is in 'animals' and in 'vehicles'",
         ),
         (
             {f"{TARGETS}.near.classes": ["cat", "horse", "ship", "truck"]},

@@ -239,10 +239,11 @@ class Reader:
         return named[name]
 
     def dataset(self, name: str, key: str) -> DatasetRecipe:
+        """The recipe of the dataset that the configuration names at ``key``."""
         datasets = self.config["data"]["datasets"]
         if name not in datasets:
             raise UserError(
-                f"{key}.dataset: no '{name}' in `data.datasets`; there are {', '.join(datasets)}."
+                f"{key}: no '{name}' in `data.datasets`; there are {', '.join(datasets)}."
             )
         if name not in self._datasets:
             self._datasets[name] = _dataset(name, datasets[name])
@@ -259,9 +260,8 @@ class Reader:
     def view(
         self, part: Mapping[str, Any], classes: list[str], split: str, images: int | None
     ) -> ViewRecipe:
-        key = f"{self.key} ({split} images)"
         return ViewRecipe(
-            dataset=self.dataset(part["dataset"], key),
+            dataset=self.dataset(part["dataset"], f"{self._place(part)}.dataset"),
             split=split,
             classes=tuple(classes),
             images=images,
@@ -271,13 +271,19 @@ class Reader:
             superclasses=self._superclasses(part, classes),
         )
 
+    def _place(self, part: Mapping[str, Any]) -> str:
+        """The key of a target, or of the sources, in this study's configuration."""
+        targets = self.part.get("targets", {}).items()
+        places = (f"{self.key}.targets.{name}" for name, target in targets if target is part)
+        return next(places, f"{self.key}.sources")
+
     def _detail(self, part: Mapping[str, Any]) -> int | None:
         """Pixels a side that images are reduced to before they get their size."""
         detail, size = part.get("detail"), part.get("size")
         if detail is not None and size is not None and detail > size:
             raise UserError(
-                f"{self.key}: detail {detail} is more than size {size}; images have no more detail "
-                "than pixels. Lower it, or leave it out."
+                f"{self._place(part)}: detail {detail} is more than size {size}; images have no "
+                "more detail than pixels. Lower it, or leave it out."
             )
         return detail
 
@@ -285,25 +291,26 @@ class Reader:
         """The superclass of every class, where those are the labels."""
         if "superclasses" not in part:
             return ()
+        key = f"{self._place(part)}.superclasses"
         above: dict[str, str] = {}
         for superclass, members in part["superclasses"].items():
             for name in members:
                 if name not in classes:
                     raise UserError(
-                        f"{self.key}: superclass '{superclass}' has '{name}', which is none of the "
-                        f"classes {', '.join(classes)}."
+                        f"{key}: '{superclass}' has '{name}', which is none of the classes "
+                        f"{', '.join(classes)}."
                     )
                 if name in above:
                     raise UserError(
-                        f"{self.key}: class '{name}' is in the superclasses '{above[name]}' and "
-                        f"'{superclass}'; leave it out of one."
+                        f"{key}: class '{name}' is in '{above[name]}' and in '{superclass}'; leave "
+                        "it out of one."
                     )
                 above[name] = superclass
         left = [name for name in classes if name not in above]
         if left:
             raise UserError(
-                f"{self.key}: class '{left[0]}' is in none of the superclasses "
-                f"{', '.join(part['superclasses'])}; add it to one, or leave it out of classes."
+                f"{key}: class '{left[0]}' is in none of {', '.join(part['superclasses'])}; add "
+                "it to one, or leave it out of classes."
             )
         return tuple(above[name] for name in classes)
 

@@ -155,6 +155,12 @@ def root_of(wildcards, input):
     return str(input[0]).removesuffix(artefact_at(input[0])) or "."
 
 
+def given(wildcards, input, option):
+    """An option of a step, if the job has the input."""
+    key = option.strip("-").replace("-", "_")
+    return f"{option} {shlex.quote(str(input[key]))}" if key in input.keys() else ""
+
+
 def view_and_dataset(view):
     """A view's file and its dataset's."""
     return {

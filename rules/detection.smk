@@ -46,7 +46,7 @@ rule make_detection_data:
     localrule: True
     params:
         recipe=recipe_of("detection"),
-        options=lambda w: shlex.join(["--datasets", *composed_of(w)]),
+        options=lambda w, input: shlex.join(["--datasets", *map(str, input.datasets)]),
     shell:
         "python -m workflow_scripts.make_detection_data --recipe {params.recipe:q}"
         " {params.options}"

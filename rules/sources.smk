@@ -12,15 +12,6 @@ def training_inputs(wildcards):
     return inputs
 
 
-def test_view_option(wildcards):
-    recipe = told(PLAN.get, wildcards.source)
-    return (
-        ""
-        if recipe.test is None
-        else f"--test-view {shlex.quote(addresses.view_path(recipe.test))}"
-    )
-
-
 def imported_files(wildcards):
     """Input: a checkpoint of another program, and the names of its classes."""
     part = config["checkpoints"][told(PLAN.get, wildcards.source).name]
@@ -110,7 +101,7 @@ rule train_source:
         runtime=growing_time(6 * 60),
     params:
         recipe=recipe_of("source"),
-        test_view=test_view_option,
+        test_view=lambda w, input: given(w, input, "--test-view"),
     # The resume file is no output: Snakemake would remove it before a retry.
     shell:
         "python -m workflow_scripts.train_source --recipe {params.recipe:q}"

@@ -21,12 +21,6 @@ def transfer_inputs(wildcards):
     return inputs
 
 
-def given(wildcards, input, option):
-    """An option of a step, if the job has the input."""
-    key = option.strip("-").replace("-", "_")
-    return f"{option} {shlex.quote(str(input[key]))}" if key in input.keys() else ""
-
-
 rule transfer_source:
     """One source and seed to one target, in every mode of the protocol."""
     input:

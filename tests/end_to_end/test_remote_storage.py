@@ -6,6 +6,7 @@ profile is planned (a dry run), and the jobs that a pod would run are run by thi
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from conftest import BIN, SMOKE, run, without_results
+from conftest import BIN, PLAIN_PROFILE, SMOKE, copy_workflow, run, without_results
 from moto.server import ThreadedMotoServer
 
 TABLES = "results/smoke/tables"
@@ -45,6 +46,11 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 def workflow(bucket: object, smoke_run: Path, tmp_path: Path) -> Path:
     """Nothing computed, and what a user's own profile holds."""
     folder = without_results(smoke_run, tmp_path / "workflow")
+    write_site(folder, bucket)
+    return folder
+
+
+def write_site(folder: Path, bucket: object) -> None:
     site = {
         "default-storage-prefix": f"s3://{BUCKET}",
         "storage-s3-endpoint-url": bucket.meta.endpoint_url,  # type: ignore[attr-defined]
@@ -53,7 +59,6 @@ def workflow(bucket: object, smoke_run: Path, tmp_path: Path) -> Path:
     }
     (folder / "profiles/site").mkdir()
     (folder / "profiles/site/config.yaml").write_text(yaml.safe_dump(site))
-    return folder
 
 
 LOCALLY = ("--profile", "profiles/site", "--default-storage-provider", "s3")
@@ -70,6 +75,32 @@ def test_plan_on_kubernetes(workflow: Path) -> None:
     assert planned.returncode == 0, planned.stdout
     for rule in ("fetch dataset", "train source", "collect study", "record run"):
         assert rule in planned.stdout or rule.replace(" ", "_") in planned.stdout
+
+
+def test_steps_are_told_where_their_files_are(bucket: object, tmp_path: Path) -> None:
+    """No option is a file's name in the bucket: a job has the files in a folder of their own."""
+    copy_workflow(tmp_path)
+    write_site(tmp_path, bucket)
+    overlay = {
+        "trainings": {"natural": {"checkpoint": "best_on_test"}},
+        "studies": {
+            "detection": {
+                "sources": {"seeds": [[0]]},
+                "tasks": {"instance_segmentation": None},
+            }
+        },
+    }
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    options = (*LOCALLY, "--workflow-profile", PLAIN_PROFILE, "--configfile", "overlay.yaml")
+    planned = run([BIN / "snakemake", "detection", "-n", "-p", *options], tmp_path)
+    assert planned.returncode == 0, planned.stdout
+    for step, option in (("train_source", "--test-view"), ("make_detection_data", "--datasets")):
+        start = f"Shell command: python -m workflow_scripts.{step} "
+        commands = [line for line in planned.stdout.splitlines() if line.startswith(start)]
+        assert commands and any(f" {option} " in line for line in commands), step
+        for line in commands:
+            words = shlex.split(line.partition(" 2> ")[0])
+            assert not [word for word in words if word.startswith("results/")], line
 
 
 def test_view_in_a_bucket(workflow: Path, bucket: object, smoke_run: Path) -> None:

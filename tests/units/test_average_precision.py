@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -113,6 +114,32 @@ def test_sizes_are_those_asked_for() -> None:
     assert (own["AP_medium"], own["AP_large"]) == approx((1, 0))
     # AP of everything does not hang on them.
     assert own["AP"] == coco["AP"]
+
+
+def test_size_of_a_detected_mask_is_its_own() -> None:
+    """A wrong one of 30 x 30 = 900 pixels, small, in a box of 40 x 40, medium.
+
+    Of what is not found, only detections of the same size count: it comes before the small object,
+    and precision is 1/2 there; the medium one stays at 1.
+    """
+    annotations = truth((1, ONE), (1, [50.0, 50.0, 40.0, 40.0]))
+    wrong = found(1, [5.0, 50.0, 40.0, 40.0], 0.9)
+    wrong["segmentation"] = rle(5, 50, 30, 30)
+    detections = [wrong, found(1, ONE, 0.8), found(1, [50.0, 50.0, 40.0, 40.0], 0.7)]
+    masks = average_precision(annotations, detections, "mask")
+    assert (masks["AP_small"], masks["AP_medium"]) == approx((0.5, 1))
+    boxes = average_precision(annotations, detections, "box")
+    assert (boxes["AP_small"], boxes["AP_medium"]) == approx((1, 0.5))
+
+
+def test_results_are_left_as_they_were() -> None:
+    detections = [found(1, ONE, 0.9), found(5, FAR, 0.8)]
+    boxes = [{k: v for k, v in row.items() if k != "segmentation"} for row in detections]
+    for results, kinds in ((detections, ("box", "mask")), (boxes, ("box",))):
+        before = copy.deepcopy(results)
+        for kind in kinds:
+            average_precision(truth((1, ONE), (5, FAR)), results, kind)
+        assert results == before
 
 
 def test_nothing_found() -> None:

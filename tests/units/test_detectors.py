@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,15 @@ RECIPE = DetectorRecipe(
     detections=10,
 )
 RESNET = ModelRecipe("resnet", {"width": 8, "blocks": [1, 1, 1], "stem_stride": 2})
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Nets this small: more threads mostly wait for each other, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def network(recipe: ModelRecipe = RESNET, seed: int = 0) -> Network:
@@ -199,15 +209,16 @@ def test_frozen_blocks_are_not_trained() -> None:
 
 
 def test_it_learns() -> None:
-    recipe = replace(RECIPE, epochs=60, learning_rate=0.05, warmup=10, decays=(0.8,))
+    """Four scenes by heart."""
+    recipe = replace(RECIPE, epochs=300, learning_rate=0.05, warmup=20, decays=(0.8,), flip=False)
     built = detector(recipe)
-    scenes = squares(16)
+    scenes = squares(4)
     history = fit_detector(built, scenes, recipe, seed=0, device=CPU)
-    assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
-    results = detect(built, scenes, CPU, batch_size=5)
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+    results = detect(built, scenes, CPU, batch_size=3)
     # On what it was trained on.
-    assert average_precision(scenes.coco, results, "box")["AP50"] > 0.4
-    assert average_precision(scenes.coco, results, "mask")["AP50"] > 0.4
+    assert average_precision(scenes.coco, results, "box")["AP50"] > 0.7
+    assert average_precision(scenes.coco, results, "mask")["AP50"] > 0.7
 
 
 def test_results_are_in_cocos_format() -> None:

@@ -13,7 +13,11 @@ from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import (
     AttackBlockRecipe,
     AttackRecipe,
+    CocoRecipe,
+    ComposedRecipe,
     DatasetRecipe,
+    DetectionDataRecipe,
+    DetectorRecipe,
     EvaluationRecipe,
     FeaturesRecipe,
     GranularityRecipe,
@@ -28,6 +32,7 @@ from workflow_scripts.advtransfer.recipes import (
     TrainingRecipe,
     TransferRecipe,
     ViewRecipe,
+    VocRecipe,
     attack_label,
     derived_seed,
     digest,
@@ -59,6 +64,22 @@ FINE_TUNED = ModeRecipe(
     blocks=3,
     initial_head="normal",
 )
+COMPOSED = ComposedRecipe(
+    DatasetRecipe("fashion_mnist"),
+    ("shirt", "bag"),
+    DATASET,
+    ("ship",),
+    size=64,
+    train_images=300,
+    val_images=100,
+    objects_per_image=(1, 4),
+    scales=(10, 30),
+    threshold=30,
+    visible=0.5,
+    seed=1,
+)
+COCO = CocoRecipe("train.json", "train2017", "val.json", "val2017", ("ab" * 32, "cd" * 32))
+VOC = VocRecipe("VOCdevkit", ("2007/trainval",), ("2007/test",), ("ab" * 32, "cd" * 32))
 # One of every type, with fields away from their defaults.
 EXAMPLES = [
     DatasetRecipe("hdf5_pack", path="mine.h5", sha256="ab" * 32),
@@ -88,6 +109,22 @@ EXAMPLES = [
     ),
     TransferRecipe(VIEW, VIEW, (ModeRecipe("full_network", training=TRAINING),)),
     BLOCK,
+    COMPOSED,
+    COCO,
+    VOC,
+    DetectionDataRecipe("scenes", composed=COMPOSED, areas=(16, 24)),
+    DetectorRecipe(
+        DetectionDataRecipe("voc", voc=VOC),
+        masks=False,
+        epochs=12,
+        batch_size=8,
+        learning_rate=0.02,
+        anchors=(8, 16),
+        levels=2,
+        decays=(0.5,),
+        flip=False,
+        frozen_blocks=1,
+    ),
     PAIRING,
     MetricsRecipe(PAIRING, mask="all"),
 ]

@@ -92,11 +92,14 @@ def average_precision(
             metric: 0.0 if any(low <= a["area"] <= high for a in everything) else math.nan
             for metric, (low, high) in zip(METRICS, [bounds[0]] * 3 + bounds[1:], strict=True)
         }
+    # Copies, as loadRes writes into what it gets; for masks without the boxes, whose areas it would
+    # take.
+    own = [{k: v for k, v in row.items() if kind == "box" or k != "bbox"} for row in results]
     with _silenced():
         ground = COCO()
         ground.dataset = truth
         ground.createIndex()
-        evaluation = COCOeval(ground, ground.loadRes(results), KINDS[kind])
+        evaluation = COCOeval(ground, ground.loadRes(own), KINDS[kind])
         evaluation.params.areaRng = [list(bounds) for bounds in _ranges(areas)]
         evaluation.evaluate()
         evaluation.accumulate()

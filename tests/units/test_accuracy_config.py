@@ -169,7 +169,7 @@ def test_what_the_tables_are_related_by() -> None:
 
 def test_accuracies_of_checkpoints_are_handed_on() -> None:
     changes = {
-        "checkpoints": {"mine": CHECKPOINT},
+        "checkpoints.mine": CHECKPOINT,
         f"{KEY}.sources.checkpoints": ["mine"],
         f"{KEY}.accuracies": {"mine": 0.6283},
     }

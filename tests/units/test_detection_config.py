@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from test_config import DEFAULTS, DELETE, addresses, changed, message
 from test_efficiency_config import with_overlay
+from test_transfer_study import IMPORTED
 
 from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
+from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import index_rows, make_plan, page_recipe, study_config
 from workflow_scripts.advtransfer.studies.detection import MISSING, DetectionStudy
 
@@ -39,6 +41,13 @@ def study_of(changes: dict[str, Any]) -> DetectionStudy:
         ({f"{KEY}.baseline": "naturl"}, [f"{KEY}.baseline", "'naturl'", "natural, robust_l2_q"]),
         ({f"{KEY}.robust": "robust_linf"}, [f"{KEY}.robust", "'robust_linf'"]),
         ({f"{KEY}.robust": "natural"}, [f"{KEY}.robust", "another training than the baseline"]),
+        (
+            {
+                "checkpoints.mine": {**IMPORTED, "epsilon": 3},
+                f"{KEY}.sources.checkpoints": ["mine"],
+            },
+            ["checkpoints.mine.norm is missing"],
+        ),
         ({f"{BOXES}.data": "coco"}, [f"{BOXES}.data: no 'coco'", "there are fashion_scenes"]),
         (
             {f"{BOXES}.trainings": ["natural", "robust_lw"]},
@@ -202,7 +211,7 @@ def test_annotations_are_addressed_by_content(tmp_path: Path) -> None:
 def test_paper_has_the_published_epsilons() -> None:
     from workflow_scripts.advtransfer.published_detection import EPSILONS
 
-    study = make_plan(with_overlay("paper")).detection[STUDY]
+    study = make_plan(with_overlay("paper"), class_names).detection[STUDY]
     radii = {i.training: i.epsilon for i in study.sources}
     found = {
         task.name: tuple(sorted(radii[name] for name in task.trainings)) for task in study.tasks

@@ -107,7 +107,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = len(named["above"]), len(named["below"])
     reason = (
-        f"with fixed features the best robust source is better on {above} of {total} targets "
+        f"in fixed-feature transfer the best robust source is better on {above} of {total} targets "
         f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])}."
     )
     if above == total:

@@ -88,7 +88,7 @@ rule collect_transfers:
         ),
         curves=f"{TABLES}/{{study}}_curves.csv",
     log:
-        f"{RUN_LOGS}/collect_study/{{study}}.log",
+        f"{RUN_LOGS}/collect_transfers/{{study}}.log",
     wildcard_constraints:
         study="|".join(PLAN.transfers) or "none",
     resources:

@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "")
     parser.add_argument("--root", default=".", help="folder that holds results/ (default: here)")
     parser.add_argument("--table", required=True, help="CSV to write: average precision")
-    parser.add_argument("--sources", required=True, help="CSV to write: the sources' accuracies")
+    parser.add_argument("--sources", required=True, help="CSV to write: the sources and their cost")
     return parser
 
 
@@ -25,12 +25,13 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer import detection_tables as tables
     from .advtransfer.artifacts import write_rows
     from .advtransfer.plan import make_plan
+    from .advtransfer.source_tables import source_table
 
     (study,) = make_plan(json.loads(arguments.recipe)).detection.values()
     with contextlib.chdir(Path(arguments.root)):
         gathered = {
             arguments.table: tables.ap_table(study),
-            arguments.sources: tables.source_table(study),
+            arguments.sources: source_table(study),
         }
     for path, (columns, rows) in gathered.items():
         write_rows(path, rows, columns)

@@ -26,6 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer import transfer_tables as tables
     from .advtransfer.artifacts import write_rows
     from .advtransfer.plan import make_plan
+    from .advtransfer.source_tables import source_table
 
     (study,) = make_plan(json.loads(arguments.recipe)).transfers.values()
     with contextlib.chdir(Path(arguments.root)):
@@ -33,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         gathered = {
             arguments.table: networks,
             arguments.curves: curves,
-            arguments.sources: tables.source_table(study),
+            arguments.sources: source_table(study),
         }
     for path, (columns, rows) in gathered.items():
         write_rows(path, rows, columns)

@@ -27,7 +27,7 @@ rule collect_data_efficiency:
             labels={"table": "similarity"},
         ),
     log:
-        f"{RUN_LOGS}/collect_study/data_efficiency.log",
+        f"{RUN_LOGS}/collect_data_efficiency/data_efficiency.log",
     resources:
         mem_mb=growing_memory(2000),
         runtime=growing_time(60),

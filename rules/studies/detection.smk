@@ -24,7 +24,7 @@ rule collect_detection:
             labels={"table": "sources"},
         ),
     log:
-        f"{RUN_LOGS}/collect_study/detection.log",
+        f"{RUN_LOGS}/collect_detection/detection.log",
     resources:
         mem_mb=growing_memory(2000),
         runtime=growing_time(60),

@@ -11,13 +11,13 @@ rule collect_granularity:
     output:
         report(
             f"{TABLES}/granularity_measures.csv",
-            caption="../report/table_measures.rst",
+            caption="../report/table_granularity_measures.rst",
             category="granularity",
             subcategory="tables",
             labels={"table": "measures of granularity"},
         ),
     log:
-        f"{RUN_LOGS}/collect_study/granularity_measures.log",
+        f"{RUN_LOGS}/collect_granularity/granularity.log",
     resources:
         mem_mb=growing_memory(2000),
         runtime=growing_time(60),
@@ -40,14 +40,14 @@ rule rank_measures:
     output:
         best=report(
             f"{TABLES}/granularity_best.csv",
-            caption="../report/table_best.rst",
+            caption="../report/table_granularity_best.rst",
             category="granularity",
             subcategory="tables",
             labels={"table": "best epsilons"},
         ),
         prediction=report(
             f"{TABLES}/granularity_prediction.csv",
-            caption="../report/table_prediction.rst",
+            caption="../report/table_granularity_prediction.rst",
             category="granularity",
             subcategory="tables",
             labels={"table": "what predicts them"},

@@ -175,6 +175,17 @@ def test_rule_keeps_the_rules_of_the_house(name: str) -> None:
         assert "code=" in text, "an edit of the step would re-run nothing"
 
 
+@pytest.mark.parametrize("name", [name for name in RULES if name.startswith("collect_")])
+def test_log_lies_in_the_folder_of_its_rule(name: str) -> None:
+    assert f"LOGS}}/{name}/" in RULES[name]
+
+
+def test_front_page_of_the_report_names_every_study() -> None:
+    text = (ROOT / "rules/report/workflow.rst").read_text()
+    missing = [name for name in plans.READERS if f"**{name}**" not in text]
+    assert missing == []
+
+
 LINTS = {
     # One environment for all, outside the rules: an edit of it must not re-run everything.
     r"Specify a conda environment or container for each rule\.": r"rule \w+",

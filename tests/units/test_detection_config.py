@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from test_config import DEFAULTS, DELETE, addresses, changed, message
 from test_efficiency_config import with_overlay
+from test_transfer_study import IMPORTED
 
 from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
 from workflow_scripts.advtransfer.data.known import class_names
@@ -40,6 +41,13 @@ def study_of(changes: dict[str, Any]) -> DetectionStudy:
         ({f"{KEY}.baseline": "naturl"}, [f"{KEY}.baseline", "'naturl'", "natural, robust_l2_q"]),
         ({f"{KEY}.robust": "robust_linf"}, [f"{KEY}.robust", "'robust_linf'"]),
         ({f"{KEY}.robust": "natural"}, [f"{KEY}.robust", "another training than the baseline"]),
+        (
+            {
+                "checkpoints.mine": {**IMPORTED, "epsilon": 3},
+                f"{KEY}.sources.checkpoints": ["mine"],
+            },
+            ["checkpoints.mine.norm is missing"],
+        ),
         ({f"{BOXES}.data": "coco"}, [f"{BOXES}.data: no 'coco'", "there are fashion_scenes"]),
         (
             {f"{BOXES}.trainings": ["natural", "robust_lw"]},

@@ -265,6 +265,13 @@ def test_page_says_what_came_out(tables: dict[str, str], tmp_path: Path) -> None
     assert "0.5280" in text and "+0.0107" in text  # published
 
 
+def test_page_is_true_of_every_scale(tables: dict[str, str], tmp_path: Path) -> None:
+    """Data may be photographs, networks the published ones."""
+    text = page(tables, tmp_path / "page.html")
+    for words in ("training are small", "is another one than ours", "Composed scenes are no"):
+        assert words not in text
+
+
 def test_page_of_one_seed_claims_nothing(single: dict[str, str], tmp_path: Path) -> None:
     text = page(single, tmp_path / "page.html")
     assert "Not measurable:" in text and "one seed bears no interval" in text

@@ -11,9 +11,10 @@ from test_detection_config import study_of
 
 from workflow_scripts import compare_detectors, train_detector
 from workflow_scripts.advtransfer import detection_tables as tables
-from workflow_scripts.advtransfer.addresses import block_path, detector_path
+from workflow_scripts.advtransfer.addresses import block_path, detector_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS, source_table
 
 DOCS = (Path(__file__).parents[2] / "docs/results.md").read_text()
 
@@ -56,6 +57,11 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             ]
             path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
             write_rows(path, rows, list(rows[0]))
+            for seed in seeds:
+                history = [{"epoch": n, "seconds": 1.5} for n in (1, 2)]
+                path = source_path(source.recipe, seed, "history.csv")
+                write_rows(path, history, ["epoch", "seconds"])
+    assert all(Path(file).is_file() for file in study.files())
     return study
 
 
@@ -79,14 +85,17 @@ def test_table_has_every_detector_under_its_names(made: Any) -> None:
 
 
 def test_sources_come_with_their_accuracy(made: Any) -> None:
-    columns, rows = tables.source_table(made)
+    columns, rows = source_table(made)
     assert len(rows) == 4 * 3
     assert all(set(row) == set(columns) for row in rows)
     assert {(row["source_seed"], row["accuracy"]) for row in rows} == {
-        (0, "0.5"),
-        (1, "1.5"),
-        (2, "2.5"),
+        ("0", "0.5"),
+        ("1", "1.5"),
+        ("2", "2.5"),
     }
+    assert {(row["epochs"], row["seconds"]) for row in rows} == {(2, "3.0")}
+    steps = {row["source_training"]: row["passes"] // row["epochs"] for row in rows}
+    assert steps["natural"] == 1 < steps["robust_l2"]
 
 
 def test_a_table_that_was_edited_is_refused(made: Any) -> None:
@@ -101,7 +110,7 @@ def test_a_table_that_was_edited_is_refused(made: Any) -> None:
     ("name", "columns"),
     [
         ("detection", tables.AP_COLUMNS),
-        ("detection_sources", tables.EVALUATION_COLUMNS),
+        ("detection_sources", EVALUATION_COLUMNS),
         ("detection_differences", compare_detectors.COLUMNS),
     ],
 )

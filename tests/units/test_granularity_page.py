@@ -134,6 +134,20 @@ def test_page(tmp_path):
     assert "between / within classes, features (primary)" in text
 
 
+def test_page_says_what_was_named_before(tmp_path):
+    text = re.sub(r"\s+", " ", page(tmp_path))
+    named = text[text.index("Two things were named before anything was run") :]
+    assert "resolution with the best epsilon within datasets" in named[:500]
+    assert "between / within classes, features: rank correlation" in named[:800]
+
+
+def test_page_is_true_of_every_protocol(tmp_path):
+    """Heads may be trained by SGD, sources may be large, the hierarchy may be missing."""
+    text = page(tmp_path)
+    for words in ("solved to their optimum", "small images", "small targets", "is our own"):
+        assert words not in text
+
+
 def test_page_of_one_seed_has_no_intervals_of_seeds(tmp_path):
     text = page(tmp_path, seeds=1)
     table = text[text.index("Best epsilon [95 % interval") :]

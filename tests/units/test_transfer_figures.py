@@ -18,7 +18,7 @@ from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks
 from workflow_scripts.advtransfer import plotting, published_transfers, transfer_page
 from workflow_scripts.advtransfer import transfer_figures as figures
 from workflow_scripts.advtransfer.artifacts import write_rows
-from workflow_scripts.advtransfer.transfer_tables import EVALUATION_COLUMNS
+from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import accuracy_figures as figures
 from . import plotting
 from . import published_robust_transfer as published
-from .study_page import embedded, fact_text, render
+from .study_page import embedded, estimate, fact_text, render, sign, verdict_of_signs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,13 +68,6 @@ def render_page(
 # Sentences --------------------------------------------------------------------------------------
 
 
-def sign(low: float, high: float) -> str:
-    """``above``, ``below``, ``open`` (the interval includes 0) or ``none`` (there is none)."""
-    if math.isnan(low) or math.isnan(high):
-        return "none"
-    return "above" if low > 0 else "below" if high < 0 else "open"
-
-
 def verdict(main: pd.DataFrame) -> dict[str, str]:
     """Whether robustness adds to accuracy in predicting architectures that were left out."""
     signs = [sign(*bounds) for bounds in zip(main["gain_low"], main["gain_high"], strict=True)]
@@ -87,12 +80,12 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
         f"predict better than accuracy alone on {above} of {len(signs)} targets (interval above "
         f"0), worse on {below}, and not told apart on {signs.count('open')}."
     )
-    if above == len(signs):
-        return {"kind": "supported", "headline": "Robustness adds to accuracy:", "reason": reason}
-    if below == len(signs):
-        return {"kind": "opposite", "headline": "Accuracy alone is better:", "reason": reason}
-    headline = "It depends on the target:" if above or below else "Inconclusive:"
-    return {"kind": "inconclusive", "headline": headline, "reason": reason}
+    return verdict_of_signs(
+        signs,
+        reason,
+        supported="Robustness adds to accuracy:",
+        opposite="Accuracy alone is better:",
+    )
 
 
 def primary_text(main: pd.DataFrame) -> str:
@@ -172,18 +165,6 @@ def width_claim(signs: Mapping[str, str]) -> str:
     if signs["robust"] == "below":
         return "does not hold, the robust source loses"
     return "not decided, the robust source is not seen to gain"
-
-
-def estimate(values: tuple[float, float, float], *, signed: bool = False) -> str:
-    """``0.83 [0.41, 0.97]``, with a plus sign where it is a difference."""
-    value, low, high = values
-    text = plotting.number(value, 3)
-    text = f"+{text}" if signed and value > 0 else text
-    if math.isnan(value):
-        return "–"
-    if math.isnan(low) or math.isnan(high):
-        return f"{text} (no interval)"
-    return f"{text} [{plotting.number(low, 3)}, {plotting.number(high, 3)}]"
 
 
 # Grids ------------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import detection_plotting as detection
 from . import plotting
-from .efficiency_page import cell_text, sign
-from .study_page import embedded, fact_text, render
+from .study_page import difference_text, embedded, fact_text, render, sign_of, verdict_of_signs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +66,7 @@ SOURCE_COLUMNS = (
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
     """What the differences in AP say, one for each quantity."""
-    signs = [sign(row) for row in main.itertuples()]
+    signs = [sign_of(row) for row in main.itertuples()]
     if not signs or "none" in signs:
         reason = "one seed bears no interval, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
@@ -76,12 +75,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
         f"of {len(signs)} average precisions, detectors on the robust source are better in {above} "
         f"(interval above 0), worse in {below}, and not told apart in {signs.count('open')}."
     )
-    if above == len(signs):
-        return {"kind": "supported", "headline": "The claim is supported:", "reason": reason}
-    if below == len(signs):
-        return {"kind": "opposite", "headline": "Opposite sign:", "reason": reason}
-    headline = "It depends on the task:" if above or below else "Inconclusive:"
-    return {"kind": "inconclusive", "headline": headline, "reason": reason}
+    return verdict_of_signs(signs, reason, mixed="It depends on the task:")
 
 
 def primary_text(recipe: detection.DetectionFigureRecipe, main: pd.DataFrame) -> str:
@@ -90,7 +84,7 @@ def primary_text(recipe: detection.DetectionFigureRecipe, main: pd.DataFrame) ->
         return ""
     places = main[["task", "of"]].astype(str).to_numpy().tolist()
     values = "; ".join(
-        f"{detection.quantity_label(detection.Quantity(*place))}: {cell_text(row)}"
+        f"{detection.quantity_label(detection.Quantity(*place))}: {difference_text(row)}"
         for place, row in zip(places, main.itertuples(), strict=True)
     )
     robust, baseline = map(plotting.training_label, (recipe.robust, recipe.baseline))
@@ -125,7 +119,7 @@ def difference_grid(
         rows = detection.measured(differences, quantity)
         for training in plotting.training_looks(recipe, rows["training"]):
             own = {row.metric: row for row in plotting.those(rows, training=training).itertuples()}
-            cells = [cell_text(own[m]) if m in own else "–" for m in ALWAYS]
+            cells = [difference_text(own[m]) if m in own else "–" for m in ALWAYS]
             label = f"{detection.quantity_label(quantity)}, {plotting.training_label(training)}"
             lines.append([label, *cells])
     return {"head": ["minus the baseline", *_labels(ALWAYS)], "rows": lines}

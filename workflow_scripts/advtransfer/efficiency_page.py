@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import plotting
-from .study_page import embedded, fact_text, render
+from .study_page import (
+    difference_text,
+    embedded,
+    fact_text,
+    render,
+    sign_of,
+    verdict_of_signs,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,13 +104,6 @@ def render_page(
 # Sentences --------------------------------------------------------------------------------------
 
 
-def sign(row: Any) -> str:
-    """``above``, ``below``, ``open`` (the interval includes 0) or ``none`` (there is none)."""
-    if math.isnan(row.ci_low) or math.isnan(row.ci_high):
-        return "none"
-    return "above" if row.ci_low > 0 else "below" if row.ci_high < 0 else "open"
-
-
 def smallest(main: pd.DataFrame) -> pd.DataFrame:
     """The cells with the fewest images, one a target."""
     return main[main["images"] == main.groupby("target")["images"].transform("min")]
@@ -112,7 +112,7 @@ def smallest(main: pd.DataFrame) -> pd.DataFrame:
 def verdict(main: pd.DataFrame) -> dict[str, str]:
     """What the cells with the fewest images say: there the paper claims the largest gain."""
     rows = smallest(main)
-    signs = [sign(row) for row in rows.itertuples()]
+    signs = [sign_of(row) for row in rows.itertuples()]
     if not signs or "none" in signs:
         reason = "one seed bears no interval, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
@@ -123,12 +123,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     )
     if rows["n_source_seeds"].max() == 1:
         reason += " There is one source seed: the intervals speak of this one pair of sources."
-    if above == len(signs):
-        return {"kind": "supported", "headline": "The claim is supported:", "reason": reason}
-    if below == len(signs):
-        return {"kind": "opposite", "headline": "Opposite sign:", "reason": reason}
-    headline = "It depends on the target:" if above or below else "Inconclusive:"
-    return {"kind": "inconclusive", "headline": headline, "reason": reason}
+    return verdict_of_signs(signs, reason)
 
 
 def primary_text(recipe: plotting.FigureRecipe, main: pd.DataFrame) -> str:
@@ -137,7 +132,7 @@ def primary_text(recipe: plotting.FigureRecipe, main: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     values = ", ".join(
-        f"{plotting.target_label(str(row.target))} ({row.images:.0f} images) {cell_text(row)}"
+        f"{plotting.target_label(str(row.target))} ({row.images:.0f} images) {difference_text(row)}"
         for row in rows.itertuples()
     )
     seeds = (
@@ -152,7 +147,7 @@ def exceptions(main: pd.DataFrame) -> str:
     """Cells in which the robust source is not better."""
     named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
     for row in main.sort_values(["target", "images"]).itertuples():
-        named[sign(row)].append(f"{plotting.target_label(str(row.target))} {row.images:.0f}")
+        named[sign_of(row)].append(f"{plotting.target_label(str(row.target))} {row.images:.0f}")
     total = len(main)
     if not total:
         return "Nothing was compared."
@@ -167,15 +162,6 @@ def exceptions(main: pd.DataFrame) -> str:
     held = len(named["above"])
     start = f"The robust source is better in {held} of {total} cells (target, number of images)"
     return f"{start}; it is {text}." if text else f"{start}."
-
-
-def cell_text(row: Any) -> str:
-    """``+0.041 [0.012, 0.070]``."""
-    value = plotting.number(row.value, 3)
-    value = f"+{value}" if row.value > 0 else value
-    if math.isnan(row.ci_low) or math.isnan(row.ci_high):
-        return f"{value} (no interval)"
-    return f"{value} [{plotting.number(row.ci_low, 3)}, {plotting.number(row.ci_high, 3)}]"
 
 
 # Grids ------------------------------------------------------------------------------------------
@@ -206,7 +192,7 @@ def by_target(
 
 
 def cells(rows: pd.DataFrame, targets: Iterable[str]) -> list[str]:
-    found = {row.target: cell_text(row) for row in rows.itertuples()}
+    found = {row.target: difference_text(row) for row in rows.itertuples()}
     return [found.get(target, "–") for target in targets]
 
 

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from .accuracy_transfer import SquaredCorrelation, squared_pearson
 
-TARGET = "cifar10"  # of the table
 MODE = "full_network"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,59 @@ def verdict(value: float, low: float, high: float) -> dict[str, str]:
         headline = "Inconclusive: interval includes 0."
         reason = "The paper's claim is neither reproduced nor refuted here."
     return {"kind": "inconclusive", "headline": headline, "reason": reason}
+
+
+def sign(low: float, high: float) -> str:
+    """``above``, ``below``, ``open`` (the interval includes 0) or ``none`` (there is none)."""
+    if math.isnan(low) or math.isnan(high):
+        return "none"
+    return "above" if low > 0 else "below" if high < 0 else "open"
+
+
+def sign_of(row: Any) -> str:
+    """The sign of a row with ``ci_low`` and ``ci_high``."""
+    return sign(row.ci_low, row.ci_high)
+
+
+def verdict_of_signs(
+    signs: Sequence[str],
+    reason: str,
+    *,
+    supported: str = "The claim is supported:",
+    opposite: str = "Opposite sign:",
+    mixed: str = "It depends on the target:",
+) -> dict[str, str]:
+    """What several differences say together: of the claim if all agree, else that they do not.
+
+    Args:
+        signs: `sign` of each, at least one.
+        reason: the sentence behind the headline.
+        supported, opposite, mixed: headlines where all are above 0, all below, or some are either.
+    """
+    above, below = signs.count("above"), signs.count("below")
+    if above == len(signs):
+        return {"kind": "supported", "headline": supported, "reason": reason}
+    if below == len(signs):
+        return {"kind": "opposite", "headline": opposite, "reason": reason}
+    headline = mixed if above or below else "Inconclusive:"
+    return {"kind": "inconclusive", "headline": headline, "reason": reason}
+
+
+def estimate(values: tuple[float, float, float], *, signed: bool = False) -> str:
+    """``0.83 [0.41, 0.97]``, with a plus sign where it is a difference."""
+    value, low, high = values
+    text = plotting.number(value, 3)
+    text = f"+{text}" if signed and value > 0 else text
+    if math.isnan(value):
+        return "–"
+    if math.isnan(low) or math.isnan(high):
+        return f"{text} (no interval)"
+    return f"{text} [{plotting.number(low, 3)}, {plotting.number(high, 3)}]"
+
+
+def difference_text(row: Any) -> str:
+    """``+0.041 [0.012, 0.070]``."""
+    return estimate((row.value, row.ci_low, row.ci_high), signed=True)
 
 
 def strength(value: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 MEASURES = ("accuracy", "class_mean_accuracy")
-SELECTIONS = ("validation", "test")
 ALL = "all"  # architectures
 SUMMARY_COLUMNS = (
     "study",

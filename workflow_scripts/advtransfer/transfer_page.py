@@ -6,15 +6,13 @@ which the paper's claim does not hold is named.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import plotting
 from . import transfer_figures as figures
-from .efficiency_page import sign
-from .study_page import embedded, fact_text, render
+from .study_page import embedded, estimate, fact_text, render, sign_of, verdict_of_signs
 from .transfer_columns import ALL
 
 if TYPE_CHECKING:
@@ -94,7 +92,7 @@ def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
     """Targets by what the interval of robust minus natural says."""
     named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
     for row in figures.records(plotting.those(main, mode=mode)):
-        named[sign(row)].append(figures.target_label(row.target))
+        named[sign_of(row)].append(figures.target_label(row.target))
     return named
 
 
@@ -108,15 +106,11 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = len(named["above"]), len(named["below"])
     reason = (
-        f"with fixed features the best robust source is better on {above} of {total} targets "
+        f"in fixed-feature transfer the best robust source is better on {above} of {total} targets "
         f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])}."
     )
-    if above == total:
-        return {"kind": "supported", "headline": "The claim is supported:", "reason": reason}
-    if below == total:
-        return {"kind": "opposite", "headline": "Opposite sign:", "reason": reason}
-    headline = "It depends on the target:" if above or below else "Inconclusive:"
-    return {"kind": "inconclusive", "headline": headline, "reason": reason}
+    signs = [kind for kind, targets in named.items() for _ in targets]
+    return verdict_of_signs(signs, reason)
 
 
 def primary_text(main: pd.DataFrame) -> str:
@@ -190,12 +184,7 @@ def class_mean_sentence(summary: pd.DataFrame) -> str:
 
 def gain_text(row: Any) -> str:
     """``+0.041 [0.012, 0.070]``."""
-    value = plotting.number(row.difference, 3)
-    value = f"+{value}" if row.difference > 0 else value
-    if math.isnan(row.difference_low) or math.isnan(row.difference_high):
-        return f"{value} (no interval)"
-    low, high = (plotting.number(v, 3) for v in (row.difference_low, row.difference_high))
-    return f"{value} [{low}, {high}]"
+    return estimate((row.difference, row.difference_low, row.difference_high), signed=True)
 
 
 # Grids ------------------------------------------------------------------------------------------

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .addresses import Seeds, address, block_path, source_path
+from .addresses import Seeds, block_path
 from .artifacts import Hdf5Reader, open_hdf5, read_rows
-from .efficiency_tables import passes_an_epoch
 from .metrics.transferability import cross_entropy
-from .recipes import ModeRecipe, SourceRecipe, TransferRecipe
+from .recipes import ModeRecipe, TransferRecipe
+from .source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source
 from .studies.transfers import TransferSource, TransferStudy, TransferTarget
 
-Row = dict[str, Any]
-Table = tuple[list[str], list[Row]]
-
-SOURCE_COLUMNS = [
-    "study",
-    "source",
-    "source_model",
-    "source_family",
-    "source_training",
-    "robust",
-    "source_norm",
-    "source_epsilon",
-    "source_seed",
-]
 TRANSFER_COLUMNS = [
     *SOURCE_COLUMNS,
     "trial",
@@ -60,17 +45,6 @@ CURVE_COLUMNS = [
     "test_accuracy",
     "test_loss",
 ]
-EVALUATION_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "passes",
-    "seconds",
-]
 
 
 def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -88,32 +62,11 @@ def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
     return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
 
 
-def _of(study: TransferStudy, source: TransferSource, seed: str) -> Row:
-    """The columns that say which source a row is about."""
-    return {
-        "study": study.name,
-        "source": address(source.recipe),
-        "source_model": source.model,
-        "source_family": source.family,
-        "source_training": source.training,
-        "robust": "" if source.robust is None else int(source.robust),
-        "source_norm": source.norm,
-        "source_epsilon": "" if source.epsilon is None else source.epsilon,
-        "source_seed": seed,
-    }
-
-
-def _blocks(study: TransferStudy) -> Iterator[tuple[TransferSource, Seeds]]:
-    for source in study.sources:
-        for seeds in source.seed_blocks:
-            yield source, seeds
-
-
 def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
     """Every transferred network, and every candidate for one at every epoch."""
     networks: list[Row] = []
     curves: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         for target in study.targets:
             for transfer in target.transfers:
                 path = block_path("transfers", source.recipe, seeds, transfer, "csv")
@@ -121,7 +74,7 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
                 with open_hdf5(path.removesuffix("csv") + "h5") as file:
                     networks += _networks(study, source, seeds, target, transfer, rows, file)
                 for row in rows:
-                    fixed = {**_of(study, source, row["seed"]), "target": target.name}
+                    fixed = {**of_source(study, source, row["seed"]), "target": target.name}
                     kept = {name: row[name] for name in CURVE_COLUMNS if name in row}
                     curves.append({**fixed, "trial": transfer.trial, **kept})
     return (TRANSFER_COLUMNS, networks), (CURVE_COLUMNS, curves)
@@ -142,7 +95,7 @@ def _networks(
         for mode in transfer.modes:
             own = [row for row in rows if (row["seed"], row["mode"]) == (seed, mode.mode)]
             fixed = {
-                **_of(study, source, seed),
+                **of_source(study, source, seed),
                 "trial": transfer.trial,
                 "target": target.name,
                 "mode": mode.mode,
@@ -178,27 +131,3 @@ def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray
         "class_mean_accuracy": class_mean_accuracy(logits, labels),
         "loss": float(cross_entropy(logits, labels).mean()),
     }
-
-
-def source_table(study: TransferStudy) -> Table:
-    """Clean and robust accuracy of every source trained here, and what its training cost."""
-    rows: list[Row] = []
-    for source, seeds in _blocks(study):
-        evaluation = study.evaluation(source)
-        if evaluation is None or not isinstance(source.recipe, SourceRecipe):
-            continue
-        path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
-        measured = read_rows(path)
-        for seed in map(str, seeds):
-            history = read_rows(source_path(source.recipe, int(seed), "history.csv"))
-            seconds = sum(float(row["seconds"]) for row in history)
-            cost = {
-                "epochs": len(history),
-                "passes": len(history) * passes_an_epoch(source.recipe),
-                "seconds": f"{seconds:.1f}",
-            }
-            for row in measured:
-                if row["seed"] == seed:
-                    kept = {key: row[key] for key in EVALUATION_COLUMNS if key in row}
-                    rows.append({**_of(study, source, seed), **kept, **cost})
-    return EVALUATION_COLUMNS, rows

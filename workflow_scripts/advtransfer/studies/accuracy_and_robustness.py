@@ -63,11 +63,11 @@ class AccuracyReader(TransferReader):
     def study(self) -> AccuracyStudy:
         base = super().study()
         known = {(source.model, source.training) for source in base.sources}
-        trainings = list(dict.fromkeys(training for _, training in known))
+        trainings = list(dict.fromkeys(source.training for source in base.sources))
         if self.part["robust"] not in trainings:
             raise UserError(
                 f"{self.key}.robust: no source has training '{self.part['robust']}'; there are "
-                f"{', '.join(dict.fromkeys(source.training for source in base.sources))}."
+                f"{', '.join(trainings)}."
             )
         if self.part["robust"] == base.baseline:
             raise UserError(f"{self.key}.robust: must be another training than the baseline.")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config import Config
+from ..config import Config, parse_epsilon
 from ..errors import UserError
 from ..models.registry import REGISTRY
 from ..recipes import ImportedRecipe, ModelRecipe
@@ -64,6 +64,27 @@ def models_of(config: Config, names: Iterable[str]) -> set[str]:
     """Names in `models` that these entries of `checkpoints` use."""
     parts = [config["checkpoints"][name] for name in names]
     return {part["model"] for part in parts if "model" in part}
+
+
+def trained_against(config: Config, name: str) -> tuple[str, float | None]:
+    """Norm and epsilon of the adversarial training of an entry of `checkpoints`.
+
+    Returns:
+        "l2" or "linf" and its radius; "" and 0 of a natural one; "" and None where the
+        configuration does not say.
+
+    Raises:
+        UserError: there is an epsilon above 0 without its norm.
+    """
+    part = config["checkpoints"][name]
+    if "epsilon" not in part:
+        return "", None
+    radius = parse_epsilon(part["epsilon"])
+    if not radius:
+        return "", radius
+    if "norm" not in part:
+        raise UserError(f"checkpoints.{name}.norm is missing: that of its epsilon.")
+    return part["norm"], radius
 
 
 def read_checkpoint(reader: Reader, name: str, key: str) -> Checkpoint:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..addresses import block_path, dataset_path, detection_data_path, detector_path, source_path
-from ..config import Config, parse_epsilon
+from ..config import Config
 from ..detection.formats import voc_list
 from ..errors import UserError
 from ..recipes import (
@@ -24,9 +24,10 @@ from ..recipes import (
     ViewRecipe,
     VocRecipe,
 )
-from .checkpoints import models_of
-from .data_efficiency import EfficiencyReader, EfficiencySource
+from .checkpoints import models_of, trained_against
+from .data_efficiency import EfficiencyReader
 from .reader import IndexRow, Reader, evaluation_of, index_network, repeated
+from .transfers import TransferSource
 
 MISSING = "missing"  # instead of the digest of annotations that are not there
 KINDS = ("composed", "coco", "voc")
@@ -47,42 +48,30 @@ class DetectionTask:
 
 
 @dataclass(frozen=True)
-class DetectionSource(EfficiencySource):
-    """A source of the study, what the tables call it, and what it was trained against."""
-
-    norm: str  # "": natural, or not known
-    epsilon: float | None  # 0: natural; None: imported, and the configuration does not say
-
-    @property
-    def robust(self) -> bool | None:
-        return None if self.epsilon is None else self.epsilon > 0
-
-
-@dataclass(frozen=True)
 class DetectionStudy:
     """What the study needs; it owns no computation."""
 
     name: str
-    sources: tuple[DetectionSource, ...]
+    sources: tuple[TransferSource, ...]
     tasks: tuple[DetectionTask, ...]
     baseline: str  # training that all others are compared with
     robust: str  # the adversarial training of the pictures and of the page's verdict
     evaluation_attacks: tuple[AttackRecipe, ...]
     evaluation_images: int
 
-    def evaluation(self, source: DetectionSource) -> EvaluationRecipe | None:
+    def evaluation(self, source: TransferSource) -> EvaluationRecipe | None:
         """None: what an imported source was trained on is not at hand."""
         if isinstance(source.recipe, ImportedRecipe):
             return None
         view = source.recipe.view
         return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
 
-    def tasks_of(self, source: DetectionSource) -> Iterator[DetectionTask]:
+    def tasks_of(self, source: TransferSource) -> Iterator[DetectionTask]:
         for task in self.tasks:
             if source.training in task.trainings:
                 yield task
 
-    def detectors(self) -> Iterator[tuple[DetectionSource, DetectionTask, int]]:
+    def detectors(self) -> Iterator[tuple[TransferSource, DetectionTask, int]]:
         """Every detector of the study: source, task, seed."""
         for source in self.sources:
             for task in self.tasks_of(source):
@@ -142,6 +131,8 @@ class DetectionStudy:
                 for seeds in source.seed_blocks:
                     recipe = source.recipe
                     files[block_path("evaluations", recipe, seeds, evaluation, "csv")] = None
+                    for seed in seeds:
+                        files[source_path(recipe, seed, "history.csv")] = None
         for source, task, seed in self.detectors():
             for file in ("ap.csv", "history.csv"):
                 files[detector_path(source.recipe, seed, task.recipe, file)] = None
@@ -252,7 +243,7 @@ class DetectionReader(Reader):
             evaluation_images=self.config["evaluation"]["images"],
         )
 
-    def _sources(self) -> Iterator[DetectionSource]:
+    def _sources(self) -> Iterator[TransferSource]:
         found = list(EfficiencyReader(self.config, self.name).sources())
         twice = repeated([(source.model, source.training) for source in found])
         if twice:
@@ -265,13 +256,11 @@ class DetectionReader(Reader):
             if isinstance(source.recipe, SourceRecipe):
                 attack = source.recipe.training.attack
                 norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
-                yield DetectionSource(*own, norm, epsilon)
+                yield TransferSource(*own, norm, epsilon)
                 continue
-            part = self.config["checkpoints"][source.recipe.name]
-            radius = parse_epsilon(part["epsilon"]) if "epsilon" in part else None
-            yield DetectionSource(*own, part.get("norm", "") if radius else "", radius)
+            yield TransferSource(*own, *trained_against(self.config, source.recipe.name))
 
-    def _check_unseen(self, source: DetectionSource, task: DetectionTask) -> None:
+    def _check_unseen(self, source: TransferSource, task: DetectionTask) -> None:
         """Refuse composed scenes out of images that a source was trained on."""
         composed = task.recipe.data.composed
         if composed is None or not isinstance(source.recipe, SourceRecipe):

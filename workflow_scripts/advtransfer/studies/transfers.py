@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..addresses import Network, Seeds, block_path, source_path
-from ..config import Config, parse_epsilon
+from ..config import Config
 from ..errors import UserError
 from ..recipes import (
     AttackRecipe,
@@ -18,7 +18,7 @@ from ..recipes import (
     TransferRecipe,
     ViewRecipe,
 )
-from .checkpoints import models_of, read_checkpoint
+from .checkpoints import models_of, read_checkpoint, trained_against
 from .reader import (
     TRANSFER_MODES,
     IndexRow,
@@ -235,20 +235,8 @@ class TransferReader(Reader):
                     yield TransferSource(recipe, blocks, model, training, norm, epsilon)
         for name in part.get("checkpoints", []):
             imported, model, training = read_checkpoint(self, name, f"{key}.checkpoints")
-            checkpoint = self.config["checkpoints"][name]
-            radius = None
-            if "epsilon" in checkpoint:
-                radius = parse_epsilon(checkpoint["epsilon"])
-                if radius and "norm" not in checkpoint:
-                    raise UserError(f"checkpoints.{name}.norm is missing: that of its epsilon.")
-            yield TransferSource(
-                imported,
-                ((0,),),
-                model,
-                training,
-                checkpoint["norm"] if radius else "",
-                radius,
-            )
+            against = trained_against(self.config, name)
+            yield TransferSource(imported, ((0,),), model, training, *against)
 
     def target_names(self) -> list[str]:
         return list(self.part["targets"])

@@ -45,7 +45,8 @@ def figures_and_pages(*studies: str) -> set[str]:
             f"results/figures/{name}"
             for name in re.findall(r'FIGURES}/(\S+\.(?:svg|png))",\n\s+caption', text)
         }
-        found.add(f"results/pages/{study}.html")
+        if f"pages/{study}.html" in text:  # a study may be tables alone
+            found.add(f"results/pages/{study}.html")
     return found
 
 

@@ -13,7 +13,6 @@ from test_efficiency_config import with_overlay
 from test_transfer_study import IMPORTED
 
 from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
-from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import index_rows, make_plan, page_recipe, study_config
 from workflow_scripts.advtransfer.studies.detection import MISSING, DetectionStudy
 
@@ -211,7 +210,7 @@ def test_annotations_are_addressed_by_content(tmp_path: Path) -> None:
 def test_paper_has_the_published_epsilons() -> None:
     from workflow_scripts.advtransfer.published_detection import EPSILONS
 
-    study = make_plan(with_overlay("paper"), class_names).detection[STUDY]
+    study = make_plan(with_overlay("paper")).detection[STUDY]
     radii = {i.training: i.epsilon for i in study.sources}
     found = {
         task.name: tuple(sorted(radii[name] for name in task.trainings)) for task in study.tasks

@@ -176,8 +176,10 @@ def _foldable(network: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             for (first, one), (second, other) in itertools.pairwise(module._modules.items()):
-                # A subclass may do more: timm's has an activation.
-                if isinstance(one, nn.Conv2d) and type(other) is nn.BatchNorm2d:
+                if not isinstance(one, nn.Conv2d) or not isinstance(other, nn.BatchNorm2d):
+                    continue
+                # A subclass may do more: timm's holds an activation.
+                if not any(True for _ in other.children()):
                     yield module, first, second
         for first, second in getattr(module, "folds", ()):
             yield module, first, second

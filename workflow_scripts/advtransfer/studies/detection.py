@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..addresses import block_path, dataset_path, detection_data_path, detector_path, source_path
+from ..addresses import dataset_path, detection_data_path, detector_path
 from ..config import Config
 from ..detection.formats import voc_list
 from ..errors import UserError
@@ -26,7 +26,15 @@ from ..recipes import (
 )
 from .checkpoints import models_of, trained_against
 from .data_efficiency import EfficiencyReader
-from .reader import IndexRow, Reader, evaluation_of, index_network, repeated
+from .reader import (
+    IndexRow,
+    Reader,
+    evaluation_of,
+    files_of,
+    index_of,
+    recipes_of,
+    repeated,
+)
 from .transfers import TransferSource
 
 MISSING = "missing"  # instead of the digest of annotations that are not there
@@ -87,12 +95,14 @@ class DetectionStudy:
                 yield ViewRecipe(composed.objects, "train", composed.object_classes)
                 yield ViewRecipe(composed.backgrounds, "train", composed.background_classes)
 
+    def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
+        """What is made of a block of a source's seeds; detectors are made of one seed each."""
+        evaluation = self.evaluation(source)
+        if evaluation is not None:
+            yield "evaluations", "", evaluation, "csv"
+
     def recipes(self) -> Iterator[Any]:
-        for source in self.sources:
-            yield source.recipe
-            evaluation = self.evaluation(source)
-            if evaluation is not None:
-                yield evaluation
+        yield from recipes_of(self)
         for task in self.tasks:
             yield task.recipe
             if task.recipe.data.composed is not None:
@@ -106,37 +116,19 @@ class DetectionStudy:
             if data.composed is not None:
                 for part in (data.composed.objects, data.composed.backgrounds):
                     yield IndexRow("dataset", part.name, (), dataset_path(part))
-        for source in self.sources:
-            name = f"{source.model}/{source.training}"
-            for seeds in source.seed_blocks:
-                if isinstance(source.recipe, SourceRecipe):
-                    yield from index_network("source", name, source.recipe, seeds)
-                else:
-                    path = source_path(source.recipe, 0, "model.safetensors")
-                    yield IndexRow("source", name, seeds, path)
-                evaluation = self.evaluation(source)
-                if evaluation is not None:
-                    path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
-                    yield IndexRow("evaluations", name, seeds, path)
+        yield from index_of(self)
         for source, task, seed in self.detectors():
             name = f"{source.model}/{source.training} -> {task.name}"
             path = detector_path(source.recipe, seed, task.recipe, "model.safetensors")
             yield IndexRow("detector", name, (seed,), path)
 
     def files(self) -> list[str]:
-        files: dict[str, None] = {}
-        for source in self.sources:
-            evaluation = self.evaluation(source)
-            if evaluation is not None:
-                for seeds in source.seed_blocks:
-                    recipe = source.recipe
-                    files[block_path("evaluations", recipe, seeds, evaluation, "csv")] = None
-                    for seed in seeds:
-                        files[source_path(recipe, seed, "history.csv")] = None
-        for source, task, seed in self.detectors():
-            for file in ("ap.csv", "history.csv"):
-                files[detector_path(source.recipe, seed, task.recipe, file)] = None
-        return list(files)
+        detectors = [
+            detector_path(source.recipe, seed, task.recipe, file)
+            for source, task, seed in self.detectors()
+            for file in ("ap.csv", "history.csv")
+        ]
+        return [*files_of(self), *dict.fromkeys(detectors)]
 
     def pictured(self) -> tuple[DetectionTask, dict[str, str]]:
         """What the figure of pictures shows: the last task with masks, or the last; predictions of

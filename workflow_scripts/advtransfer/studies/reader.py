@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ..addresses import Seeds, dataset_path, seeds_name, source_path, view_path
+from ..addresses import Seeds, block_path, dataset_path, seeds_name, source_path, view_path
 from ..config import Config, parse_epsilon
 from ..data.folders import class_folders
 from ..errors import UserError
@@ -158,6 +158,57 @@ def index_network(kind: str, name: str, recipe: SourceRecipe, seeds: Seeds) -> I
     yield IndexRow("view", f"{name} training images", (), view_path(recipe.view))
     for seed in seeds:
         yield IndexRow(kind, name, (seed,), source_path(recipe, seed, "model.safetensors"))
+
+
+class OfSources(Protocol):
+    """A study whose artefacts are made of a source each."""
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """With ``recipe``, ``seed_blocks``, ``model`` and ``training``."""
+        ...
+
+    def artefacts(self, source: Any) -> Iterator[tuple[str, str, Any, str]]:
+        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
+        ...
+
+
+def recipes_of(study: OfSources) -> Iterator[Any]:
+    """The sources of a study, and all that is made of them."""
+    for source in study.sources:
+        yield source.recipe
+        for _, _, recipe, _ in study.artefacts(source):
+            yield recipe
+
+
+def index_of(study: OfSources) -> Iterator[IndexRow]:
+    """The same by the names of the configuration."""
+    for source in study.sources:
+        name = f"{source.model}/{source.training}"
+        for seeds in source.seed_blocks:
+            if isinstance(source.recipe, SourceRecipe):
+                yield from index_network("source", name, source.recipe, seeds)
+            else:
+                path = source_path(source.recipe, 0, "model.safetensors")
+                yield IndexRow("source", name, seeds, path)
+            for stage, label, recipe, suffix in study.artefacts(source):
+                path = block_path(stage, source.recipe, seeds, recipe, suffix)
+                yield IndexRow(stage, f"{name}{label}", seeds, path)
+
+
+def files_of(study: OfSources) -> list[str]:
+    """Files that tables are gathered from: histories, and what is made of the sources, but for
+    activations, which only other steps read."""
+    files: dict[str, None] = {}
+    for source in study.sources:
+        for seeds in source.seed_blocks:
+            if isinstance(source.recipe, SourceRecipe):
+                for seed in seeds:
+                    files[source_path(source.recipe, seed, "history.csv")] = None
+            for stage, _, recipe, suffix in study.artefacts(source):
+                if stage != "features":
+                    files[block_path(stage, source.recipe, seeds, recipe, suffix)] = None
+    return list(files)
 
 
 def evaluation_of(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..addresses import Network, Seeds, block_path, source_path
+from ..addresses import Network, Seeds
 from ..config import Config
 from ..errors import UserError
 from ..recipes import (
@@ -24,7 +24,9 @@ from .reader import (
     IndexRow,
     Reader,
     evaluation_of,
-    index_network,
+    files_of,
+    index_of,
+    recipes_of,
     repeated,
     seed_blocks,
     training_in_words,
@@ -93,34 +95,13 @@ class TransferStudy:
                     yield "transfers", f" -> {target.name}{trial}", transfer, suffix
 
     def recipes(self) -> Iterator[Any]:
-        for source in self.sources:
-            yield source.recipe
-            for _, _, recipe, _ in self.artefacts(source):
-                yield recipe
+        return recipes_of(self)
 
     def index(self) -> Iterator[IndexRow]:
-        for source in self.sources:
-            name = f"{source.model}/{source.training}"
-            for seeds in source.seed_blocks:
-                if isinstance(source.recipe, SourceRecipe):
-                    yield from index_network("source", name, source.recipe, seeds)
-                else:
-                    path = source_path(source.recipe, 0, "model.safetensors")
-                    yield IndexRow("source", name, seeds, path)
-                for stage, label, recipe, suffix in self.artefacts(source):
-                    path = block_path(stage, source.recipe, seeds, recipe, suffix)
-                    yield IndexRow(stage, f"{name}{label}", seeds, path)
+        return index_of(self)
 
     def files(self) -> list[str]:
-        files: dict[str, None] = {}
-        for source in self.sources:
-            for seeds in source.seed_blocks:
-                if isinstance(source.recipe, SourceRecipe):
-                    for seed in seeds:
-                        files[source_path(source.recipe, seed, "history.csv")] = None
-                for stage, _, recipe, suffix in self.artefacts(source):
-                    files[block_path(stage, source.recipe, seeds, recipe, suffix)] = None
-        return list(files)
+        return files_of(self)
 
     def figure_values(self) -> Mapping[str, Any]:
         return {

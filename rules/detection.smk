@@ -96,7 +96,6 @@ rule train_detector:
         "python -m workflow_scripts.train_detector --recipe {params.recipe:q}"
         " --seed {wildcards.seed}"
         " --threads {threads}"
-        " --workers $(({threads} - 1))"
         " --source {input.source:q}"
         " --data {input.data:q}"
         " --resume {output.checkpoint:q}.resume"

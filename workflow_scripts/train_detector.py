@@ -10,7 +10,7 @@ COLUMNS = ("seed", "of", "metric", "value", "n_images", "n_objects")
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", hardware=True)
     parser.add_argument(
-        "--workers", type=int, default=0, help="processes that decode images (default: 0)"
+        "--workers", type=int, help="processes that decode images (default: all threads but one)"
     )
     parser.add_argument("--seed", type=int, required=True, help="seed index, the source's own")
     parser.add_argument("--source", required=True, help="weights of the source (safetensors)")
@@ -72,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
         device=device,
         resume=resume,
         identity=f"{source}/seed{arguments.seed}",
-        workers=arguments.workers,
+        workers=arguments.threads - 1 if arguments.workers is None else arguments.workers,
     )
     measured, _ = load_scenes(arguments.data, "val")
     results = detect(detector, measured, device, recipe.batch_size)

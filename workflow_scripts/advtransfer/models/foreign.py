@@ -19,7 +19,6 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from ..errors import UserError
 from ..recipes import ModelRecipe
 from .library import foreign_names
 from .network import Network
-from .zoo import build_network, save_checkpoint
+from .zoo import build_network, family_module, save_checkpoint
 
 Tensors = dict[str, torch.Tensor]
 Normaliser = tuple[torch.Tensor, torch.Tensor]  # mean and std, each (1,) or (3,)
@@ -351,7 +350,7 @@ SCHEMES: dict[str, dict[str, Callable[[str], str]]] = {
 def _library_schemes(model: ModelRecipe, size: int) -> dict[str, Callable[[str], str]]:
     """Schemes of a family whose models are another library's: that library's own names, and those
     of programs that have the same network under other names."""
-    module = import_module(f".families.{model.family}", __package__)
+    module = family_module(model.family)
     if not hasattr(module, "library"):
         return {}
     original, head = module.library(**model.parameters)

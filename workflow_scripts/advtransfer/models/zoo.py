@@ -27,6 +27,11 @@ def known_families() -> list[str]:
     return sorted(path.stem for path in FAMILIES.glob("*.py") if path.stem != "__init__")
 
 
+def family_module(name: str) -> Any:
+    """The module of a known family."""
+    return import_module(f".families.{name}", __package__)
+
+
 def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
     """A freshly initialised network (torch's global random state) for square images.
 
@@ -45,7 +50,7 @@ def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
         )
     if classes < 1:
         raise UserError(f"a network needs at least one class, not {classes}.")
-    build = import_module(f".families.{recipe.family}", __package__).build
+    build = family_module(recipe.family).build
     known = [name for name in inspect.signature(build).parameters if name != "size"]
     unknown = sorted(set(recipe.parameters) - set(known))
     if unknown:

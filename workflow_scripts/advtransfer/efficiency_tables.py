@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .addresses import Seeds, address, block_path, source_path
@@ -156,6 +156,11 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
 
 def source_table(study: EfficiencyStudy) -> Table:
     """Clean and robust accuracy of every source, and what its training cost."""
+    return EVALUATION_COLUMNS, evaluation_rows(study, EVALUATION_COLUMNS, _of)
+
+
+def evaluation_rows(study: Any, columns: list[str], of_source: Callable[..., Row]) -> list[Row]:
+    """The rows of such a table: ``of_source(study, source, seed)`` has those that name a source."""
     rows: list[Row] = []
     for source, seeds in _blocks(study):
         evaluation = study.evaluation(source)
@@ -173,9 +178,9 @@ def source_table(study: EfficiencyStudy) -> Table:
             }
             for row in measured:
                 if row["seed"] == seed:
-                    kept = {key: row[key] for key in EVALUATION_COLUMNS if key in row}
-                    rows.append({**_of(study, source, seed), **kept, **cost})
-    return EVALUATION_COLUMNS, rows
+                    kept = {key: row[key] for key in columns if key in row}
+                    rows.append({**of_source(study, source, seed), **kept, **cost})
+    return rows
 
 
 def passes_an_epoch(recipe: SourceRecipe) -> int:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .addresses import Seeds, address, block_path, source_path
-from .artifacts import read_rows
-from .efficiency_tables import passes_an_epoch
-from .recipes import SourceRecipe
+from .addresses import Seeds, address
+from .efficiency_tables import evaluation_rows
 from .studies.detection import DetectionStudy
 from .studies.transfers import TransferSource, TransferStudy
 
@@ -67,23 +65,4 @@ def blocks(study: Study) -> Iterator[tuple[TransferSource, Seeds]]:
 
 def source_table(study: Study) -> Table:
     """Clean and robust accuracy of every source trained here, and what its training cost."""
-    rows: list[Row] = []
-    for source, seeds in blocks(study):
-        evaluation = study.evaluation(source)
-        if evaluation is None or not isinstance(source.recipe, SourceRecipe):
-            continue
-        path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
-        measured = read_rows(path)
-        for seed in map(str, seeds):
-            history = read_rows(source_path(source.recipe, int(seed), "history.csv"))
-            seconds = sum(float(row["seconds"]) for row in history)
-            cost = {
-                "epochs": len(history),
-                "passes": len(history) * passes_an_epoch(source.recipe),
-                "seconds": f"{seconds:.1f}",
-            }
-            for row in measured:
-                if row["seed"] == seed:
-                    kept = {key: row[key] for key in EVALUATION_COLUMNS if key in row}
-                    rows.append({**of_source(study, source, seed), **kept, **cost})
-    return EVALUATION_COLUMNS, rows
+    return EVALUATION_COLUMNS, evaluation_rows(study, EVALUATION_COLUMNS, of_source)

@@ -27,7 +27,7 @@ from .checkpoints import models_of, read_checkpoint
 from .reader import (
     IndexRow,
     Reader,
-    evaluation_of,
+    evaluation_of_source,
     files_of,
     index_of,
     number_blocks,
@@ -127,10 +127,8 @@ class EfficiencyStudy:
 
     def evaluation(self, source: EfficiencySource) -> EvaluationRecipe | None:
         """None: what an imported source was trained on is not at hand."""
-        if isinstance(source.recipe, ImportedRecipe):
-            return None
-        view = source.recipe.view
-        return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
+        attacks, images = self.evaluation_attacks, self.evaluation_images
+        return evaluation_of_source(source.recipe, attacks, images)
 
     def cells(self, source: EfficiencySource) -> Iterator[Cell]:
         for grid in self.grids:

@@ -19,7 +19,6 @@ from ..recipes import (
     DetectionDataRecipe,
     DetectorRecipe,
     EvaluationRecipe,
-    ImportedRecipe,
     SourceRecipe,
     ViewRecipe,
     VocRecipe,
@@ -29,7 +28,7 @@ from .data_efficiency import EfficiencyReader
 from .reader import (
     IndexRow,
     Reader,
-    evaluation_of,
+    evaluation_of_source,
     files_of,
     index_of,
     recipes_of,
@@ -69,10 +68,8 @@ class DetectionStudy:
 
     def evaluation(self, source: TransferSource) -> EvaluationRecipe | None:
         """None: what an imported source was trained on is not at hand."""
-        if isinstance(source.recipe, ImportedRecipe):
-            return None
-        view = source.recipe.view
-        return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
+        attacks, images = self.evaluation_attacks, self.evaluation_images
+        return evaluation_of_source(source.recipe, attacks, images)
 
     def tasks_of(self, source: TransferSource) -> Iterator[DetectionTask]:
         for task in self.tasks:

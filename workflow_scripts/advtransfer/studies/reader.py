@@ -22,6 +22,7 @@ from ..recipes import (
     AttackRecipe,
     DatasetRecipe,
     EvaluationRecipe,
+    ImportedRecipe,
     ModelRecipe,
     ModeRecipe,
     SourceRecipe,
@@ -158,6 +159,15 @@ def index_network(kind: str, name: str, recipe: SourceRecipe, seeds: Seeds) -> I
     yield IndexRow("view", f"{name} training images", (), view_path(recipe.view))
     for seed in seeds:
         yield IndexRow(kind, name, (seed,), source_path(recipe, seed, "model.safetensors"))
+
+
+def evaluation_of_source(
+    recipe: SourceRecipe | ImportedRecipe, attacks: tuple[AttackRecipe, ...], images: int
+) -> EvaluationRecipe | None:
+    """None: what an imported source was trained on is not at hand."""
+    if isinstance(recipe, ImportedRecipe):
+        return None
+    return evaluation_of(recipe.view, attacks, images)
 
 
 class OfSources(Protocol):

@@ -12,7 +12,6 @@ from ..errors import UserError
 from ..recipes import (
     AttackRecipe,
     EvaluationRecipe,
-    ImportedRecipe,
     ModeRecipe,
     SourceRecipe,
     TransferRecipe,
@@ -23,7 +22,7 @@ from .reader import (
     TRANSFER_MODES,
     IndexRow,
     Reader,
-    evaluation_of,
+    evaluation_of_source,
     files_of,
     index_of,
     recipes_of,
@@ -78,10 +77,8 @@ class TransferStudy:
 
     def evaluation(self, source: TransferSource) -> EvaluationRecipe | None:
         """None: what an imported source was trained on is not at hand."""
-        if isinstance(source.recipe, ImportedRecipe):
-            return None
-        view = source.recipe.view
-        return evaluation_of(view, self.evaluation_attacks, self.evaluation_images)
+        attacks, images = self.evaluation_attacks, self.evaluation_images
+        return evaluation_of_source(source.recipe, attacks, images)
 
     def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
         """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""

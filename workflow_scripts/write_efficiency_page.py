@@ -4,38 +4,26 @@ One HTML file without scripts that loads nothing; every number on it comes from 
 """
 
 import argparse
-from pathlib import Path
 
-from .advtransfer.cli import run, step_parser
+from .advtransfer.cli import run
+from .advtransfer.page_step import page_parser, write_page
+
+TABLES = {
+    "differences": "table of paired differences",
+    "sources": "table of the study's sources",
+    "similarity": "table of distances to targets",
+}
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--differences", required=True, help="table of paired differences (CSV)")
-    parser.add_argument("--sources", required=True, help="table of the study's sources (CSV)")
-    parser.add_argument("--similarity", required=True, help="table of distances to targets (CSV)")
-    parser.add_argument(
-        "--figures", nargs="*", default=[], metavar="NAME=FILE", help="figures by name"
-    )
-    parser.add_argument(
-        "--template", required=True, help="template; base, parts and captions lie beside it"
-    )
-    parser.add_argument("--output", required=True, help="page to write (HTML)")
-    return parser
+    return page_parser(__doc__, TABLES)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import atomic
     from .advtransfer.efficiency_page import render_page
     from .advtransfer.plotting import FigureRecipe
-    from .advtransfer.recipes import from_json
 
-    recipe = from_json(FigureRecipe, arguments.recipe)
-    names = ("differences", "sources", "similarity")
-    tables = {name: getattr(arguments, name) for name in names}
-    page = render_page(recipe, tables, arguments.figures, Path(arguments.template))
-    with atomic(arguments.output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(arguments, TABLES, FigureRecipe, render_page)
 
 
 if __name__ == "__main__":

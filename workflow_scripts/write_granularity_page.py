@@ -4,41 +4,28 @@ One HTML file without scripts that loads nothing; every number on it comes from 
 """
 
 import argparse
-from pathlib import Path
 
-from .advtransfer.cli import run, step_parser
+from .advtransfer.cli import run
+from .advtransfer.page_step import page_parser, write_page
 
-TABLES = ("table", "sources", "measures", "best", "prediction")
+TABLES = {
+    "table": "the study's transferred networks",
+    "sources": "table of the study's sources",
+    "measures": "measures of its targets",
+    "best": "best epsilons",
+    "prediction": "what predicts them",
+}
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="the study's transferred networks (CSV)")
-    parser.add_argument("--sources", required=True, help="table of the study's sources (CSV)")
-    parser.add_argument("--measures", required=True, help="measures of its targets (CSV)")
-    parser.add_argument("--best", required=True, help="best epsilons (CSV)")
-    parser.add_argument("--prediction", required=True, help="what predicts them (CSV)")
-    parser.add_argument(
-        "--figures", nargs="*", default=[], metavar="NAME=FILE", help="figures by name"
-    )
-    parser.add_argument(
-        "--template", required=True, help="template; base, parts and captions lie beside it"
-    )
-    parser.add_argument("--output", required=True, help="page to write (HTML)")
-    return parser
+    return page_parser(__doc__, TABLES)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import atomic
     from .advtransfer.granularity_page import render_page
     from .advtransfer.granularity_plotting import GranularityFigure
-    from .advtransfer.recipes import from_json
 
-    recipe = from_json(GranularityFigure, arguments.recipe)
-    tables = {name: getattr(arguments, name) for name in TABLES}
-    page = render_page(recipe, tables, arguments.figures, Path(arguments.template))
-    with atomic(arguments.output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(arguments, TABLES, GranularityFigure, render_page)
 
 
 if __name__ == "__main__":

@@ -5,37 +5,26 @@ Snakemake's report. Every number on it comes from the tables.
 """
 
 import argparse
-from pathlib import Path
 
-from .advtransfer.cli import run, step_parser
+from .advtransfer.cli import run
+from .advtransfer.page_step import page_parser, write_page
+
+TABLES = {
+    "table": "table of the study",
+    "correlations": "table of correlations",
+    "sources": "table of the study's sources",
+}
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="table of the study (CSV)")
-    parser.add_argument("--correlations", required=True, help="table of correlations (CSV)")
-    parser.add_argument("--sources", required=True, help="table of the study's sources (CSV)")
-    parser.add_argument(
-        "--figures", nargs="*", default=[], metavar="NAME=FILE", help="figures by name"
-    )
-    parser.add_argument(
-        "--template", required=True, help="template; base, parts and captions lie beside it"
-    )
-    parser.add_argument("--output", required=True, help="page to write (HTML)")
-    return parser
+    return page_parser(__doc__, TABLES)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import atomic
     from .advtransfer.plotting import FigureRecipe
-    from .advtransfer.recipes import from_json
     from .advtransfer.study_page import render_page
 
-    recipe = from_json(FigureRecipe, arguments.recipe)
-    tables = {name: getattr(arguments, name) for name in ("table", "correlations", "sources")}
-    page = render_page(recipe, tables, arguments.figures, Path(arguments.template))
-    with atomic(arguments.output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(arguments, TABLES, FigureRecipe, render_page)
 
 
 if __name__ == "__main__":

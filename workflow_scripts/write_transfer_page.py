@@ -4,44 +4,28 @@ One HTML file without scripts that loads nothing; every number on it comes from 
 """
 
 import argparse
-from pathlib import Path
 
-from .advtransfer.cli import run, step_parser
+from .advtransfer.cli import run
+from .advtransfer.page_step import page_parser, write_page
 
 TABLES = {
-    "summary": "all-of table (CSV)",
-    "best": "best-of table (CSV)",
-    "selection": "choices on test images (CSV)",
-    "correlations": "of both modes' accuracies (CSV)",
-    "sources": "table of the study's sources (CSV)",
+    "summary": "all-of table",
+    "best": "best-of table",
+    "selection": "choices on test images",
+    "correlations": "correlations of both modes' accuracies",
+    "sources": "table of the study's sources",
 }
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    for name, what in TABLES.items():
-        parser.add_argument(f"--{name}", required=True, help=what)
-    parser.add_argument(
-        "--figures", nargs="*", default=[], metavar="NAME=FILE", help="figures by name"
-    )
-    parser.add_argument(
-        "--template", required=True, help="template; base, parts and captions lie beside it"
-    )
-    parser.add_argument("--output", required=True, help="page to write (HTML)")
-    return parser
+    return page_parser(__doc__, TABLES)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import atomic
     from .advtransfer.plotting import FigureRecipe
-    from .advtransfer.recipes import from_json
     from .advtransfer.transfer_page import render_page
 
-    recipe = from_json(FigureRecipe, arguments.recipe)
-    tables = {name: getattr(arguments, name) for name in TABLES}
-    page = render_page(recipe, tables, arguments.figures, Path(arguments.template))
-    with atomic(arguments.output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(arguments, TABLES, FigureRecipe, render_page)
 
 
 if __name__ == "__main__":

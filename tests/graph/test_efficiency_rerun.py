@@ -1,20 +1,17 @@
 """The study of data efficiency: what a change of it makes, and that what is there stays.
 
-No network is trained: a copy of the workflow has an empty file for every artefact, and Snakemake is
-told that they are up to date.
+No network is trained (`finished`).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import PLAIN_PROFILE, ROOT, SMOKE, DryRun, copy_workflow, dry_run, restored, snakemake
+from conftest import ROOT, DryRun, dry_run
+from finished import finished_study, unchanged
 from snakemake.utils import update_config
 from test_rerun import LIBRARY, Edit, append, nothing, overlay, study
 
@@ -43,31 +40,7 @@ SEEDS = sum(len(block) for block in SMALL.sources[0].seed_blocks)
 def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DryRun]:
     """A folder in which all is there, and the plan that made it."""
     folder = tmp_path_factory.mktemp("efficiency")
-    copy_workflow(folder)
-    plan = dry_run(folder, STUDY)
-    for path in plan.outputs:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path)
-    done = snakemake(folder, STUDY, "--touch", "--workflow-profile", PLAIN_PROFILE, *SMOKE)
-    assert done.returncode == 0, done.stdout
-    assert dry_run(folder, STUDY).counts == {}
-    return folder, plan
-
-
-@contextmanager
-def unchanged(folder: Path) -> Iterator[None]:
-    """Inside, the workflow may be changed; afterwards it is as it was, times included: what was
-    only touched has no checksums that would tell."""
-    times = {
-        file: file.stat().st_mtime_ns
-        for part in ("workflow_scripts", "rules", "configs")
-        for file in (folder / part).rglob("*")
-        if file.is_file()
-    }
-    with restored(folder):
-        yield
-    for file, time in times.items():
-        os.utime(file, ns=(time, time))
+    return folder, finished_study(folder, STUDY)
 
 
 def after(everything: tuple[Path, DryRun], *edits: Edit) -> tuple[DryRun, EfficiencyStudy]:

@@ -1,7 +1,6 @@
 """fixed_vs_full: what a change of it makes, and that what is there stays.
 
-No network is trained: a copy of the workflow has an empty file for every artefact, as in
-`test_efficiency_rerun`.
+No network is trained (`finished`).
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PLAIN_PROFILE, SMOKE, DryRun, copy_workflow, dry_run, snakemake
-from test_efficiency_rerun import unchanged
+from conftest import DryRun, dry_run
+from finished import finished_study, unchanged
 from test_rerun import LIBRARY, Edit, append, study
 
 STUDY = "fixed_vs_full"
@@ -24,15 +23,7 @@ SOURCES = 4  # two architectures, natural and robust
 def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DryRun]:
     """A folder in which all is there, and the plan that made it."""
     folder = tmp_path_factory.mktemp("fixed_vs_full")
-    copy_workflow(folder)
-    plan = dry_run(folder, STUDY)
-    for path in plan.outputs:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path)
-    done = snakemake(folder, STUDY, "--touch", "--workflow-profile", PLAIN_PROFILE, *SMOKE)
-    assert done.returncode == 0, done.stdout
-    assert dry_run(folder, STUDY).counts == {}
-    return folder, plan
+    return folder, finished_study(folder, STUDY)
 
 
 def test_what_the_study_makes(everything: tuple[Path, DryRun]) -> None:

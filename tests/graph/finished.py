@@ -34,7 +34,9 @@ def unchanged(folder: Path) -> Iterator[None]:
         for file in (folder / part).rglob("*")
         if file.is_file()
     }
-    with restored(folder):
-        yield
-    for file, time in times.items():
-        os.utime(file, ns=(time, time))
+    try:
+        with restored(folder):
+            yield
+    finally:
+        for file, time in times.items():
+            os.utime(file, ns=(time, time))

@@ -75,6 +75,10 @@ def study_of(changes: dict[str, Any]) -> AccuracyStudy:
             [f"{KEY}.accuracies", "'mine'", "sources.checkpoints"],
         ),
         ({f"{KEY}.accuracies": {"mine": 70}}, [f"{KEY}.accuracies", "70"]),
+        (
+            {"checkpoints.mine": CHECKPOINT, f"{KEY}.sources.checkpoints": ["mine"]},
+            [f"{KEY}.sources", "the epsilon of 'l2_3' is not known", "norm and epsilon"],
+        ),
         ({f"{KEY}.width": {}}, [KEY, "width"]),
     ],
 )
@@ -169,7 +173,7 @@ def test_what_the_tables_are_related_by() -> None:
 
 def test_accuracies_of_checkpoints_are_handed_on() -> None:
     changes = {
-        "checkpoints.mine": CHECKPOINT,
+        "checkpoints.mine": {**CHECKPOINT, "norm": "l2", "epsilon": 3},
         f"{KEY}.sources.checkpoints": ["mine"],
         f"{KEY}.accuracies": {"mine": 0.6283},
     }

@@ -93,6 +93,9 @@ def test_interval_is_of_seeds_and_there_is_none_of_one():
     assert found.low[0] < found.value[0] < found.high[0]
     found = estimate(curves(steady[:, :, :1], list(GRID), 50), "vertex", 0.01)
     assert found.value[0] == pytest.approx(1.5) and np.isnan(found.low[0])
+    noisy[:, 1, 1:] = np.nan  # one source has one seed: nothing says how much it would vary
+    found = estimate(curves(noisy, list(GRID), 50), "vertex", 0.01)
+    assert np.isfinite(found.value[0]) and np.isnan(found.low[0])
 
 
 def test_what_has_no_best_epsilon_is_told():

@@ -577,6 +577,10 @@ def test_selection_on_test_images_is_said_on_the_page():
         facts = json.loads(page_recipe(plan, FIRST))["facts"]
         assert "selected on test data" in facts["warning"], key
     assert "warning" not in json.loads(page_recipe(make_plan(changed({})), FIRST))["facts"]
+    plan = make_plan(changed({f"{TRAINING}.checkpoint": "best_on_test"}))
+    for study in ("data_efficiency", "fixed_vs_full", "accuracy_and_robustness", "detection"):
+        facts = json.loads(page_recipe(plan, study))["facts"]
+        assert "selected on test data" in facts["warning"], study
 
 
 # Steps and overlays ------------------------------------------------------------------------------

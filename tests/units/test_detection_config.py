@@ -184,6 +184,23 @@ def test_pictures_are_of_masks_on_baseline_and_robust() -> None:
     assert task.name == "box_detection"
 
 
+def test_figures_compare_one_architecture() -> None:
+    """The first that has both trainings, wherever in the list it stands."""
+    mine = {**IMPORTED, "training": "robust_l2", "norm": "l2", "epsilon": 0.5}
+    changes: dict[str, Any] = {
+        "checkpoints.a": {**mine, "model": "resnet14"},
+        f"{KEY}.sources": {**DEFAULTS["studies"][STUDY]["sources"], "checkpoints": ["a"]},
+    }
+    study = study_of(changes)
+    assert study.model == "resnet8"
+    assert all("/resnet-cifar10" in path for path in study.pictured()[1].values())
+    changes[f"{KEY}.sources"] = {"checkpoints": ["a", "b"]}
+    changes["checkpoints.b"] = {**IMPORTED, "training": "natural", "epsilon": 0}
+    for task in DEFAULTS["studies"][STUDY]["tasks"]:
+        changes[f"{KEY}.tasks.{task}.trainings"] = ["natural", "robust_l2"]
+    assert "no architecture has both" in message(changed(changes))
+
+
 def test_page_says_what_was_done() -> None:
     facts = json.loads(page_recipe(make_plan(DEFAULTS), STUDY))["facts"]
     assert "Mask R-CNN" in facts["instance_segmentation"]

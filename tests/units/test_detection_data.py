@@ -235,11 +235,13 @@ def coco(tmp_path: Path) -> CocoRecipe:
     file = tmp_path / "annotations/instances_val2017.json"
     file.parent.mkdir()
     file.write_text(json.dumps(COCO_FILE))
-    (tmp_path / "val2017").mkdir()
-    for entry in COCO_FILE["images"]:
-        Image.new("L", (8, 6), 100).save(tmp_path / "val2017" / entry["file_name"])
-    folder = str(tmp_path / "val2017")
-    return CocoRecipe(str(file), folder, str(file), folder, (_sha256(file),) * 2)
+    folders = [tmp_path / "train2017", tmp_path / "val2017"]
+    for folder in folders:
+        folder.mkdir()
+        for entry in COCO_FILE["images"]:
+            Image.new("L", (8, 6), 100).save(folder / entry["file_name"])
+    train, val = map(str, folders)
+    return CocoRecipe(str(file), train, str(file), val, (_sha256(file),) * 2)
 
 
 def test_coco_as_it_is_published(coco: CocoRecipe, tmp_path: Path) -> None:
@@ -315,6 +317,13 @@ def test_splits_of_two_datasets_are_refused(coco: CocoRecipe, tmp_path: Path) ->
     mixed = CocoRecipe(coco.train_annotations, coco.train_images, str(file), "x", digests)
     with pytest.raises(UserError, match="categories of training and validation differ.*id 1 "):
         make_scenes(DetectionDataRecipe("coco", coco=mixed), tmp_path / "coco.h5")
+
+
+def test_an_image_of_both_splits_is_refused(coco: CocoRecipe, tmp_path: Path) -> None:
+    folder = coco.val_images
+    same = CocoRecipe(coco.train_annotations, folder, coco.val_annotations, folder, coco.sha256)
+    with pytest.raises(UserError, match="is a training and a validation image"):
+        make_scenes(DetectionDataRecipe("coco", coco=same), tmp_path / "coco.h5")
 
 
 def test_masks_are_needed_for_masks_alone(coco: CocoRecipe) -> None:

@@ -100,6 +100,15 @@ def test_means_ranges_and_paired_differences(tmp_path: Path) -> None:
     assert natural["difference"] == "" and natural["robust"] == "0"
 
 
+def test_no_interval_where_one_of_several_seeds_has_a_pair(tmp_path: Path) -> None:
+    natural, robust = pair(0, 0.5, 0.6)
+    second = [pair(0, 0.5, 0.7, trial=1)[1], pair(1, 0.5, 0.6)[1]]
+    summarise(tmp_path, [natural, pair(0, 0.5, 0.7, trial=1)[0], robust, *second])
+    (row,) = rows_of(tmp_path, "summary", training="robust_l2", measure="accuracy")
+    assert row["n_source_seeds"] == "2" and values(row, "difference") == pytest.approx([0.15])
+    assert row["difference_low"] == "" and row["difference_high"] == ""
+
+
 def test_trials_of_one_seed_are_averaged_before_seeds_are_counted(tmp_path: Path) -> None:
     rows = [*pair(0, 0.5, 0.5), *pair(0, 0.5, 0.7, trial=1)]
     summarise(tmp_path / "one", rows)

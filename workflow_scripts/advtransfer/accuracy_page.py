@@ -72,7 +72,10 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     """Whether robustness adds to accuracy in predicting architectures that were left out."""
     signs = [sign(*bounds) for bounds in zip(main["gain_low"], main["gain_high"], strict=True)]
     if not signs or "none" in signs:
-        reason = "too few architectures, or robustness of the sources is not known."
+        reason = (
+            "too few architectures, no fixed-feature transfer, or robustness of the sources is not "
+            "known."
+        )
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = signs.count("above"), signs.count("below")
     reason = (
@@ -222,6 +225,7 @@ def published_grid() -> dict[str, Any]:
 def predictor_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
     """Left-out error, gain over accuracy alone, and R^2 in sample of every predictor."""
     lines = []
+    row: Any
     for mode in figures.modes(rows):
         for target in plotting.efficiency_targets(recipe, rows):
             where = f"{plotting.target_label(target)}, {figures.mode_label(mode)}"

@@ -85,7 +85,8 @@ def curves(accuracy: ArrayLike, epsilons: Sequence[float], number: int, seed: in
     """Mean accuracies over seeds, and bootstrap draws of them.
 
     Every draw takes seeds with replacement, for each epsilon of its own (other networks), but the
-    same for all targets (the same networks). With few seeds such draws vary too little, by the
+    same for all targets (the same networks); no draws where a source has one seed, as nothing says
+    how much it would vary. With few seeds such draws vary too little, by the
     factor (n - 1) / n in variance: a third too little for three.
 
     Args:
@@ -108,9 +109,9 @@ def curves(accuracy: ArrayLike, epsilons: Sequence[float], number: int, seed: in
         raise UserError("every source has to be transferred to every target; some are missing.")
     rng = np.random.default_rng([seed, 2])
     means = np.nanmean(values, axis=2)
-    repeated = known[0].sum(axis=1) > 1
-    drawn = np.empty((number if repeated.any() else 0, *means.shape))
-    if repeated.any():
+    repeated = (known[0].sum(axis=1) > 1).all()
+    drawn = np.empty((number if repeated else 0, *means.shape))
+    if repeated:
         for k in range(len(grid)):
             own = values[:, k, known[0, k]]
             chosen = rng.integers(own.shape[1], size=(number, own.shape[1]))

@@ -211,6 +211,8 @@ def measure_grid(measures: pd.DataFrame) -> dict[str, Any]:
 def source_grid(recipe: own.GranularityFigure, sources: pd.DataFrame) -> dict[str, Any]:
     """Accuracies of the sources on their own classes, means over seeds."""
     sources = plotting.those(sources, study=recipe.study)
+    model = recipe.model or next(iter(sources["source_model"]), None)
+    sources = plotting.those(sources, source_model=model)
     attacks = [
         (attack, norm, epsilon)
         for attack, norm, epsilon in sources[["attack", "norm", "epsilon"]]

@@ -74,12 +74,21 @@ def interval(values: pd.Series) -> MeanInterval:
 
 def difference(values: pd.Series, baseline: pd.Series | None) -> MeanInterval:
     """The same of values minus baseline, paired by source seed and trial: such pairs share first
-    head and order of the images."""
+    head and order of the images. No interval where one of several sources has a pair."""
     import pandas as pd
 
     if baseline is None:
         return interval(pd.Series([], index=values.index[:0], dtype=float))
-    return interval((values - baseline).dropna())
+    paired = (values - baseline).dropna()
+    found = interval(paired)
+    if seeds(paired) < 2 <= seeds(values):
+        return found._replace(low=float("nan"), high=float("nan"))
+    return found
+
+
+def seeds(values: pd.Series) -> int:
+    """How many source seeds there are."""
+    return int(values.index.get_level_values("source_seed").nunique())
 
 
 def summary_rows(
@@ -113,7 +122,7 @@ def summary_rows(
                 "difference_low": gain.low,
                 "difference_high": gain.high,
                 "n_networks": len(values),
-                "n_source_seeds": values.index.get_level_values("source_seed").nunique(),
+                "n_source_seeds": seeds(values),
             }
 
 
@@ -155,7 +164,7 @@ def best_rows(
                     continue
                 ours, theirs = cells[second], cells[first]
                 gain = difference(ours[measure], theirs[measure])
-                compared = ours.index.intersection(theirs.index)
+                compared = (ours[measure] - theirs[measure]).dropna()
                 yield {
                     "study": study,
                     "target": target,
@@ -179,7 +188,7 @@ def best_rows(
                     "difference": gain.mean,
                     "difference_low": gain.low,
                     "difference_high": gain.high,
-                    "n_source_seeds": compared.get_level_values("source_seed").nunique(),
+                    "n_source_seeds": seeds(compared),
                 }
 
 
@@ -198,7 +207,7 @@ def selection_rows(cells: Cells, study: str, metrics: Metrics) -> Iterator[dict[
         for cell, twin in twins.items():
             if twin in cells:
                 both = cells[cell].join(cells[twin].add_suffix("_test"), how="inner")
-                same = both["learning_rate"] == both["learning_rate_test"]
+                same = same_rates(cells[cell], cells[twin])
                 reached = both[[measure, f"{measure}_test"]].to_numpy(float)
                 pairs.setdefault("learning_rate", []).extend(
                     (bool(equal), float(first), float(second))
@@ -219,6 +228,8 @@ def selection_rows(cells: Cells, study: str, metrics: Metrics) -> Iterator[dict[
                 if second is not None:
                     one, other = (interval(cells[c][measure]).mean for c in (first, second))
                     equal = first.training == second.training
+                    if equal and chosen == "learning_rate_and_epsilon":
+                        equal = bool(same_rates(cells[first], cells[second]).all())
                     pairs.setdefault(chosen, []).append((equal, one, other))
         for chosen, found in pairs.items():
             agree, validation, test = zip(*found, strict=True)
@@ -235,6 +246,12 @@ def selection_rows(cells: Cells, study: str, metrics: Metrics) -> Iterator[dict[
                 "difference": sum(gaps) / len(found),
                 "largest": max(gaps),
             }
+
+
+def same_rates(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
+    """Whether networks that both have got the same learning rate."""
+    both = first.join(second.add_suffix("_test"), how="inner")
+    return both["learning_rate"] == both["learning_rate_test"]
 
 
 def correlation_rows(

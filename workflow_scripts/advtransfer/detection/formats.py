@@ -95,6 +95,12 @@ def same_categories(train: Coco, val: Coco, where: str) -> None:
         )
 
 
+def same_images(train: Coco, val: Coco) -> str | None:
+    """A file that stands in both splits, if one does."""
+    first, second = ({image["file_name"] for image in part["images"]} for part in (train, val))
+    return min(first & second, default=None)
+
+
 def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
     """Boxes of Pascal VOC in COCO's form, from ``VOCdevkit``'s own layout.
 

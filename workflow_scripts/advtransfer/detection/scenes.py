@@ -22,7 +22,7 @@ from ..artifacts import file_error, provenance, read_hdf5, write_hdf5
 from ..errors import UserError
 from ..recipes import DetectionDataRecipe, from_plain, to_plain
 from .compose import compose, of_classes
-from .formats import Coco, read_coco, read_voc, same_categories, voc_list
+from .formats import Coco, read_coco, read_voc, same_categories, same_images, voc_list
 
 SPLITS = ("train", "val")
 
@@ -186,6 +186,12 @@ def make_scenes(
     else:
         raise UserError(f"detection data '{recipe.name}': composed, coco or voc is missing.")
     same_categories(found["train"], found["val"], f"detection data '{recipe.name}'")
+    shared = same_images(found["train"], found["val"])
+    if recipe.composed is None and shared and len(set(folders.values())) == 1:
+        raise UserError(
+            f"detection data '{recipe.name}': {shared} is a training and a validation image; take "
+            "it out of one of them."
+        )
     for split in SPLITS:
         text = json.dumps(found[split], separators=(",", ":"))
         arrays[f"{split}/instances"] = np.frombuffer(text.encode(), np.uint8)

@@ -71,6 +71,12 @@ class AccuracyReader(TransferReader):
             )
         if self.part["robust"] == base.baseline:
             raise UserError(f"{self.key}.robust: must be another training than the baseline.")
+        unknown_epsilon = [source for source in base.sources if source.epsilon is None]
+        if unknown_epsilon:
+            raise UserError(
+                f"{self.key}.sources: the epsilon of '{unknown_epsilon[0].training}' is not known; "
+                "add norm and epsilon to its checkpoint."
+            )
         architectures, widths = tuple(self.part["architectures"]), dict(self.part["widths"])
         for key, names in (("architectures", architectures), ("widths", tuple(widths))):
             models = list(dict.fromkeys(source.model for source in base.sources))

@@ -34,7 +34,9 @@ from .reader import (
     recipes_of,
     repeated,
     seed_blocks,
+    selection_warning,
     training_in_words,
+    trainings_of,
 )
 
 ALL = "all"  # blocks: the whole network is trained
@@ -211,6 +213,9 @@ class EfficiencyStudy:
                     attack_label(attack).replace("_", "/") for attack in grid.attacks
                 ]
         facts["arithmetic"] = config["precision"]
+        modes = [mode for grid in self.grids for _, mode in grid.modes]
+        trainings = trainings_of(self.sources) + [m.training for m in modes if m.training]
+        facts.update(selection_warning(trainings))
         return {**self.figure_values(), "facts": facts}
 
 

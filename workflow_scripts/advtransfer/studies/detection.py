@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from .reader import (
     index_of,
     recipes_of,
     repeated,
+    selection_warning,
+    trainings_of,
 )
 from .transfers import TransferSource
 
@@ -127,22 +129,29 @@ class DetectionStudy:
         ]
         return [*files_of(self), *dict.fromkeys(detectors)]
 
+    @property
+    def model(self) -> str:
+        """Of several architectures figures and page show the first that has both trainings which
+        they compare."""
+        return _compared(self.sources, self.baseline, self.robust)[0]
+
     def pictured(self) -> tuple[DetectionTask, dict[str, str]]:
         """What the figure of pictures shows: the last task with masks, or the last; predictions of
-        the first model's first seed, by training."""
+        the first seed of `model`, by training."""
         with_masks = [task for task in self.tasks if task.recipe.masks]
         task = (with_masks or list(self.tasks))[-1]
         found: dict[str, str] = {}
         for source, other, seed in self.detectors():
             training = source.training
-            if other == task and training in (self.baseline, self.robust):
+            of_both = training in (self.baseline, self.robust) and source.model == self.model
+            if other == task and of_both:
                 path = detector_path(source.recipe, seed, task.recipe, "predictions.json")
                 found.setdefault(training, path)
         return task, {name: found[name] for name in (self.baseline, self.robust)}
 
     def figure_values(self) -> Mapping[str, Any]:
         return {
-            "model": self.sources[0].model,  # of several, figures show the first
+            "model": self.model,
             "baseline": self.baseline,
             "robust": self.robust,
             "trainings": list(dict.fromkeys(source.training for source in self.sources)),
@@ -177,7 +186,16 @@ class DetectionStudy:
                 f"small below {small}, large from {large} pixels a side (COCO: 32, 96)"
             )
         facts["arithmetic of detectors"] = "fp32"
+        facts.update(selection_warning(trainings_of(self.sources)))
         return {**self.figure_values(), "facts": facts}
+
+
+def _compared(sources: Iterable[TransferSource], *trainings: str) -> list[str]:
+    """Architectures that have all of the trainings."""
+    found: dict[str, set[str]] = {}
+    for source in sources:
+        found.setdefault(source.model, set()).add(source.training)
+    return [model for model, own in found.items() if own.issuperset(trainings)]
 
 
 def _title(task: DetectionTask) -> str:
@@ -222,6 +240,11 @@ class DetectionReader(Reader):
         for source in sources:
             for task in tasks:
                 self._check_unseen(source, task)
+        if not _compared(sources, self.part["baseline"], self.part["robust"]):
+            raise UserError(
+                f"{self.key}.sources: no architecture has both trainings that are compared, "
+                f"'{self.part['baseline']}' and '{self.part['robust']}'; add one."
+            )
         return DetectionStudy(
             name=self.name,
             sources=sources,

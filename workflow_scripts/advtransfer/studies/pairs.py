@@ -21,7 +21,16 @@ from ..recipes import (
     attack_label,
     format_epsilon,
 )
-from .reader import IndexRow, Reader, evaluation_of, index_network, repeated, seed_blocks
+from .reader import (
+    IndexRow,
+    Reader,
+    evaluation_of,
+    index_network,
+    repeated,
+    seed_blocks,
+    selection_warning,
+    trainings_of,
+)
 
 SAME_CLASS = {"car": "automobile"}  # STL-10's name for it
 
@@ -182,11 +191,10 @@ class PairStudy:
             "arithmetic": config["precision"],
             "bootstrap resamples": config["statistics"]["bootstrap"],
         }
-        chosen = {s.recipe.training.checkpoint for s in self.sources}
+        trainings = trainings_of(self.sources)
         modes = [mode for t in self.targets for mode in t.transfer.modes]
-        chosen |= {mode.training.checkpoint for mode in modes if mode.training}
-        if "best_on_test" in chosen:
-            values["facts"]["warning"] = "checkpoints were selected on test data, as in the paper"
+        trainings += [mode.training for mode in modes if mode.training]
+        values["facts"].update(selection_warning(trainings))
         return values
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -238,6 +238,19 @@ def training_in_words(training: TrainingRecipe) -> str:
     return f"{text}, {attack}" + (f", {training.replays} replays" if training.replays else "")
 
 
+def trainings_of(sources: Iterable[Any]) -> list[TrainingRecipe]:
+    """How the sources were trained that are trained here."""
+    recipes = [source.recipe for source in sources]
+    return [recipe.training for recipe in recipes if isinstance(recipe, SourceRecipe)]
+
+
+def selection_warning(trainings: Iterable[TrainingRecipe]) -> dict[str, str]:
+    """The fact that a page states where a training was stopped by test images."""
+    if all(training.checkpoint != "best_on_test" for training in trainings):
+        return {}
+    return {"warning": "checkpoints were selected on test data, as in the papers"}
+
+
 def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
     """The recipe of an entry of ``data.datasets``.
 
@@ -460,7 +473,7 @@ class Reader:
                 if fields["training"].checkpoint == "best_on_validation":
                     raise UserError(
                         f"{key}: a transfer holds no images out for best_on_validation; use "
-                        "checkpoint: last (or best_on_test, which selects on test images)."
+                        "checkpoint: last."
                     )
             elif fields.get("solver") == "sgd":
                 raise UserError(f"{key} is missing: solver sgd needs it.")

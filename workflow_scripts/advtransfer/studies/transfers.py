@@ -28,7 +28,9 @@ from .reader import (
     recipes_of,
     repeated,
     seed_blocks,
+    selection_warning,
     training_in_words,
+    trainings_of,
 )
 
 
@@ -125,9 +127,9 @@ class TransferStudy:
                 f"{target.train.images or 'all'} training and "
                 f"{target.test.images or 'all'} test images"
             )
-        first = self.targets[0].transfers
-        facts["trials of a source"] = len(first)
-        for mode in first[0].modes:
+        facts["trials of a source"] = len(self.targets[0].transfers)
+        modes = {mode.mode: mode for t in self.targets for mode in t.transfers[0].modes}
+        for mode in modes.values():
             if mode.training is None:
                 how = "solved by L-BFGS"
             else:
@@ -136,6 +138,7 @@ class TransferStudy:
                 how += " or ".join(f"{rate:g}" for rate in rates)
             facts[f"transfer {mode.mode}"] = how
         facts["arithmetic"] = config["precision"]
+        facts.update(selection_warning(trainings_of(self.sources)))
         return {**self.figure_values(), "facts": facts}
 
 

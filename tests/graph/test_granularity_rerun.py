@@ -15,6 +15,7 @@ from test_rerun import LIBRARY, Edit, append, study
 STUDY = "granularity"
 FIGURES = ("resolutions", "best_epsilon", "granularity_measures", "measure_ranking")
 DRAWN = {f"{STUDY}_{name}": 1 for name in (*FIGURES, "page")}
+TABLES = {"collect_transfers": 1, "collect_granularity": 1, "rank_measures": 1}
 TRAININGS = 3  # of one architecture, with two seeds in one block
 TARGETS = 4
 
@@ -33,8 +34,7 @@ def test_what_the_study_makes(everything: tuple[Path, DryRun]) -> None:
         "transfer_source": TRAININGS * TARGETS,
         "measure_granularity": TARGETS,  # in the natural sources' features alone
     }
-    tables = {"collect_transfers": 1, "collect_granularity": 1, "rank_measures": 1}
-    assert (stages | tables | DRAWN).items() <= plan.counts.items()
+    assert (stages | TABLES | DRAWN).items() <= plan.counts.items()
 
 
 CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
@@ -56,16 +56,14 @@ CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
             "make_view": 2,
             "transfer_source": TRAININGS,
             "measure_granularity": 1,
-            "collect_transfers": 1,
-            "collect_granularity": 1,
-            "rank_measures": 1,
+            **TABLES,
         }
         | DRAWN,
     ),
     # No network is trained or transferred.
     "a measure's formula": (
         append(f"{LIBRARY}/metrics/granularity.py"),
-        {"measure_granularity": TARGETS, "collect_granularity": 1, "rank_measures": 1} | DRAWN,
+        {"measure_granularity": TARGETS, **TABLES} | DRAWN,
     ),
     "how the best epsilon is estimated": (
         append(f"{LIBRARY}/best_epsilon.py"),

@@ -14,15 +14,8 @@ from .transfer.modes import has_moving_statistics
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
 
-SOURCE_COLUMNS = [
-    "study",
-    "source",
-    "source_model",
-    "source_family",
-    "source_training",
-    "robust",
-    "source_seed",
-]
+NAME_COLUMNS = ["study", "source", "source_model", "source_family", "source_training", "robust"]
+SOURCE_COLUMNS = [*NAME_COLUMNS, "source_seed"]
 CELL_COLUMNS = [
     "target",
     "grid",
@@ -62,8 +55,7 @@ ROBUSTNESS_COLUMNS = [
     "accuracy",
     "n_images",
 ]
-EVALUATION_COLUMNS = [
-    *SOURCE_COLUMNS,
+MEASURED_COLUMNS = [
     "attack",
     "norm",
     "epsilon",
@@ -73,11 +65,12 @@ EVALUATION_COLUMNS = [
     "passes",
     "seconds",
 ]
+EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
 SIMILARITY_COLUMNS = [*SOURCE_COLUMNS, "target", "measure", "value", "n_source", "n_target"]
 
 
-def _of(study: EfficiencyStudy, source: EfficiencySource, seed: str) -> Row:
-    """The columns that say which source a row is about."""
+def of_network(study: Any, source: Any, seed: int | str) -> Row:
+    """The columns that say which source of a study of any kind a row is about."""
     return {
         "study": study.name,
         "source": address(source.recipe),
@@ -116,7 +109,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
             for row in read_rows(path):
                 which = row["seed"], row["images"], row["subset_seed"]
                 fixed = {
-                    **_of(study, source, row["seed"]),
+                    **of_network(study, source, row["seed"]),
                     **of_cell,
                     "images": row["images"],
                     "subset_seed": row["subset_seed"],
@@ -135,7 +128,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
                 final = epochs[-1]
                 last.append(
                     {
-                        **_of(study, source, which[0]),
+                        **of_network(study, source, which[0]),
                         **of_cell,
                         "images": which[1],
                         "subset_seed": which[2],
@@ -156,7 +149,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
 
 def source_table(study: EfficiencyStudy) -> Table:
     """Clean and robust accuracy of every source, and what its training cost."""
-    return EVALUATION_COLUMNS, evaluation_rows(study, EVALUATION_COLUMNS, _of)
+    return EVALUATION_COLUMNS, evaluation_rows(study, EVALUATION_COLUMNS, of_network)
 
 
 def evaluation_rows(study: Any, columns: list[str], of_source: Callable[..., Row]) -> list[Row]:
@@ -199,5 +192,5 @@ def similarity_table(study: EfficiencyStudy) -> Table:
         for target, recipe in study.similarities(source):
             for row in read_rows(block_path("similarity", source.recipe, seeds, recipe, "csv")):
                 seed = row.pop("seed")
-                rows.append({**_of(study, source, seed), "target": target.name, **row})
+                rows.append({**of_network(study, source, seed), "target": target.name, **row})
     return SIMILARITY_COLUMNS, rows

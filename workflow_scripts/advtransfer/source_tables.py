@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .addresses import Seeds, address
-from .efficiency_tables import evaluation_rows
+from .addresses import Seeds
+from .efficiency_tables import MEASURED_COLUMNS, NAME_COLUMNS, evaluation_rows, of_network
 from .studies.detection import DetectionStudy
 from .studies.transfers import TransferSource, TransferStudy
 
@@ -17,42 +17,16 @@ Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
 Study = TransferStudy | DetectionStudy
 
-SOURCE_COLUMNS = [
-    "study",
-    "source",
-    "source_model",
-    "source_family",
-    "source_training",
-    "robust",
-    "source_norm",
-    "source_epsilon",
-    "source_seed",
-]
-EVALUATION_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "passes",
-    "seconds",
-]
+SOURCE_COLUMNS = [*NAME_COLUMNS, "source_norm", "source_epsilon", "source_seed"]
+EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
 
 
 def of_source(study: Study, source: TransferSource, seed: int | str) -> Row:
     """The columns that say which source a row is about."""
     return {
-        "study": study.name,
-        "source": address(source.recipe),
-        "source_model": source.model,
-        "source_family": source.family,
-        "source_training": source.training,
-        "robust": "" if source.robust is None else int(source.robust),
+        **of_network(study, source, seed),
         "source_norm": source.norm,
         "source_epsilon": "" if source.epsilon is None else source.epsilon,
-        "source_seed": seed,
     }
 
 

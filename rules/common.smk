@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
-from workflow_scripts.advtransfer import plan as plans
+from workflow_scripts.studies import plan as plans
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.known import class_names

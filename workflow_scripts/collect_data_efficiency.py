@@ -25,9 +25,9 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer import efficiency_tables as tables
     from .advtransfer.artifacts import write_rows
-    from .advtransfer.plan import make_plan
+    from .studies.data_efficiency import tables
+    from .studies.plan import make_plan
 
     (study,) = make_plan(json.loads(arguments.recipe)).efficiency.values()
     with contextlib.chdir(Path(arguments.root)):

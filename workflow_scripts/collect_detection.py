@@ -22,10 +22,10 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer import detection_tables as tables
     from .advtransfer.artifacts import write_rows
-    from .advtransfer.plan import make_plan
-    from .advtransfer.source_tables import source_table
+    from .studies.detection import tables
+    from .studies.plan import make_plan
+    from .studies.source_tables import source_table
 
     (study,) = make_plan(json.loads(arguments.recipe)).detection.values()
     with contextlib.chdir(Path(arguments.root)):

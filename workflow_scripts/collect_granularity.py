@@ -22,9 +22,9 @@ def main(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from .advtransfer.artifacts import write_rows
-    from .advtransfer.granularity_tables import measure_table
-    from .advtransfer.plan import make_plan
-    from .advtransfer.studies.granularity import GranularityStudy
+    from .studies.granularity.design import GranularityStudy
+    from .studies.granularity.tables import measure_table
+    from .studies.plan import make_plan
 
     (study,) = make_plan(json.loads(arguments.recipe)).studies.values()
     assert isinstance(study, GranularityStudy)

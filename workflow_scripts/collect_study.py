@@ -24,9 +24,9 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer import tables
     from .advtransfer.artifacts import write_rows
-    from .advtransfer.plan import make_plan
+    from .studies.kinds.pairs import tables
+    from .studies.plan import make_plan
 
     (study,) = make_plan(json.loads(arguments.recipe)).pairs.values()
     with contextlib.chdir(Path(arguments.root)):

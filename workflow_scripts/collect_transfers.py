@@ -23,10 +23,10 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer import transfer_tables as tables
     from .advtransfer.artifacts import write_rows
-    from .advtransfer.plan import make_plan
-    from .advtransfer.source_tables import source_table
+    from .studies.kinds.whole_targets import tables
+    from .studies.plan import make_plan
+    from .studies.source_tables import source_table
 
     (study,) = make_plan(json.loads(arguments.recipe)).transfers.values()
     with contextlib.chdir(Path(arguments.root)):

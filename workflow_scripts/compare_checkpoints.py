@@ -45,7 +45,6 @@ def main(arguments: argparse.Namespace) -> None:
     import torch
 
     from .advtransfer.artifacts import write_rows
-    from .advtransfer.config import parse_epsilon
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.packs import read_pack
     from .advtransfer.device import prepare
@@ -54,6 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.models.network import inference_copy
     from .advtransfer.models.zoo import load_checkpoint
     from .advtransfer.recipes import AttackRecipe
+    from .config.check import parse_epsilon
 
     try:
         epsilon = parse_epsilon(arguments.epsilon)

@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from .advtransfer.artifacts import atomic, write_rows
     from .advtransfer.data.known import class_names
-    from .advtransfer.plan import index_rows, make_plan
+    from .studies.plan import index_rows, make_plan
 
     config = json.loads(arguments.recipe)
     write_rows(arguments.index, index_rows(make_plan(config, class_names)), INDEX_COLUMNS)

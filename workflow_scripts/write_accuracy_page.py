@@ -21,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.accuracy_page import render_page
     from .advtransfer.plotting import FigureRecipe
+    from .studies.accuracy_and_robustness.page import render_page
 
     write_page(arguments, TABLES, FigureRecipe, render_page)
 

@@ -20,8 +20,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.detection_page import render_page
-    from .advtransfer.detection_plotting import DetectionFigureRecipe
+    from .studies.detection.page import render_page
+    from .studies.detection.plotting import DetectionFigureRecipe
 
     write_page(arguments, TABLES, DetectionFigureRecipe, render_page)
 

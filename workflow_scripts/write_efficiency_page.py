@@ -20,8 +20,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.efficiency_page import render_page
     from .advtransfer.plotting import FigureRecipe
+    from .studies.data_efficiency.page import render_page
 
     write_page(arguments, TABLES, FigureRecipe, render_page)
 

@@ -22,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.granularity_page import render_page
-    from .advtransfer.granularity_plotting import GranularityFigure
+    from .studies.granularity.page import render_page
+    from .studies.granularity.plotting import GranularityFigure
 
     write_page(arguments, TABLES, GranularityFigure, render_page)
 

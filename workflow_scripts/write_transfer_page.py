@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.plotting import FigureRecipe
-    from .advtransfer.transfer_page import render_page
+    from .studies.fixed_vs_full.page import render_page
 
     write_page(arguments, TABLES, FigureRecipe, render_page)
 

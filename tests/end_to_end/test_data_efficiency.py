@@ -15,10 +15,10 @@ from conftest import SMOKE, arguments_of, dry_run, snakemake, step
 from safetensors.torch import load_file
 
 from workflow_scripts.advtransfer.addresses import block_path, source_path, view_path
-from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import to_json
-from workflow_scripts.advtransfer.studies.data_efficiency import Cell, EfficiencySource
 from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.studies.data_efficiency.design import Cell, EfficiencySource
+from workflow_scripts.studies.plan import Plan, make_plan
 
 STUDY = "data_efficiency"
 TABLE = f"results/smoke/tables/{STUDY}.csv"

@@ -33,8 +33,8 @@ from conftest import (
 )
 
 from workflow_scripts.advtransfer.addresses import view_path
-from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label, from_plain
+from workflow_scripts.studies.plan import Plan, make_plan
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 THIRD = "data_efficiency"

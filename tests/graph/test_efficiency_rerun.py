@@ -16,8 +16,8 @@ from snakemake.utils import update_config
 from test_rerun import LIBRARY, Edit, append, nothing, overlay, study
 
 from workflow_scripts.advtransfer.addresses import address
-from workflow_scripts.advtransfer.plan import make_plan
-from workflow_scripts.advtransfer.studies.data_efficiency import EfficiencyStudy
+from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
+from workflow_scripts.studies.plan import make_plan
 
 STUDY = "data_efficiency"
 MADE = ("fetch_dataset", "make_view", "train_source", "evaluate_source", "extract_features")

@@ -13,9 +13,9 @@ import yaml
 from conftest import ROOT, Job, arguments_of, copy_workflow, dry_run, run, snakemake, step_of
 
 from workflow_scripts.advtransfer import addresses
-from workflow_scripts.advtransfer import plan as plans
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import DatasetRecipe
+from workflow_scripts.studies import plan as plans
 
 PACKAGE = ROOT / "workflow_scripts"
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]

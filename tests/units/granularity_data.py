@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from figure_tables import Row, write
 
-from workflow_scripts.advtransfer.measure_ranking import ranking_tables
+from workflow_scripts.studies.granularity.ranking import ranking_tables
 
 STUDY = "granularity"
 EPSILONS = {

@@ -10,14 +10,14 @@ from test_config import DEFAULTS, DELETE, changed, message
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.plan import (
+from workflow_scripts.studies.accuracy_and_robustness.design import AccuracyStudy
+from workflow_scripts.studies.plan import (
     figure_recipe,
     make_plan,
     page_recipe,
     relation_recipe,
     study_config,
 )
-from workflow_scripts.advtransfer.studies.accuracy_and_robustness import AccuracyStudy
 
 STUDY = "accuracy_and_robustness"
 KEY = f"studies.{STUDY}"
@@ -184,7 +184,7 @@ def test_accuracies_of_checkpoints_are_handed_on() -> None:
 def test_the_papers_networks_have_their_published_accuracy() -> None:
     from test_efficiency_config import with_overlay
 
-    from workflow_scripts.advtransfer import published_robust_transfer as published
+    from workflow_scripts.studies.accuracy_and_robustness import published
 
     study = make_plan(with_overlay("paper"), class_names).studies[STUDY]
     assert isinstance(study, AccuracyStudy)

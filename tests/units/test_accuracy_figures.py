@@ -25,8 +25,9 @@ from figure_tables import Row
 from scipy import stats
 from test_figures import run_step, texts
 
-from workflow_scripts.advtransfer import accuracy_page, study_page
+from workflow_scripts.advtransfer import study_page
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.studies.accuracy_and_robustness import page as accuracy_page
 
 TABLES = ("points", "correlations", "predictors", "width")
 # step: its table, texts that the figure has to show, texts where nothing was measured
@@ -277,8 +278,8 @@ def test_a_negative_correlation_is_told_from_a_positive_one(
 
 def test_many_epsilons_have_marks_of_their_own(tmp_path: Path) -> None:
     """The paper's ten, none of them a training that the other figures know."""
-    from workflow_scripts.advtransfer import accuracy_figures
-    from workflow_scripts.advtransfer.published_robust_transfer import L2_EPSILONS
+    from workflow_scripts.studies.accuracy_and_robustness import plotting as accuracy_figures
+    from workflow_scripts.studies.accuracy_and_robustness.published import L2_EPSILONS
 
     levels = [(f"l2_{e:g}", "l2" if e else "", float(e)) for e in L2_EPSILONS]
     looks = accuracy_figures.level_looks(levels)

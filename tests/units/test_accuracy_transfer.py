@@ -9,14 +9,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
-from workflow_scripts.advtransfer import published_robust_transfer as published
-from workflow_scripts.advtransfer.accuracy_transfer import (
+from workflow_scripts.advtransfer.statistics import correlate
+from workflow_scripts.studies.accuracy_and_robustness import published
+from workflow_scripts.studies.accuracy_and_robustness.relation import (
     compare_predictors,
     contrast,
     predict_left_out,
     squared_pearson,
 )
-from workflow_scripts.advtransfer.statistics import correlate
 
 
 def measured(n_groups=8, n_points=3, robustness=1.0, noise=0.05, seed=0):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workflow_scripts.advtransfer.best_epsilon import (
+from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.studies.granularity.best_epsilon import (
     Estimate,
     best,
     coordinate,
@@ -15,7 +16,6 @@ from workflow_scripts.advtransfer.best_epsilon import (
     estimate,
     predict,
 )
-from workflow_scripts.advtransfer.errors import UserError
 
 GRID = np.array([0, 0.125, 0.25, 0.5, 1.0])
 OPTIONS = {"limits": (0.0, 3.2), "bootstrap": 200, "permutations": 300}

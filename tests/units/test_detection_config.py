@@ -14,8 +14,8 @@ from test_transfer_study import IMPORTED
 
 from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.plan import index_rows, make_plan, page_recipe, study_config
-from workflow_scripts.advtransfer.studies.detection import MISSING, DetectionStudy
+from workflow_scripts.studies.detection.design import MISSING, DetectionStudy
+from workflow_scripts.studies.plan import index_rows, make_plan, page_recipe, study_config
 
 STUDY = "detection"
 KEY = f"studies.{STUDY}"
@@ -226,7 +226,7 @@ def test_annotations_are_addressed_by_content(tmp_path: Path) -> None:
 
 
 def test_paper_has_the_published_epsilons() -> None:
-    from workflow_scripts.advtransfer.published_detection import EPSILONS
+    from workflow_scripts.studies.detection.published import EPSILONS
 
     plan = make_plan(with_overlay("paper"), class_names)
     study = plan.detection[STUDY]

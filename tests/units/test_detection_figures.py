@@ -15,11 +15,12 @@ from PIL import Image
 from test_figures import run_step as run_line
 from test_figures import texts
 
-from workflow_scripts import compare_detectors, write_detection_page
+from workflow_scripts import write_detection_page
 from workflow_scripts.advtransfer.artifacts import write_hdf5, write_sealed_json
 from workflow_scripts.advtransfer.detection.scenes import make_scenes
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import ComposedRecipe, DatasetRecipe, DetectionDataRecipe
+from workflow_scripts.studies.detection import analysis as compare_detectors
 
 STUDY = "detection"
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from test_detection_config import study_of
 
-from workflow_scripts import compare_detectors, train_detector
-from workflow_scripts.advtransfer import detection_tables as tables
+from workflow_scripts import train_detector
 from workflow_scripts.advtransfer.addresses import block_path, detector_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS, source_table
+from workflow_scripts.studies.detection import analysis as compare_detectors
+from workflow_scripts.studies.detection import tables
+from workflow_scripts.studies.source_tables import EVALUATION_COLUMNS, source_table
 
 DOCS = (Path(__file__).parents[2] / "docs/results.md").read_text()
 

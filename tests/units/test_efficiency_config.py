@@ -16,15 +16,15 @@ from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, address
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.plan import (
+from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
+from workflow_scripts.studies.plan import (
     figure_recipe,
     index_rows,
     make_plan,
     page_recipe,
     study_config,
 )
-from workflow_scripts.advtransfer.studies.data_efficiency import EfficiencyStudy
-from workflow_scripts.advtransfer.transfer.modes import cached_features
 
 STUDY = "data_efficiency"
 KEY = f"studies.{STUDY}"

@@ -14,9 +14,10 @@ import pytest
 from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
 from test_figures import run_step, texts
 
-from workflow_scripts import plot_similarity
-from workflow_scripts.advtransfer import plotting, published_efficiency
+from workflow_scripts.advtransfer import plotting
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.studies.data_efficiency import published as published_efficiency
+from workflow_scripts.studies.data_efficiency.figures import similarity as plot_similarity
 
 INCLUDED = "interval includes 0"
 

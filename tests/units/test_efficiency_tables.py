@@ -17,16 +17,16 @@ from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_ta
 from test_config import changed
 from test_figures import run_step
 
-from workflow_scripts.advtransfer import efficiency_page
 from workflow_scripts.advtransfer.addresses import block_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_rows
-from workflow_scripts.advtransfer.efficiency_tables import passes_an_epoch
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.plan import figure_recipe, make_plan, page_recipe, study_config
 from workflow_scripts.advtransfer.plotting import FigureRecipe
-from workflow_scripts.advtransfer.studies.data_efficiency import Cell, EfficiencySource
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.measure_similarity import COLUMNS as MEASURED
+from workflow_scripts.studies.data_efficiency import page as efficiency_page
+from workflow_scripts.studies.data_efficiency.design import Cell, EfficiencySource
+from workflow_scripts.studies.data_efficiency.tables import passes_an_epoch
+from workflow_scripts.studies.plan import figure_recipe, make_plan, page_recipe, study_config
 from workflow_scripts.transfer_subsets import COLUMNS as TRANSFERRED
 
 ROOT = Path(__file__).parents[2]

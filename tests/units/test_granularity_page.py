@@ -13,9 +13,9 @@ from figure_tables import Row, write
 from granularity_data import EPSILONS, RANKING, RECIPE, STUDY, TARGETS, measures, transfers
 from test_figures import run_step
 
-from workflow_scripts.advtransfer import granularity_page
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.measure_ranking import ranking_tables
+from workflow_scripts.studies.granularity import page as granularity_page
+from workflow_scripts.studies.granularity.ranking import ranking_tables
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,9 +18,9 @@ from workflow_scripts.advtransfer.data.photographs import RawPhotographs
 from workflow_scripts.advtransfer.data.providers import fetch
 from workflow_scripts.advtransfer.data.views import select
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.plan import make_plan
 from workflow_scripts.advtransfer.recipes import DatasetRecipe, ViewRecipe, to_json
-from workflow_scripts.advtransfer.studies.reader import Reader
+from workflow_scripts.studies.plan import make_plan
+from workflow_scripts.studies.reader import Reader
 
 TREE = (
     "train/wren/b.jpg",

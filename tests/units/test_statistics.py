@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workflow_scripts.advtransfer.published import (
-    ARCHITECTURE_CORRELATIONS,
-    ARCHITECTURES,
-    MIXTURE_CORRELATIONS,
-    MIXTURES,
-)
 from workflow_scripts.advtransfer.statistics import (
     KINDS,
     correlate,
     correlate_all,
     mean_interval,
     regression_band,
+)
+from workflow_scripts.studies.kinds.pairs.published import (
+    ARCHITECTURE_CORRELATIONS,
+    ARCHITECTURES,
+    MIXTURE_CORRELATIONS,
+    MIXTURES,
 )
 
 SCIPY = {

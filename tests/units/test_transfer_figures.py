@@ -15,10 +15,16 @@ from figure_tables import Row
 from test_figures import run_step, texts
 from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks, summarise
 
-from workflow_scripts.advtransfer import plotting, published_transfers, transfer_page
-from workflow_scripts.advtransfer import transfer_figures as figures
+from workflow_scripts.advtransfer import plotting
 from workflow_scripts.advtransfer.artifacts import write_rows
-from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS
+from workflow_scripts.studies.fixed_vs_full import (
+    page as transfer_page,
+)
+from workflow_scripts.studies.fixed_vs_full import plotting as figures
+from workflow_scripts.studies.fixed_vs_full import (
+    published as published_transfers,
+)
+from workflow_scripts.studies.source_tables import EVALUATION_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured

@@ -21,17 +21,17 @@ from test_figures import run_step
 from workflow_scripts.advtransfer.addresses import address, block_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_hdf5, write_rows
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.plan import (
+from workflow_scripts.advtransfer.recipes import ImportedRecipe, SourceRecipe
+from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
+from workflow_scripts.studies.kinds.whole_targets.design import TransferStudy
+from workflow_scripts.studies.kinds.whole_targets.tables import class_mean_accuracy, transfer_tables
+from workflow_scripts.studies.plan import (
     index_rows,
     make_plan,
     page_recipe,
     study_config,
     summary_recipe,
 )
-from workflow_scripts.advtransfer.recipes import ImportedRecipe, SourceRecipe
-from workflow_scripts.advtransfer.studies.transfers import TransferStudy
-from workflow_scripts.advtransfer.transfer_tables import class_mean_accuracy, transfer_tables
-from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.transfer_source import COLUMNS as TRANSFERRED
 
 STUDY = "fixed_vs_full"

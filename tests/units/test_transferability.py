@@ -20,7 +20,7 @@ from workflow_scripts.advtransfer.metrics.transferability import (
     tau_2,
     transfer_success,
 )
-from workflow_scripts.advtransfer.published import ARCHITECTURES
+from workflow_scripts.studies.kinds.pairs.published import ARCHITECTURES
 
 
 def random_responses(rng, n=12, d1=4, d2=3, pixels=(3, 2, 2)):

@@ -13,7 +13,7 @@ from figure_tables import Row
 from test_figures import run_step
 
 from workflow_scripts.advtransfer.artifacts import write_rows
-from workflow_scripts.advtransfer.transfer_tables import TRANSFER_COLUMNS
+from workflow_scripts.studies.kinds.whole_targets.tables import TRANSFER_COLUMNS
 
 STUDY = "fixed_vs_full"
 MODES = ("last_layer", "full_network")

@@ -584,7 +584,7 @@ def source_marks(frame: pd.DataFrame) -> dict[str, Mark]:
 
 def published_marks(frame: pd.DataFrame) -> dict[str, Mark]:
     """Marks of the published models: those that ``frame`` has too look as they do there."""
-    from .published import ARCHITECTURES
+    from ..studies.kinds.pairs.published import ARCHITECTURES
 
     families = model_families(frame)
     by_label = {model_label(model): model for model in families}

@@ -390,7 +390,7 @@ def overlap_grid(table: pd.DataFrame, recipe: plotting.FigureRecipe) -> dict[str
 
 def published_architectures(ours: pd.DataFrame) -> list[list[str]]:
     """The rows of the published image table."""
-    from . import published
+    from ..studies.kinds.pairs import published
 
     marks = plotting.published_marks(ours)
     return [
@@ -401,7 +401,7 @@ def published_architectures(ours: pd.DataFrame) -> list[list[str]]:
 
 def published_mixtures() -> list[list[str]]:
     """The bars of the published figure, by their true share of animals; it has no alpha_1."""
-    from . import published
+    from ..studies.kinds.pairs import published
 
     lines = []
     for bar in published.MIXTURES:

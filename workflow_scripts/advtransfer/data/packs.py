@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ...config.check import CONTROL
 from ..artifacts import decode_attribute
-from ..config import CONTROL
 from ..errors import UserError
 from .dataset import RawDataset, checked_splits
 

@@ -1,0 +1,262 @@
+"""Relate transfer accuracy to accuracy and robustness of the source, and to its width.
+
+Tables: points (an architecture at one epsilon), squared correlations at a fixed epsilon, predictors
+judged by leaving architectures out, and accuracy over width. Seeds are repeated measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ...advtransfer.cli import log, run, step_parser
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+Row = dict[str, Any]
+WAY = ("target", "mode", "solver", "selection")  # what is transferred to, and how
+LEVEL = ("source_training", "source_norm", "source_epsilon")
+POINT_COLUMNS = (
+    *("study", *WAY, "source_model", *LEVEL, "source_accuracy", "source_robustness"),
+    *("accuracy", "accuracy_min", "accuracy_max", "n_seeds"),
+)
+CORRELATION_COLUMNS = (
+    *("study", *WAY, *LEVEL, "r_squared", "r_squared_low", "r_squared_high"),
+    *("pearson", "pearson_low", "pearson_high", "p_value", "n_models", "n_rows"),
+)
+PREDICTOR_COLUMNS = (
+    *("study", *WAY, "norm", "predictor", "absolute_error", "root_mean_square_error"),
+    *("gain", "gain_low", "gain_high", "r_squared_left_out", "r_squared_in_sample"),
+    *("n_models", "n_points"),
+)
+WIDTH_COLUMNS = (
+    *("study", *WAY, *LEVEL, "quantity", "width", "from_width", "value", "ci_low", "ci_high"),
+    "n_seeds",
+)
+# Factors of every predictor, by the columns of the points.
+PREDICTORS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "accuracy": ("source_accuracy",),
+    "robustness": ("source_robustness",),
+    "epsilon": ("source_epsilon",),
+    "accuracy_robustness": ("source_accuracy", "source_robustness"),
+    "accuracy_epsilon": ("source_accuracy", "source_epsilon"),
+}
+BASELINE = "accuracy"
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "")
+    parser.add_argument("--table", required=True, help="transferred networks (CSV)")
+    parser.add_argument("--sources", required=True, help="accuracy of the sources (CSV)")
+    parser.add_argument("--points", required=True, help="CSV to write: means over seeds")
+    parser.add_argument("--correlations", required=True, help="CSV to write: R^2 by epsilon")
+    parser.add_argument("--predictors", required=True, help="CSV to write: left-out errors")
+    parser.add_argument("--width", required=True, help="CSV to write: accuracy over width")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import json
+
+    from ...advtransfer.artifacts import write_rows
+
+    recipe = json.loads(arguments.recipe)
+    networks = measured(read(arguments.table), read(arguments.sources), recipe)
+    compared = networks[networks["source_model"].isin(recipe["architectures"])]
+    points = averaged(compared)
+    tables = (
+        (arguments.points, POINT_COLUMNS, points.to_dict("records")),
+        (arguments.correlations, CORRELATION_COLUMNS, correlation_rows(compared, recipe)),
+        (arguments.predictors, PREDICTOR_COLUMNS, predictor_rows(points, recipe)),
+        (arguments.width, WIDTH_COLUMNS, width_rows(networks, recipe)),
+    )
+    for path, columns, found in tables:
+        rows = [{str(name): told(value) for name, value in row.items()} for row in found]
+        write_rows(path, [{"study": recipe["study"], **row} for row in rows], columns)
+    log.info("%d networks, %d points", len(networks), len(points))
+
+
+def told(value: Any) -> Any:
+    """A cell of a table: nothing where there is no number."""
+    return "" if isinstance(value, float) and value != value else value
+
+
+def read(path: str) -> pd.DataFrame:
+    """A table of the study; empty norms (natural sources) stay text."""
+    import io
+
+    import pandas as pd
+
+    from ...advtransfer.artifacts import csv_bytes
+
+    names = (*WAY, "norm", "attack", "source", "source_model", "source_training", "source_norm")
+    text = dict.fromkeys(names, "str")
+    frame = pd.read_csv(
+        io.BytesIO(csv_bytes(path)), dtype=text, keep_default_na=False, na_values=[""]
+    )
+    return frame.fillna(dict.fromkeys(names, ""))
+
+
+def measured(table: pd.DataFrame, sources: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a transferred network, with clean and robust accuracy of its own source.
+
+    Accuracy after transfer is what the target is scored by. Repeated trials of a transfer are
+    averaged. Of a source that could not be measured here the recipe may know the clean accuracy.
+    """
+    import numpy as np
+
+    scored = table["accuracy"]
+    for target, metric in recipe["metrics"].items():
+        scored = scored.mask(table["target"] == target, table[metric])
+    table = table.assign(accuracy=scored)
+    keys = ["source", "source_model", *LEVEL, "source_seed", *WAY]
+    networks = table.groupby(keys, sort=False, dropna=False)["accuracy"].mean().reset_index()
+    own = ["source", "source_seed"]
+    attack = recipe["robustness"]
+    attacked = (sources["attack"] == attack["attack"]) & (sources["norm"] == attack["norm"])
+    attacked &= np.isclose(sources["epsilon"], attack["epsilon"], rtol=1e-6)
+    for name, chosen in (
+        ("source_accuracy", sources["attack"] == "none"),
+        ("source_robustness", attacked),
+    ):
+        values = sources[chosen].groupby(own, sort=False)["accuracy"].mean().rename(name)
+        networks = networks.join(values, on=own)
+    for known in recipe["known_accuracy"]:
+        same = (networks["source_model"] == known["model"]) & (
+            networks["source_training"] == known["training"]
+        )
+        networks.loc[same, "source_accuracy"] = known["accuracy"]
+    return networks
+
+
+def averaged(networks: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds: a row for every architecture, epsilon, target and way to transfer."""
+    groups = networks.groupby([*WAY, "source_model", *LEVEL], sort=False, dropna=False)
+    return groups.agg(
+        source_accuracy=("source_accuracy", "mean"),
+        source_robustness=("source_robustness", "mean"),
+        accuracy_min=("accuracy", "min"),
+        accuracy_max=("accuracy", "max"),
+        accuracy=("accuracy", "mean"),
+        n_seeds=("source_seed", "nunique"),
+    ).reset_index()
+
+
+def correlation_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Row]:
+    """R^2 of transfer on source accuracy over architectures, at every epsilon."""
+    from .relation import squared_pearson
+
+    draws = {name: recipe[name] for name in ("bootstrap", "permutations")}
+    for key, cell in groups(networks, (*WAY, *LEVEL)):
+        x, y = (
+            cell.pivot(index="source_model", columns="source_seed", values=name)
+            for name in ("source_accuracy", "accuracy")
+        )
+        found = squared_pearson(x.to_numpy(), y.to_numpy(), **draws)
+        yield {
+            **key,
+            "r_squared": found.value,
+            "r_squared_low": found.ci_low,
+            "r_squared_high": found.ci_high,
+            "pearson": found.pearson.value,
+            "pearson_low": found.pearson.ci_low,
+            "pearson_high": found.pearson.ci_high,
+            "p_value": found.pearson.p_value,
+            "n_models": found.pearson.n_models,
+            "n_rows": found.pearson.n_rows,
+        }
+
+
+def predictor_rows(points: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Row]:
+    """Every predictor's errors on architectures that it was not fitted on.
+
+    Sources that are natural or robust in the norm of the robustness alone: epsilons of different
+    norms are no common scale.
+    """
+    from .relation import compare_predictors
+
+    norm = recipe["robustness"]["norm"]
+    comparable = points[points["source_norm"].isin(["", norm])]
+    for key, cell in groups(comparable, WAY):
+        known = {
+            name: [cell[factor].to_numpy(float) for factor in factors]
+            for name, factors in PREDICTORS.items()
+            if all(cell[factor].notna().any() for factor in factors)
+        }
+        if BASELINE not in known:
+            continue
+        found = compare_predictors(
+            cell["source_model"].to_numpy(), cell["accuracy"].to_numpy(float), known, BASELINE
+        )
+        for name, row in found.items():
+            yield {
+                **key,
+                "norm": norm,
+                "predictor": name,
+                "absolute_error": row.absolute_error,
+                "root_mean_square_error": row.root_mean_square_error,
+                **dict(zip(("gain", "gain_low", "gain_high"), row.gain, strict=True)),
+                "r_squared_left_out": row.squared_left_out,
+                "r_squared_in_sample": row.squared_in_sample,
+                "n_models": row.n_groups,
+                "n_points": row.n_points,
+            }
+
+
+def width_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Row]:
+    """Accuracy at every width, what each step to the next width adds, and how much more it adds
+    to a robust source than to a natural one."""
+    from ...advtransfer.statistics import mean_interval
+    from .relation import contrast
+
+    widths: dict[str, int] = recipe["widths"]
+    rows = networks[networks["source_model"].isin(list(widths))]
+    for way, cells in groups(rows, WAY):
+        samples: dict[tuple[str, int], NDArray[np.float64]] = {}
+        levels: dict[str, Row] = {}
+        for key, cell in groups(cells, (*LEVEL, "source_model")):
+            width = widths[key.pop("source_model")]
+            levels[key["source_training"]] = key
+            samples[key["source_training"], width] = cell["accuracy"].to_numpy(float)
+        natural = recipe["baseline"]
+        for training, level in levels.items():
+            own = sorted(width for name, width in samples if name == training)
+            for width in own:
+                values = samples[training, width]
+                yield (
+                    {**way, **level, "quantity": "accuracy", "width": width, "n_seeds": len(values)}
+                    | bounds(mean_interval(values))
+                )
+            for narrow, wide in pairwise(own):
+                step = {**way, **level, "width": wide, "from_width": narrow}
+                pair = [samples[training, wide], samples[training, narrow]]
+                n_seeds = min(map(len, pair))
+                found = bounds(contrast(pair, [1, -1]))
+                yield {**step, "quantity": "step", "n_seeds": n_seeds, **found}
+                others = [samples.get((natural, width)) for width in (wide, narrow)]
+                if training != natural and others[0] is not None and others[1] is not None:
+                    four = [*pair, others[0], others[1]]
+                    n_seeds = min(map(len, four))
+                    found = bounds(contrast(four, [1, -1, -1, 1]))
+                    quantity = "step_minus_natural"
+                    yield {**step, "quantity": quantity, "n_seeds": n_seeds, **found}
+
+
+def bounds(interval: Sequence[float]) -> Row:
+    return dict(zip(("value", "ci_low", "ci_high"), interval, strict=True))
+
+
+def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[Row, pd.DataFrame]]:
+    """Parts of a table with the values that they have in common, in the order of first rows."""
+    for values, part in frame.groupby(list(by), sort=False, dropna=False):
+        yield dict(zip(by, values, strict=True)), part
+
+
+if __name__ == "__main__":
+    run(main, parser())

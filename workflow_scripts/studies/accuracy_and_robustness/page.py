@@ -1,0 +1,266 @@
+"""The page of accuracy and robustness together: R^2 by epsilon, left-out errors, width.
+
+Every number comes from the tables; the sentences follow from signs and intervals, so a target for
+which a claim of the paper does not hold is named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...advtransfer import plotting
+from ...advtransfer.study_page import embedded, estimate, fact_text, render, sign, verdict_of_signs
+from . import plotting as figures
+from . import published
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PRIMARY_MODE = "last_layer"
+PRIMARY = "accuracy_robustness"  # the predictor of the one comparison named in advance
+SQUARES = ("r_squared", "r_squared_low", "r_squared_high")
+GAIN = ("gain", "gain_low", "gain_high")
+BOUNDS = ("value", "ci_low", "ci_high")
+
+
+def render_page(
+    recipe: plotting.FigureRecipe, tables: Mapping[str, str], drawn: list[str], template: Path
+) -> str:
+    """One HTML page without scripts that loads nothing.
+
+    Args:
+        recipe: study, baseline and main robust training, targets, facts to print.
+        tables: paths of ``points``, ``correlations``, ``predictors`` and ``width``.
+        drawn: figures, ``name=file`` each; embedded.
+        template: the study's; base, parts and captions lie beside it.
+
+    Raises:
+        UserError: a table, figure or template is missing or lacks columns.
+    """
+    points = figures.read(tables["points"], figures.POINT_COLUMNS, recipe)
+    correlations = figures.read(tables["correlations"], figures.CORRELATION_COLUMNS, recipe)
+    predictors = figures.read(tables["predictors"], figures.PREDICTOR_COLUMNS, recipe)
+    width = figures.read(tables["width"], figures.WIDTH_COLUMNS, recipe)
+    main = plotting.those(predictors, mode=PRIMARY_MODE, predictor=PRIMARY)
+    context = {
+        "verdict": verdict(main),
+        "primary": primary_text(main),
+        "facts": [(label, fact_text(value)) for label, value in recipe.facts.items()],
+        "sources": source_grid(points),
+        "correlations": correlation_grid(recipe, correlations),
+        "few_models": few_models(correlations),
+        "published": published_grid(),
+        "predictors": predictor_grid(recipe, predictors),
+        "width_claims": width_claims(recipe, width),
+        "width": width_grid(recipe, width),
+        "names": {
+            "robust": plotting.training_label(recipe.robust),
+            "baseline": plotting.training_label(recipe.baseline),
+        },
+        "figures": embedded(drawn, template.parent),
+    }
+    return render(template, context)
+
+
+# Sentences --------------------------------------------------------------------------------------
+
+
+def verdict(main: pd.DataFrame) -> dict[str, str]:
+    """Whether robustness adds to accuracy in predicting architectures that were left out."""
+    signs = [sign(*bounds) for bounds in zip(main["gain_low"], main["gain_high"], strict=True)]
+    if not signs or "none" in signs:
+        reason = (
+            "too few architectures, no fixed-feature transfer, or robustness of the sources is not "
+            "known."
+        )
+        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
+    above, below = signs.count("above"), signs.count("below")
+    reason = (
+        "in fixed-feature transfer of left-out architectures, accuracy and robustness together "
+        f"predict better than accuracy alone on {above} of {len(signs)} targets (interval above "
+        f"0), worse on {below}, and not told apart on {signs.count('open')}."
+    )
+    return verdict_of_signs(
+        signs,
+        reason,
+        supported="Robustness adds to accuracy:",
+        opposite="Accuracy alone is better:",
+    )
+
+
+def primary_text(main: pd.DataFrame) -> str:
+    """The comparison behind the verdict, by target."""
+    if main.empty:
+        return ""
+    parts = []
+    for row in main.itertuples():
+        gain = estimate(figures.triple(row, GAIN), signed=True)
+        parts.append(f"{plotting.target_label(str(row.target))} {gain}")
+    return (
+        "How much smaller the mean absolute error is, in shares of images: "
+        f"{', '.join(parts)}; {main['n_models'].max():.0f} architectures."
+    )
+
+
+def few_models(correlations: pd.DataFrame) -> str:
+    """A warning where the correlations are over few architectures."""
+    fewest = correlations["n_models"].min() if len(correlations) else 0
+    if fewest >= figures.FEWEST_MODELS:
+        return ""
+    return (
+        f"Some correlations are over {fewest:.0f} architectures only, fewer than the "
+        f"{figures.FEWEST_MODELS} that we ask for: do not rest on them."
+    )
+
+
+def width_claims(recipe: plotting.FigureRecipe, width: pd.DataFrame) -> list[str]:
+    """Whether the last step in width adds to robust sources and no longer to natural ones."""
+    sentences = []
+    for mode in figures.modes(width):
+        for target in plotting.efficiency_targets(recipe, width):
+            rows = plotting.those(width, mode=mode, target=target)
+            steps = {
+                name: last_step(rows, quantity, training)
+                for name, quantity, training in (
+                    ("robust", "step", recipe.robust),
+                    ("natural", "step", recipe.baseline),
+                    ("difference", "step_minus_natural", recipe.robust),
+                )
+            }
+            where = f"{plotting.target_label(target)}, {figures.mode_label(mode)}"
+            if any(step is None for step in steps.values()):
+                sentences.append(f"{where}: not measured.")
+                continue
+            found = {name: figures.triple(step, BOUNDS) for name, step in steps.items()}
+            signs = {name: sign(*values[1:]) for name, values in found.items()}
+            step: Any = steps["robust"]
+            text = ", ".join(
+                f"{name} {estimate(values, signed=True)}" for name, values in found.items()
+            )
+            sentences.append(
+                f"{where}: {width_claim(signs)} (from width {step.from_width:.0f} to "
+                f"{step.width:.0f}: {text})."
+            )
+    return sentences
+
+
+def last_step(rows: pd.DataFrame, quantity: str, training: str) -> Any:
+    """The row of the step to the largest width; None if there is none."""
+    own = plotting.those(rows, quantity=quantity, source_training=training)
+    return None if own.empty else own.sort_values("width").iloc[-1]
+
+
+def width_claim(signs: Mapping[str, str]) -> str:
+    """What the signs of the last step say: of the robust source, the natural one, both compared."""
+    if "none" in signs.values():
+        return "one seed bears no interval"
+    if signs["difference"] == "below":
+        return "the other way round, the natural source gains more"
+    if signs["robust"] == "above" and signs["difference"] == "above":
+        if signs["natural"] == "above":
+            return "partly, the natural source still gains, but less than the robust one"
+        return "holds, the robust source gains and the natural one is not seen to"
+    if signs["robust"] == "above":
+        return "not decided, the robust source gains, but not measurably more than the natural one"
+    if signs["robust"] == "below":
+        return "does not hold, the robust source loses"
+    return "not decided, the robust source is not seen to gain"
+
+
+# Grids ------------------------------------------------------------------------------------------
+
+
+def source_grid(points: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy and robustness of every architecture at every epsilon."""
+    levels = figures.levels(points)
+    labels = figures.level_labels(levels)
+    lines = []
+    each = points.drop_duplicates(["source_model", "source_training"])
+    for model in each["source_model"].unique():
+        cells = []
+        for training in labels:
+            own = plotting.those(each, source_model=model, source_training=training)
+            values = [own[name].mean() for name in ("source_accuracy", "source_robustness")]
+            cells.append(" / ".join(plotting.number(value, 3) for value in values))
+        lines.append([plotting.model_label(model), *cells])
+    return {"head": ["architecture", *labels.values()], "rows": lines}
+
+
+def correlation_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
+    """R^2 by mode and epsilon, with the correlation's sign; one column a target."""
+    targets = plotting.efficiency_targets(recipe, rows)
+    levels = figures.levels(rows)
+    labels = figures.level_labels(levels)
+    lines = []
+    for mode in figures.modes(rows):
+        for training, label in labels.items():
+            cells = []
+            for target in targets:
+                own = plotting.those(rows, mode=mode, target=target, source_training=training)
+                cells.append(square_text(own.iloc[0]) if len(own) else "–")
+            lines.append([f"{figures.mode_label(mode)}, {label}", *cells])
+    return {"head": ["R²", *map(plotting.target_label, targets)], "rows": lines}
+
+
+def square_text(row: Any) -> str:
+    """R^2 with its interval; the correlation, where it is negative."""
+    text = estimate(figures.triple(row, SQUARES))
+    return f"{text} (r = {plotting.number(row.pearson)})" if row.pearson < 0 else text
+
+
+def published_grid() -> dict[str, Any]:
+    """The published table of correlations: printed, and recomputed from its rows."""
+    lines = []
+    for epsilon, found in published.squared_correlations().items():
+        values = (found.value, found.ci_low, found.ci_high)
+        label = figures.level_label("l2" if epsilon else "", epsilon)
+        printed = f"{published.PRINTED[epsilon]:.2f}"
+        lines.append([label, printed, estimate(values), str(found.pearson.n_models)])
+    return {"head": ["published", "printed R²", "recomputed", "architectures"], "rows": lines}
+
+
+def predictor_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
+    """Left-out error, gain over accuracy alone, and R^2 in sample of every predictor."""
+    lines = []
+    row: Any
+    for mode in figures.modes(rows):
+        for target in plotting.efficiency_targets(recipe, rows):
+            where = f"{plotting.target_label(target)}, {figures.mode_label(mode)}"
+            for predictor in figures.PREDICTOR_LABELS:
+                for row in plotting.those(
+                    rows, mode=mode, target=target, predictor=predictor
+                ).itertuples():
+                    lines.append(
+                        [
+                            f"{where}: {figures.predictor_label(predictor)}",
+                            plotting.number(row.absolute_error, 3),
+                            estimate(figures.triple(row, GAIN), signed=True),
+                            plotting.number(row.r_squared_in_sample),
+                        ]
+                    )
+    head = ["predictor", "mean error, left out", "gain over accuracy alone", "R² in sample"]
+    return {"head": head, "rows": lines}
+
+
+def width_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
+    """What every step in width adds, and how much more to robust sources; one column a target."""
+    targets = plotting.efficiency_targets(recipe, rows)
+    steps = plotting.those(rows, quantity=("step", "step_minus_natural"))
+    labels = figures.level_labels(figures.levels(rows))
+    lines = []
+    keys = ["mode", "source_training", "quantity", "from_width", "width"]
+    values: Any
+    for values, part in steps.groupby(keys, sort=False):
+        mode, training, quantity, narrow, wide = values
+        minus = " minus natural" if quantity == "step_minus_natural" else ""
+        cells = []
+        for target in targets:
+            own = plotting.those(part, target=target)
+            found = figures.triple(own.iloc[0], BOUNDS) if len(own) else (math.nan,) * 3
+            cells.append(estimate(found, signed=True))
+        name = f"{figures.mode_label(mode)}, {labels[training]}{minus}"
+        lines.append([f"{name}, {narrow:.0f} to {wide:.0f}", *cells])
+    return {"head": ["step in width", *map(plotting.target_label, targets)], "rows": lines}

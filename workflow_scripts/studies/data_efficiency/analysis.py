@@ -1,0 +1,166 @@
+"""Paired differences between transfers: what a training, unfrozen blocks or moving statistics add.
+
+Runs are paired by source seed and subset (size and seed); intervals respect that both are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...advtransfer.cli import log, run, step_parser
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "study",
+    "target",
+    "comparison",
+    "model",
+    "grid",
+    "baseline_grid",
+    "training",
+    "baseline_training",
+    "blocks",
+    "baseline_blocks",
+    "images",
+    "epoch",
+    "last",
+    "quantity",
+    "value",
+    "ci_low",
+    "ci_high",
+    "mean",
+    "baseline_mean",
+    "n_source_seeds",
+    "n_subset_seeds",
+)
+
+
+class Cell(NamedTuple):
+    """What one mean is over: every source seed and subset seed."""
+
+    target: str
+    model: str
+    grid: str
+    training: str
+    blocks: str
+    images: int
+    epoch: int
+    last: int  # 1: the last epoch of its grid
+    quantity: str
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__ or "")
+    parser.add_argument("--curves", required=True, help="transfer over epochs (CSV)")
+    parser.add_argument("--robustness", required=True, help="transferred networks attacked (CSV)")
+    parser.add_argument("--output", required=True, help="CSV to write")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import json
+    import math
+
+    import pandas as pd
+
+    from ...advtransfer.artifacts import write_rows
+    from ...advtransfer.statistics import paired_difference
+
+    recipe = json.loads(arguments.recipe)
+    curves, robustness = read(arguments.curves), read(arguments.robustness)
+    curves["quantity"] = "accuracy"
+    curves = curves.rename(columns={"test_accuracy": "accuracy"})
+    if len(robustness):
+        strength = robustness["epsilon"].map("{:.6g}".format)
+        attack = robustness["attack"] + robustness["steps"].astype(str)
+        robustness["quantity"] = "robust_" + attack + "_" + robustness["norm"] + "_" + strength
+        robustness = robustness[robustness["attack"] != "none"]
+    table = pd.concat([curves, robustness], ignore_index=True)
+    table = table.rename(columns={"source_model": "model", "source_training": "training"})
+    final = table.groupby(["grid", "blocks"])["epoch"].transform("max")
+    table["last"] = (table["epoch"] == final).astype(int)
+    runs = {
+        Cell._make(key): cell.pivot_table(
+            index="source_seed", columns="subset_seed", values="accuracy"
+        )
+        for key, cell in table.groupby(list(Cell._fields), sort=False)
+    }
+    rows = []
+    for comparison, cell, other in comparisons(list(runs), recipe):
+        ours, theirs = runs[cell].align(runs[other])
+        found = paired_difference(ours.to_numpy(), theirs.to_numpy())
+        if not found.n_subset_seeds:
+            continue
+        rows.append(
+            {
+                "study": recipe["study"],
+                "comparison": comparison,
+                **cell._asdict(),
+                "baseline_grid": other.grid,
+                "baseline_training": other.training,
+                "baseline_blocks": other.blocks,
+                **{
+                    name: "" if isinstance(value, float) and math.isnan(value) else value
+                    for name, value in found._asdict().items()
+                },
+            }
+        )
+    log.info("%d differences over %d cells", len(rows), len(runs))
+    write_rows(arguments.output, rows, COLUMNS)
+
+
+def read(path: str) -> pd.DataFrame:
+    """A table of the study; numbers of blocks are text, as ``all`` is one."""
+    import io
+
+    import pandas as pd
+
+    from ...advtransfer.artifacts import csv_bytes
+
+    text = dict.fromkeys(("blocks", "target", "grid", "norm", "attack", "source_training"), "str")
+    return pd.read_csv(io.BytesIO(csv_bytes(path)), dtype=text, keep_default_na=False)
+
+
+def comparisons(cells: list[Cell], recipe: dict[str, Any]) -> Iterator[tuple[str, Cell, Cell]]:
+    """Name of a comparison, a cell, and the cell that it is compared with.
+
+    ``training``: with the baseline's, all else alike. At last epochs: ``blocks`` with solved heads,
+    that is with 0 blocks; ``statistics`` moving with frozen ones; ``scratch`` with networks trained
+    from random weights on the same images.
+    """
+    known = set(cells)
+    grids = {
+        role: recipe["grids"].get(role, [])
+        for role in ("images", "blocks", "statistics", "scratch")
+    }
+    finals = [cell for cell in cells if cell.last and cell.quantity == "accuracy"]
+    by_place = {cell._replace(epoch=0): cell for cell in finals}
+    scratch = {cell[:2] + (cell.images,): cell for cell in finals if cell.grid in grids["scratch"]}
+
+    for cell in cells:
+        other: Cell | None = cell._replace(training=recipe["baseline"])
+        if other in known and other != cell:
+            yield "training", cell, other
+    for cell in finals:
+        place = cell._replace(epoch=0)
+        heads = [place._replace(grid=grid, blocks="0") for grid in grids["images"]]
+        still = [place._replace(grid=grid) for grid in grids["blocks"]]
+        paired = {
+            "blocks": heads if cell.grid in grids["blocks"] and cell.blocks != "0" else [],
+            "statistics": still if cell.grid in grids["statistics"] else [],
+        }
+        for comparison, others in paired.items():
+            for other in filter(None, map(by_place.get, others)):
+                yield comparison, cell, other
+        if cell.grid in (*grids["images"], *grids["blocks"]):
+            other = scratch.get(cell[:2] + (cell.images,))
+            if other:
+                yield "scratch", cell, other
+
+
+if __name__ == "__main__":
+    run(main, parser())

@@ -1,0 +1,335 @@
+"""The page of the study of fixed-feature and full-network transfer: what was compared and found.
+
+Every number comes from the tables; the sentences follow from signs and intervals, so a target on
+which the paper's claim does not hold is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...advtransfer import plotting
+from ...advtransfer.study_page import (
+    embedded,
+    estimate,
+    fact_text,
+    render,
+    sign_of,
+    verdict_of_signs,
+)
+from . import plotting as figures
+from .columns import ALL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PRIMARY = "last_layer"  # where the paper claims most
+Grid = dict[str, Any]
+
+
+def render_page(
+    recipe: plotting.FigureRecipe, tables: Mapping[str, str], drawn: list[str], template: Path
+) -> str:
+    """One HTML page without scripts that loads nothing.
+
+    Args:
+        recipe: study, baseline, targets, facts to print.
+        tables: paths of ``summary``, ``best``, ``selection``, ``correlations`` and ``sources``.
+        drawn: figures, ``name=file`` each; embedded.
+        template: the study's; base, parts and captions lie beside it.
+
+    Raises:
+        UserError: a table, figure or template is missing or lacks columns.
+    """
+    kinds = ("summary", "best", "selection", "correlations")
+    summary, best, selection, correlations = (
+        figures.read(tables[kind], kind, recipe) for kind in kinds
+    )
+    cost = (*plotting.COST_COLUMNS, "source_norm", "source_epsilon")
+    sources = plotting.those(
+        plotting.read_table(tables["sources"], cost, may_be_empty=True), study=recipe.study
+    )
+    honest = {"selection": "validation"}
+    main = primary_rows(plotting.those(best, **honest))
+    context = {
+        "verdict": verdict(main),
+        "primary": primary_text(main),
+        "baseline": plotting.training_label(recipe.baseline),
+        "facts": [(label, fact_text(value)) for label, value in recipe.facts.items()],
+        "sentences": [mode_sentence(main, mode) for mode in figures.modes_of(best)],
+        "strengths": strength_sentence(plotting.those(best, **honest)),
+        "best": [(figures.mode_label(m), best_grid(best, m)) for m in figures.modes_of(best)],
+        "everything": [
+            (figures.mode_label(mode), everything_grid(recipe, summary, mode))
+            for mode in figures.modes_of(summary)
+        ],
+        "class_means": class_mean_sentence(
+            plotting.those(
+                figures.read(tables["summary"], "summary", recipe, every_measure=True),
+                selection="validation",
+            )
+        ),
+        "correlations": correlation_grid(correlations),
+        "selection": selection_grid(selection),
+        "sources": source_grid(sources),
+        "published": published_grid(),
+        "published_runs": published_runs_grid(),
+        "figures": embedded(drawn, template.parent),
+    }
+    return render(template, context)
+
+
+# Sentences --------------------------------------------------------------------------------------
+
+
+def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
+    """One row a target and mode: over all architectures, or of the only one."""
+    if best.empty:
+        return best
+    over_all = ALL if ALL in set(best["model"]) else best["model"].iloc[0]
+    rows = plotting.those(best, model=over_all)
+    return rows.assign(
+        value=rows["difference"], ci_low=rows["difference_low"], ci_high=rows["difference_high"]
+    )
+
+
+def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
+    """Targets by what the interval of robust minus natural says."""
+    named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
+    for row in figures.records(plotting.those(main, mode=mode)):
+        named[sign_of(row)].append(figures.target_label(row.target))
+    return named
+
+
+def verdict(main: pd.DataFrame) -> dict[str, str]:
+    """What fixed-feature transfer says of the claim that robust sources transfer better."""
+    named = counts(main, PRIMARY) if len(main) else {}
+    total = sum(map(len, named.values()))
+    few = total and plotting.those(main, mode=PRIMARY)["n_source_seeds"].min() < 2
+    if not total or named["none"] or few:
+        reason = "one source seed says nothing of others, or nothing was compared."
+        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
+    above, below = len(named["above"]), len(named["below"])
+    reason = (
+        f"in fixed-feature transfer the best robust source is better on {above} of {total} targets "
+        f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])}."
+    )
+    signs = [kind for kind, targets in named.items() for _ in targets]
+    return verdict_of_signs(signs, reason)
+
+
+def primary_text(main: pd.DataFrame) -> str:
+    """The differences behind the verdict."""
+    if main.empty:
+        return ""
+    rows = plotting.those(main, mode=PRIMARY)
+    values = ", ".join(
+        f"{figures.target_label(row.target)} {gain_text(row)}" for row in figures.records(rows)
+    )
+    seeds = f"{rows['n_source_seeds'].max():.0f}" if len(rows) else "0"
+    several = sorted({f"{number:.0f}" for number in rows["n_trainings"]}, key=int)
+    return (
+        f"Best robust minus natural, fixed-feature, {seeds} source seeds: {values}. The best is of "
+        f"{' to '.join(several[:: max(1, len(several) - 1)])} robust trainings, chosen on held-out "
+        "images; intervals are of the same seeds and take the choice as given, so they are "
+        "somewhat too narrow."
+    )
+
+
+def mode_sentence(main: pd.DataFrame, mode: str) -> str:
+    """Where the best robust source is better in a mode, and where not."""
+    label = figures.mode_label(mode).capitalize()
+    named = counts(main, mode) if len(main) else {}
+    if not any(named.values()):
+        return f"{label} transfer: nothing was compared."
+    meanings = {
+        "above": "better (interval above 0) on",
+        "below": "worse (interval below 0) on",
+        "open": "not told apart (interval includes 0) on",
+        "none": "without an interval on",
+    }
+    parts = [f"{meanings[kind]} {', '.join(them)}" for kind, them in named.items() if them]
+    return f"{label} transfer, the best robust source: {'; '.join(parts)}."
+
+
+def strength_sentence(best: pd.DataFrame) -> str:
+    """Which strengths were best, over targets and architectures."""
+    rows = plotting.those(best, model=list(figures.models_of(best)))
+    parts = []
+    for mode in figures.modes_of(rows):
+        labels = [
+            figures.strength_label(row.norm, row.epsilon)
+            for row in figures.records(plotting.those(rows, mode=mode))
+        ]
+        counted = ", ".join(f"{name} ({labels.count(name)})" for name in dict.fromkeys(labels))
+        if counted:
+            parts.append(f"{figures.mode_label(mode)}: {counted}")
+    if not parts:
+        return "No epsilon could be chosen on held-out images."
+    return (
+        f"Best ε on held-out images, and on how many targets and architectures: {'; '.join(parts)}."
+    )
+
+
+def class_mean_sentence(summary: pd.DataFrame) -> str:
+    """How far the mean over classes is from the accuracy."""
+    keys = ["target", "mode", "model", "training"]
+    one, other = (
+        plotting.those(summary, measure=measure).set_index(keys)["mean"]
+        for measure in ("accuracy", "class_mean_accuracy")
+    )
+    gap = (other - one).abs()
+    if gap.empty:
+        return ""
+    return (
+        "The mean over classes, which the paper reports for unbalanced targets, differs from the "
+        f"accuracy by at most {plotting.number(100 * gap.max(), 2)} percentage points here."
+    )
+
+
+def gain_text(row: Any) -> str:
+    """``+0.041 [0.012, 0.070]``."""
+    return estimate((row.difference, row.difference_low, row.difference_high), signed=True)
+
+
+# Grids ------------------------------------------------------------------------------------------
+
+
+def best_grid(best: pd.DataFrame, mode: str) -> Grid:
+    """Best-of: the natural and the best robust source, chosen on validation, then on test."""
+    rows = plotting.those(best, mode=mode)
+    lines = []
+    for target, model in dict.fromkeys(zip(rows["target"], rows["model"], strict=True)):
+        cells = []
+        for selection in ("validation", "test"):
+            found = plotting.those(rows, target=target, model=model, selection=selection)
+            if found.empty:
+                cells += ["–"] * 4
+                continue
+            (row,) = figures.records(found)
+            which = figures.strength_label(row.norm, row.epsilon)
+            if model == ALL:
+                which = f"{plotting.model_label(row.robust_model)}, {which}"
+            means = (plotting.number(v, 3) for v in (row.baseline_mean, row.robust_mean))
+            cells += [*means, which, gain_text(row)]
+        name = "all architectures" if model == ALL else plotting.model_label(model)
+        lines.append([f"{figures.target_label(target)}, {name}", *cells])
+    head = ["natural", "robust", "best ε", "difference"]
+    tested = [f"{text} (on test)" for text in head]
+    return {"head": ["target, architecture", *head, *tested], "rows": lines}
+
+
+def everything_grid(recipe: plotting.FigureRecipe, summary: pd.DataFrame, mode: str) -> Grid:
+    """All-of: mean accuracy of every source on every target, and the range over networks."""
+    rows = plotting.those(summary, mode=mode, selection="validation")
+    targets, places = figures.targets_of(recipe, rows), figures.strengths(rows)
+    lines = []
+    for model in figures.models_of(rows):
+        for training, (_, label) in places.items():
+            own = plotting.those(rows, model=model, training=training)
+            if own.empty:
+                continue
+            there = {row.target: range_text(row) for row in figures.records(own)}
+            name = f"{plotting.model_label(model)}, {label}"
+            lines.append([name, *(there.get(target, "–") for target in targets)])
+    return {"head": ["source", *map(figures.target_label, targets)], "rows": lines}
+
+
+def range_text(row: Any) -> str:
+    """``0.612 (0.600–0.620)``: the mean, the lowest and the highest network."""
+    mean, low, high = (plotting.number(v, 3) for v in (row.mean, row.lowest, row.highest))
+    return f"{mean} ({low}–{high})"
+
+
+def correlation_grid(rows: pd.DataFrame) -> Grid:
+    """Fixed-feature against full-network accuracy, by target and set of sources."""
+    lines = []
+    for target, sources in dict.fromkeys(zip(rows["target"], rows["sources"], strict=True)):
+        own = plotting.those(rows, target=target, sources=sources)
+        there = {row["statistic"]: plotting.interval(row) for _, row in own.iterrows()}
+        cells = [there.get(statistic, "–") for statistic in ("pearson", "spearman")]
+        name = "all sources" if sources == ALL else source_set_label(sources)
+        count = f"{own['n_sources'].iloc[0]:.0f}"
+        lines.append([f"{figures.target_label(target)}, {name}", *cells, count])
+    return {"head": ["target, sources", "Pearson r", "Spearman ρ", "sources"], "rows": lines}
+
+
+def source_set_label(name: str) -> str:
+    """A set of sources has the name of its architecture or of its training."""
+    known = plotting.TRAINING_LABELS
+    return known[name] if name in known else plotting.model_label(name)
+
+
+def selection_grid(rows: pd.DataFrame) -> Grid:
+    """What choosing on test images would have given."""
+    lines = []
+    for row in figures.records(rows):
+        name = f"{figures.target_label(row.target)}, {figures.mode_label(row.mode)}"
+        chosen = figures.CHOICE_LABELS.get(row.chosen, row.chosen)
+        values = [plotting.number(v, 4) for v in (row.on_validation, row.on_test, row.difference)]
+        largest, agree = plotting.number(row.largest, 4), plotting.number(100 * row.agree, 0)
+        lines.append([f"{name}, {chosen}", *values, largest, f"{agree} % of {row.n:.0f}"])
+    head = ["target, mode, what is chosen", "on validation", "on test", "difference", "largest"]
+    return {"head": [*head, "same choice"], "rows": lines}
+
+
+def source_grid(sources: pd.DataFrame) -> Grid:
+    """Accuracy of the sources on their own classes, means over seeds."""
+    attacks: Sequence[tuple[str, str, float]] = list(
+        dict.fromkeys(
+            zip(sources["attack"], sources["norm"], sources["epsilon"].astype(float), strict=True)
+        )
+    )
+    lines = []
+    for model, training in dict.fromkeys(
+        zip(sources["source_model"], sources["source_training"], strict=True)
+    ):
+        own = plotting.those(sources, source_model=model, source_training=training)
+        cells = [
+            plotting.number(
+                plotting.those(own, attack=attack, norm=norm, epsilon=epsilon)["accuracy"].mean(), 3
+            )
+            for attack, norm, epsilon in attacks
+        ]
+        passes, seconds = (plotting.number(own[name].mean(), 0) for name in ("passes", "seconds"))
+        name = f"{plotting.model_label(model)}, {plotting.training_label(training)}"
+        lines.append([name, *cells, passes, seconds])
+    head = ["source", *(plotting.attack_label(*attack) for attack in attacks)]
+    return {"head": [*head, "passes an image", "seconds"], "rows": lines}
+
+
+def published_grid() -> Grid:
+    """The paper's table 1, and its differences."""
+    from .published import TABLE_1
+
+    lines = []
+    for target, row in TABLE_1.items():
+        cells = []
+        for robust, standard in (
+            (row.fixed_robust, row.fixed_standard),
+            (row.full_robust, row.full_standard),
+        ):
+            values = (standard, robust, robust - standard)
+            cells += [plotting.number(100 * value, 2) for value in values]
+        lines.append([figures.target_label(target), *cells])
+    names = ("standard", "robust", "difference")
+    head = [f"{mode}, {name}" for mode in ("fixed", "full") for name in names]
+    return {"head": ["published, %", *head], "rows": lines}
+
+
+def published_runs_grid() -> Grid:
+    """The authors' best single runs: accuracy, epsilon and learning rate."""
+    from .published import BEST_RUNS
+
+    models = list(dict.fromkeys(run.model for run in BEST_RUNS))
+    lines = []
+    for target, mode in dict.fromkeys((run.target, run.mode) for run in BEST_RUNS):
+        own = {run.model: run for run in BEST_RUNS if (run.target, run.mode) == (target, mode)}
+        cells = [
+            f"{plotting.number(100 * run.accuracy, 1)} (ε {run.epsilon:g}, {run.learning_rate:g})"
+            for run in (own[model] for model in models)
+        ]
+        lines.append([f"{figures.target_label(target)}, {figures.mode_label(mode)}", *cells])
+    return {"head": ["published, %", *models], "rows": lines}

@@ -1,0 +1,199 @@
+"""What the figures and the page of granularity share: recipe, tables, names, the epsilon axis."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...advtransfer import plotting
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+TRANSFER_COLUMNS = (
+    *("study", "source_model", "source_norm", "source_epsilon", "source_seed", "target", "mode"),
+    *("selection", "accuracy"),
+)
+MEASURE_COLUMNS = (
+    *("study", "source_model", "source_seed", "target", "dataset", "measure", "basis", "value"),
+)
+BEST_COLUMNS = (
+    *("study", "source_model", "target", "dataset", "estimator", "primary", "epsilon"),
+    *("ci_low", "ci_high"),
+)
+PREDICTION_COLUMNS = (
+    *("study", "source_model", "estimator", "measure", "basis", "role", "statistic", "group"),
+    *("value", "ci_low", "ci_high", "p_value", "n_targets", "n_groups"),
+)
+TEXT_COLUMNS = ("dataset", "estimator", "basis", "group", "source_norm", "selection")
+MEASURE_LABELS = {
+    ("resolution", "pixels"): "resolution, pixels a side",
+    ("spectral_slope", "pixels"): "spectral slope",
+    ("mean_frequency", "pixels"): "mean frequency, cycles an image",
+    ("twonn", "pixels"): "dimension of pixels, TwoNN",
+    ("levina_bickel", "pixels"): "dimension of pixels, likelihood",
+    ("label_depth", "labels"): "depth in label hierarchy",
+    ("class_separation", "features"): "between / within classes, features",
+    ("twonn", "features"): "dimension of features, TwoNN",
+    ("levina_bickel", "features"): "dimension of features, likelihood",
+}
+ESTIMATOR_LABELS = {
+    "vertex": "vertex of a parabola",
+    "softmax": "softmax-weighted mean",
+    "grid": "highest mean on the grid",
+}
+LINES = ("-", "--", ":", "-.")
+TARGET_LABELS = {"near": "CIFAR-10, unseen classes"}
+
+
+@dataclass(frozen=True)
+class GranularityFigure:
+    """What a figure or page shows. Each step says which fields it reads; the rest may be absent."""
+
+    study: str
+    model: str | None = None  # architecture of the sources; None: the table's first
+    estimator: str = "vertex"  # of the best epsilon: the primary one
+    temperature: float = 0.01
+    measure: str = ""  # the primary one, taken on ``basis``
+    basis: str = ""
+    series: dict[str, list[str]] = field(default_factory=dict)  # targets of rising resolution
+    targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+    scores: dict[str, str] = field(default_factory=dict)  # target: column, if not accuracy
+    baseline: str = "natural"
+    trainings: tuple[str, ...] = ()
+    bootstrap: int = 0
+    permutations: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def read(path: str | Path, columns: Iterable[str], recipe: GranularityFigure) -> pd.DataFrame:
+    """The study's rows of one architecture.
+
+    Raises:
+        UserError: as `plotting.read_table` and `plotting.select`.
+    """
+    frame = plotting.select(plotting.read_table(path, columns), study=recipe.study)
+    for name in set(TEXT_COLUMNS) & set(frame):
+        frame[name] = frame[name].astype("object").where(frame[name].notna(), "")
+    model = recipe.model or frame["source_model"].iloc[0]
+    return plotting.select(frame, source_model=model)
+
+
+def accuracies(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:
+    """Fixed-feature transfers, what held-out images chose, by what their targets are scored by."""
+    table = read(path, [*TRANSFER_COLUMNS, *sorted(set(recipe.scores.values()))], recipe)
+    table = plotting.select(table, mode="last_layer", selection="validation").copy()
+    for target, column in recipe.scores.items():
+        own = table["target"] == target
+        table.loc[own, "accuracy"] = table.loc[own, column]
+    return table
+
+
+def measured(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:
+    """Measures of every target, means over source seeds."""
+    table = read(path, MEASURE_COLUMNS, recipe)
+    keys = ["target", "dataset", "measure", "basis"]
+    return table.groupby(keys, sort=False)["value"].mean().reset_index()
+
+
+def resolutions(measures: pd.DataFrame) -> dict[str, int]:
+    """Pixels a side of every target's detail."""
+    rows = plotting.those(measures, measure="resolution")
+    return {str(name): int(side) for name, side in zip(rows["target"], rows["value"], strict=True)}
+
+
+def target_label(name: str) -> str:
+    return TARGET_LABELS.get(name, plotting.target_label(name))
+
+
+def measure_label(measure: str, basis: str) -> str:
+    return MEASURE_LABELS.get((measure, basis), f"{measure.replace('_', ' ')}, {basis}")
+
+
+def dataset_looks(names: Iterable[str]) -> dict[str, plotting.Look]:
+    """Colour and marker of every dataset, in the order given."""
+    order = list(dict.fromkeys(names))
+    colours, markers = plotting.PALETTE, plotting.MARKERS
+    return {
+        name: plotting.Look(colours[k % len(colours)], markers[k % len(markers)])
+        for k, name in enumerate(order)
+    }
+
+
+def series_looks(recipe: GranularityFigure, best: pd.DataFrame) -> dict[str, plotting.Look]:
+    """Of every series of resolutions: the look of its dataset; of a second one, broken lines."""
+    looks = dataset_looks(best["dataset"])
+    lines: dict[str, int] = {}
+    found = {}
+    for name, targets in recipe.series.items():
+        datasets = plotting.those(best, target=targets)["dataset"]
+        if len(datasets):
+            dataset = str(datasets.iloc[0])
+            lines[dataset] = lines.get(dataset, -1) + 1
+            style = LINES[lines[dataset] % len(LINES)]
+            found[name] = dataclasses.replace(looks[dataset], line=style)
+    return found
+
+
+def epsilon_axis(axes: Axes, grid: Iterable[float], which: str = "x") -> None:
+    """Ticks at the epsilons of the grid, on the coordinate of `best_epsilon`."""
+    from .best_epsilon import coordinate
+
+    values = sorted(set(grid))
+    where = coordinate(values, values)
+    labels = [f"{value:g}" for value in values]
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_ticks(where.tolist(), labels)
+    margin = 0.06 * (where[-1] - where[0])
+    (axes.set_xlim if which == "x" else axes.set_ylim)(where[0] - margin, where[-1] + margin)
+
+
+def with_coordinates(best: pd.DataFrame, grid: Iterable[float]) -> pd.DataFrame:
+    """Best epsilons and their intervals as coordinates: ``y``, ``y_low``, ``y_high``."""
+    from .best_epsilon import coordinate
+
+    values = sorted(set(grid))
+    frame = best.copy()
+    for name, column in (("y", "epsilon"), ("y_low", "ci_low"), ("y_high", "ci_high")):
+        frame[name] = coordinate(frame[column].to_numpy(float), values)
+    return frame
+
+
+def statistic(prediction: pd.DataFrame, **conditions: Any) -> pd.Series | None:
+    """The one row of the table of predictions that meets ``conditions``; None if none does."""
+    rows = plotting.those(prediction, **conditions)
+    return rows.iloc[0] if len(rows) else None
+
+
+def interval_text(row: pd.Series | None) -> str:
+    """``0.83 [0.41, 0.97]``, or why there is none."""
+    return "not measured" if row is None else plotting.interval(row)
+
+
+def ranking(prediction: pd.DataFrame) -> list[tuple[str, str]]:
+    """Measures by the size of their rank correlation over all targets; undefined ones last."""
+    rows = plotting.those(prediction, statistic="spearman", group="")
+    order = rows["value"].abs().sort_values(ascending=False, kind="stable", na_position="last")
+    rows = rows.loc[order.index]
+    return list(zip(rows["measure"], rows["basis"], strict=True))
+
+
+def dependence_text(prediction: pd.DataFrame) -> str:
+    """How far the targets are from being independent."""
+    share, worth = (
+        statistic(prediction, role="dependence", statistic=name)
+        for name in ("intraclass_correlation", "effective_targets")
+    )
+    if share is None or worth is None:
+        return ""
+    text = f"{share['n_targets']:.0f} targets of {share['n_groups']:.0f} datasets"
+    if plotting.number(share["value"]) == "–":
+        return text
+    return (
+        f"{text}, intraclass correlation of the best ε {plotting.number(share['value'])}: "
+        f"worth {plotting.number(worth['value'], 1)} independent ones"
+    )

@@ -1,0 +1,229 @@
+"""A study's artefacts as tidy rows: one row, one fact. docs/results.md documents the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ....advtransfer.addresses import Seeds, address, block_path, source_path
+from ....advtransfer.artifacts import read_hdf5, read_rows
+from ....advtransfer.metrics.transferability import cross_entropy
+from ....advtransfer.recipes import MetricsRecipe, attack_label, pair_name
+from .design import PairStudy, Reference, Source, Target
+
+Row = dict[str, Any]
+Table = tuple[list[str], list[Row]]
+
+SOURCE_COLUMNS = [
+    "study",
+    "source",
+    "source_model",
+    "source_family",
+    "source_training",
+    "robust",
+    "mixture",
+    "animals",
+]
+METRIC_COLUMNS = [
+    *SOURCE_COLUMNS,
+    "source_seed",
+    "target",
+    "shared_classes",
+    "reference",
+    "reference_seed",
+    "attack",
+    "norm",
+    "epsilon",
+    "steps",
+    "direction",
+    "metric",
+    "value",
+    "n_images",
+    "source_accuracy",
+    "last_layer_accuracy",
+    "last_layer_loss",
+    "full_network_accuracy",
+    "full_network_loss",
+]
+EVALUATION_COLUMNS = [
+    *SOURCE_COLUMNS,
+    "source_seed",
+    "attack",
+    "norm",
+    "epsilon",
+    "accuracy",
+    "n_images",
+    "epochs",
+    "seconds",
+]
+CURVE_COLUMNS = [
+    *SOURCE_COLUMNS,
+    "source_seed",
+    "target",
+    "mode",
+    "epoch",
+    "train_loss",
+    "test_accuracy",
+    "test_loss",
+]
+PER_IMAGE_COLUMNS = [
+    *SOURCE_COLUMNS,
+    "target",
+    "reference",
+    "direction",
+    "image",
+    "alpha_1",
+    "transferred_loss",
+    "transfer_loss",
+]
+
+
+def _of(study: PairStudy, source: Source) -> Row:
+    """The columns that say which source a row is about."""
+    return {
+        "study": study.name,
+        "source": address(source.recipe),
+        "source_model": source.model,
+        "source_family": source.recipe.model.family,
+        "source_training": source.training,
+        "robust": int(source.robust),
+        "mixture": source.mixture,
+        "animals": "" if source.animals is None else f"{source.animals:g}",
+    }
+
+
+def _blocks(study: PairStudy) -> Iterator[tuple[Source, Seeds]]:
+    for source in study.sources:
+        for seeds in source.seed_blocks:
+            yield source, seeds
+
+
+def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str, str]:
+    """Accuracy on clean test images of its own classes, by seed."""
+    path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+    return {row["seed"]: row["accuracy"] for row in read_rows(path) if row["attack"] == "none"}
+
+
+def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]:
+    """Accuracy and loss of knowledge transfer by seed: the last epoch's, in every mode."""
+    found: dict[str, Row] = {str(seed): {} for seed in seeds}
+    for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfer, "csv")):
+        for name in ("accuracy", "loss"):
+            found[row["seed"]][f"{row['mode']}_{name}"] = row[f"test_{name}"]
+    return found
+
+
+def metric_rows(study: PairStudy) -> Table:
+    """Every metric of every pair, with the knowledge transfer beside it."""
+    rows: list[Row] = []
+    for source, seeds in _blocks(study):
+        accuracies = _clean_accuracy(study, source, seeds)
+        for target in study.targets:
+            transferred = _transferred(source, seeds, target)
+            for reference, metrics in study.metrics(target):
+                path = block_path("metrics", source.recipe, seeds, metrics, "csv")
+                for row in read_rows(path):
+                    seed = row["source_seed"]
+                    rows.append(
+                        {
+                            **_of(study, source),
+                            "target": target.name,
+                            "shared_classes": source.shared_classes(target),
+                            "reference": reference.model,
+                            "source_accuracy": accuracies[seed],
+                            **transferred[seed],
+                            **row,
+                        }
+                    )
+    return METRIC_COLUMNS, rows
+
+
+def source_rows(study: PairStudy) -> Table:
+    """Clean and robust accuracy of every source, and what its training cost."""
+    rows: list[Row] = []
+    for source, seeds in _blocks(study):
+        cost = {}
+        for seed in seeds:
+            history = read_rows(source_path(source.recipe, seed, "history.csv"))
+            seconds = sum(float(row["seconds"]) for row in history)
+            cost[str(seed)] = {"epochs": len(history), "seconds": f"{seconds:.1f}"}
+        path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+        for row in read_rows(path):
+            kept = {key: value for key, value in row.items() if key in EVALUATION_COLUMNS}
+            name = row["seed"]
+            rows.append({**_of(study, source), "source_seed": name, **kept, **cost[name]})
+    return EVALUATION_COLUMNS, rows
+
+
+def curve_rows(study: PairStudy) -> Table:
+    """Knowledge transfer after every epoch."""
+    rows: list[Row] = []
+    for source, seeds in _blocks(study):
+        for target in study.targets:
+            path = block_path("transfers", source.recipe, seeds, target.transfer, "csv")
+            for row in read_rows(path):
+                seed = row.pop("seed")
+                row |= {"source_seed": seed, "target": target.name}
+                kept = {key: value for key, value in row.items() if key in CURVE_COLUMNS}
+                rows.append({**_of(study, source), **kept})
+    return CURVE_COLUMNS, rows
+
+
+def per_image_rows(study: PairStudy) -> Table:
+    """Per-image values under the primary attack, for the first seeds of both sides."""
+    rows: list[Row] = []
+    wanted = tuple(study.primary[key] for key in ("attack", "norm", "epsilon"))
+    for source in study.sources:
+        for target in study.targets:
+            losses = _transfer_losses(source, target)
+            for reference, metrics in study.metrics(target):
+                pairing = metrics.pairing
+                if pairing.reference_seeds != reference.seed_blocks[0]:
+                    continue
+                for attack in pairing.attacks.attacks:
+                    if (attack.attack, attack.norm, attack.epsilon) == wanted:
+                        fixed = {**_of(study, source), "target": target.name}
+                        label = attack_label(attack)
+                        images = _images(source, reference, metrics, label, losses)
+                        rows += [{**fixed, **image} for image in images]
+    return PER_IMAGE_COLUMNS, rows
+
+
+def _transfer_losses(source: Source, target: Target) -> np.ndarray:
+    """Cross-entropy of the last-layer transfer of the first seed on every test image."""
+    seeds = source.seed_blocks[0]
+    logits = f"seed{seeds[0]}/last_layer/logits"
+    path = block_path("transfers", source.recipe, seeds, target.transfer, "h5")
+    arrays, _ = read_hdf5(path, [logits, "labels"])
+    return cross_entropy(arrays[logits], arrays["labels"])
+
+
+def _images(
+    source: Source,
+    reference: Reference,
+    metrics: MetricsRecipe,
+    label: str,
+    losses: np.ndarray,
+) -> Iterator[Row]:
+    """Rows of one pair: images that count and whose alpha_1 is defined."""
+    seeds = source.seed_blocks[0]
+    path = block_path("metrics", source.recipe, seeds, metrics, "h5")
+    for direction in ("source_to_reference", "reference_to_source"):
+        names = [
+            pair_name(seeds[0], metrics.pairing.reference_seeds[0], label, f"{direction}/{values}")
+            for values in ("alpha_1", "transferred_loss")
+        ]
+        arrays, _ = read_hdf5(path, names)
+        alpha, loss = (arrays[name] for name in names)
+        # The attacked view is the start of the test view, so row k is the same image in both.
+        for image in np.flatnonzero(np.isfinite(alpha)):
+            yield {
+                "reference": reference.model,
+                "direction": direction,
+                "image": int(image),
+                "alpha_1": float(alpha[image]),
+                "transferred_loss": float(loss[image]),
+                "transfer_loss": float(losses[image]),
+            }

@@ -1,0 +1,133 @@
+"""Artefacts of a `TransferStudy` as tidy rows. docs/results.md documents the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ....advtransfer.addresses import Seeds, block_path
+from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
+from ....advtransfer.metrics.transferability import cross_entropy
+from ....advtransfer.recipes import ModeRecipe, TransferRecipe
+from ...source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source
+from .design import TransferSource, TransferStudy, TransferTarget
+
+TRANSFER_COLUMNS = [
+    *SOURCE_COLUMNS,
+    "trial",
+    "target",
+    "mode",
+    "solver",
+    "selection",
+    "learning_rate",
+    "regularization",
+    "images",
+    "epochs",
+    "validation_accuracy",
+    "accuracy",
+    "class_mean_accuracy",
+    "loss",
+    "n_test",
+]
+CURVE_COLUMNS = [
+    *SOURCE_COLUMNS,
+    "trial",
+    "target",
+    "mode",
+    "learning_rate",
+    "chosen",
+    "epoch",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "test_accuracy",
+    "test_loss",
+]
+
+
+def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Mean over classes of the accuracy on their images: for targets whose classes are unbalanced.
+
+    Equal to the accuracy with weights N / (n_c C) (Salman et al. 2020, released code), n_c of N
+    images being of class c, and C classes having images.
+
+    Args:
+        logits: (N, classes).
+        labels: positions in the classes, (N,), at least one.
+    """
+    scores, truth = np.asarray(logits), np.asarray(labels)
+    right = scores.argmax(1) == truth
+    return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
+
+
+def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
+    """Every transferred network, and every candidate for one at every epoch."""
+    networks: list[Row] = []
+    curves: list[Row] = []
+    for source, seeds in blocks(study):
+        for target in study.targets:
+            for transfer in target.transfers:
+                path = block_path("transfers", source.recipe, seeds, transfer, "csv")
+                rows = read_rows(path)
+                with open_hdf5(path.removesuffix("csv") + "h5") as file:
+                    networks += _networks(study, source, seeds, target, transfer, rows, file)
+                for row in rows:
+                    fixed = {**of_source(study, source, row["seed"]), "target": target.name}
+                    kept = {name: row[name] for name in CURVE_COLUMNS if name in row}
+                    curves.append({**fixed, "trial": transfer.trial, **kept})
+    return (TRANSFER_COLUMNS, networks), (CURVE_COLUMNS, curves)
+
+
+def _networks(
+    study: TransferStudy,
+    source: TransferSource,
+    seeds: Seeds,
+    target: TransferTarget,
+    transfer: TransferRecipe,
+    rows: list[dict[str, str]],
+    file: Hdf5Reader,
+) -> Iterator[Row]:
+    """Rows of one file of transfers: what held-out images chose, and what test images would."""
+    labels = file.whole("labels")
+    for seed in map(str, seeds):
+        for mode in transfer.modes:
+            own = [row for row in rows if (row["seed"], row["mode"]) == (seed, mode.mode)]
+            fixed = {
+                **of_source(study, source, seed),
+                "trial": transfer.trial,
+                "target": target.name,
+                "mode": mode.mode,
+                "solver": mode.solver,
+                "images": target.train.images,
+                "n_test": len(labels),
+            }
+            name = f"seed{seed}/{mode.mode}"
+            logits = file.whole(f"{name}/logits")
+            yield {**fixed, "selection": "validation", **_measured(own[-1], mode, logits, labels)}
+            if mode.learning_rates:
+                candidates = file.whole(f"{name}/candidate_logits")
+                measured = [
+                    _measured(row, mode, candidates[mode.learning_rates.index(rate)], labels)
+                    for rate, row in sorted(
+                        (float(row["learning_rate"]), row) for row in own if row["test_accuracy"]
+                    )
+                ]
+                # By what the target is scored by; of equals the smaller rate.
+                best = max(measured, key=lambda found: float(found[target.metric]))
+                yield {**fixed, "selection": "test", **best}
+
+
+def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray) -> Row:
+    """What a network reached, from its last row and its logits on the test images."""
+    training = mode.training
+    return {
+        "learning_rate": row["learning_rate"] or (training.learning_rate if training else ""),
+        "regularization": row["regularization"] or ("" if training else mode.regularization),
+        "epochs": training.epochs if training else row["epoch"],
+        "validation_accuracy": row["validation_accuracy"],
+        "accuracy": float((logits.argmax(1) == labels).mean()),
+        "class_mean_accuracy": class_mean_accuracy(logits, labels),
+        "loss": float(cross_entropy(logits, labels).mean()),
+    }

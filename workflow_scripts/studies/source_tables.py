@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..advtransfer.addresses import Seeds
-from .data_efficiency.tables import MEASURED_COLUMNS, NAME_COLUMNS, evaluation_rows, of_network
+from .columns import EVALUATION_COLUMNS
+from .data_efficiency.tables import evaluation_rows, of_network
 from .detection.design import DetectionStudy
 from .kinds.whole_targets.design import TransferSource, TransferStudy
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
 Study = TransferStudy | DetectionStudy
-
-SOURCE_COLUMNS = [*NAME_COLUMNS, "source_norm", "source_epsilon", "source_seed"]
-EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
 
 
 def of_source(study: Study, source: TransferSource, seed: int | str) -> Row:

@@ -10,33 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...advtransfer.cli import log, run, step_parser
+from .columns import DIFFERENCE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COLUMNS = (
-    "study",
-    "target",
-    "comparison",
-    "model",
-    "grid",
-    "baseline_grid",
-    "training",
-    "baseline_training",
-    "blocks",
-    "baseline_blocks",
-    "images",
-    "epoch",
-    "last",
-    "quantity",
-    "value",
-    "ci_low",
-    "ci_high",
-    "mean",
-    "baseline_mean",
-    "n_source_seeds",
-    "n_subset_seeds",
-)
 
 
 class Cell(NamedTuple):
@@ -110,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
             }
         )
     log.info("%d differences over %d cells", len(rows), len(runs))
-    write_rows(arguments.output, rows, COLUMNS)
+    write_rows(arguments.output, rows, DIFFERENCE_COLUMNS)
 
 
 def read(path: str) -> pd.DataFrame:

@@ -9,64 +9,17 @@ from ...advtransfer.addresses import Seeds, address, block_path, source_path
 from ...advtransfer.artifacts import read_rows
 from ...advtransfer.recipes import SourceRecipe
 from ...advtransfer.transfer.modes import has_moving_statistics
+from .columns import (
+    CURVE_COLUMNS,
+    EVALUATION_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+    SIMILARITY_COLUMNS,
+    TRANSFER_COLUMNS,
+)
 from .design import EfficiencySource, EfficiencyStudy
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
-
-NAME_COLUMNS = ["study", "source", "source_model", "source_family", "source_training", "robust"]
-SOURCE_COLUMNS = [*NAME_COLUMNS, "source_seed"]
-CELL_COLUMNS = [
-    "target",
-    "grid",
-    "mode",
-    "solver",
-    "blocks",
-    "moving_statistics",
-    "images",
-    "subset_seed",
-]
-TRANSFER_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epochs",
-    "accuracy",
-    "best_accuracy",
-    "loss",
-    "regularization",
-    "n_test",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epoch",
-    "train_loss",
-    "test_accuracy",
-    "test_loss",
-]
-ROBUSTNESS_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epoch",
-    "attack",
-    "norm",
-    "epsilon",
-    "steps",
-    "accuracy",
-    "n_images",
-]
-MEASURED_COLUMNS = [
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "passes",
-    "seconds",
-]
-EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
-SIMILARITY_COLUMNS = [*SOURCE_COLUMNS, "target", "measure", "value", "n_source", "n_target"]
 
 
 def of_network(study: Any, source: Any, seed: int | str) -> Row:

@@ -7,23 +7,7 @@ backbone, and met the same images in the same order.
 import argparse
 
 from ...advtransfer.cli import log, run, step_parser
-
-COLUMNS = (
-    "study",
-    "task",
-    "data",
-    "of",
-    "metric",
-    "model",
-    "training",
-    "baseline_training",
-    "value",
-    "ci_low",
-    "ci_high",
-    "mean",
-    "baseline_mean",
-    "n_source_seeds",
-)
+from .columns import AP_COLUMNS, DIFFERENCE_COLUMNS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,13 +21,12 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     import math
 
-    from ...advtransfer import plotting
     from ...advtransfer.artifacts import write_rows
+    from ...advtransfer.plotting.frames import read_table
     from ...advtransfer.statistics import paired_difference
-    from .plotting import AP_COLUMNS
 
     recipe = json.loads(arguments.recipe)
-    table = plotting.read_table(arguments.table, AP_COLUMNS)
+    table = read_table(arguments.table, AP_COLUMNS)
     rows = []
     places = ["task", "data", "of", "metric", "source_model"]
     for key, cell in table.groupby(places, sort=False):
@@ -75,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
                 }
             )
     log.info("%d differences", len(rows))
-    write_rows(arguments.output, rows, COLUMNS)
+    write_rows(arguments.output, rows, DIFFERENCE_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -9,25 +9,11 @@ from typing import Any
 
 from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts import read_rows
+from .columns import MEASURE_COLUMNS
 from .design import GranularityStudy
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
-
-MEASURE_COLUMNS = [
-    "study",
-    "source_model",
-    "source_training",
-    "source_seed",
-    "target",
-    "dataset",
-    "detail",
-    "labels",
-    "measure",
-    "basis",
-    "value",
-    "n_images",
-]
 
 
 def measure_table(study: GranularityStudy) -> Table:

@@ -6,27 +6,8 @@ Model seeds are not independent: intervals and p-values resample and permute mod
 import argparse
 
 from ....advtransfer.cli import log, run, step_parser
+from .columns import CORRELATION_COLUMNS
 
-COLUMNS = (
-    "study",
-    "target",
-    "reference",
-    "sources",
-    "metric",
-    "direction",
-    "attack",
-    "norm",
-    "epsilon",
-    "transfer",
-    "statistic",
-    "value",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n_models",
-    "n_rows",
-    "role",
-)
 CONDITIONS = ["target", "reference", "metric", "direction", "attack", "norm", "epsilon"]
 TRANSFERS = ("last_layer_accuracy", "full_network_accuracy")
 
@@ -96,7 +77,7 @@ def main(arguments: argparse.Namespace) -> None:
                     rows.append(row)
                     if is_primary:
                         log.info("primary: %s", result)
-    write_rows(arguments.output, rows, COLUMNS)
+    write_rows(arguments.output, rows, CORRELATION_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -11,40 +11,9 @@ from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.recipes import ModeRecipe, TransferRecipe
-from ...source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source
+from ...source_tables import Row, Table, blocks, of_source
+from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
 from .design import TransferSource, TransferStudy, TransferTarget
-
-TRANSFER_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "trial",
-    "target",
-    "mode",
-    "solver",
-    "selection",
-    "learning_rate",
-    "regularization",
-    "images",
-    "epochs",
-    "validation_accuracy",
-    "accuracy",
-    "class_mean_accuracy",
-    "loss",
-    "n_test",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "trial",
-    "target",
-    "mode",
-    "learning_rate",
-    "chosen",
-    "epoch",
-    "train_loss",
-    "validation_accuracy",
-    "validation_loss",
-    "test_accuracy",
-    "test_loss",
-]
 
 
 def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Text stays text, so that it can be searched and edited; ids do not change from run to run.
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "advtransfer"}
+SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "advtransfer"}
 # Without dates and versions, which would make other bytes.
 METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": "advtransfer"},

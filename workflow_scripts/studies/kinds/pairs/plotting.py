@@ -1,4 +1,4 @@
-"""What the figures and pages of a study of pairs share: settings, labels, correlations, scatters."""
+"""What the figures and pages of a study of pairs share: settings, labels, scatters."""
 
 from __future__ import annotations
 

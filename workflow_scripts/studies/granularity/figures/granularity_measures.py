@@ -62,15 +62,15 @@ def draw(tables: Tables, settings: Settings) -> Figure:
         plotting.epsilon_axis(panel, grid, "y")
         panel.set_xlabel(plotting.measure_label(measure, basis))
         of = {"measure": measure, "basis": basis, "group": ""}
-        lines = [
-            f"{name}: {plotting.interval_text(plotting.statistic(prediction, statistic=kind, **of))}"
-            for name, kind in (("ρ", "spearman"), ("within datasets", "spearman_within"))
-        ]
+        lines = []
+        for name, kind in (("ρ", "spearman"), ("within datasets", "spearman_within")):
+            row = plotting.statistic(prediction, statistic=kind, **of)
+            lines.append(f"{name}: {plotting.interval_text(row)}")
         primary = (measure, basis) == (settings.measure, settings.basis)
         title = "\n".join(lines)
         panel.set_title(f"primary; {title}" if primary else title, fontsize=7)
-    for row in axes:
-        row[0].set_ylabel("best ε")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("best ε")
     entries = [
         look.entry(plotting.target_label(name), linestyle="none") for name, look in looks.items()
     ]

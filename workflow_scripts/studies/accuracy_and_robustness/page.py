@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("points", "correlations", "predictors", "width")
+SETTINGS = ("baseline", "robust", "targets")
 PRIMARY_MODE = "last_layer"
 PRIMARY = "accuracy_robustness"  # the predictor of the one comparison named in advance
 SQUARES = ("r_squared", "r_squared_low", "r_squared_high")

@@ -45,7 +45,6 @@ class Settings:
     robust: str = "robust_l2"  # the main adversarial training
     trainings: tuple[str, ...] = ()  # in the order to draw; none: those of the table
     targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
-    facts: dict[str, Any] = field(default_factory=dict)  # the page prints them: label: value
 
 
 def read(path: str, columns: Iterable[str], settings: Settings) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...advtransfer.plotting.frames import rows_of_study, rows_where
 from ...advtransfer.plotting.marks import Look
@@ -28,7 +28,6 @@ class Settings:
     trainings: tuple[str, ...] = ()  # in the order to draw; none: those of the table
     targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
     grids: dict[str, list[str]] = field(default_factory=dict)  # role in a figure: grids
-    facts: dict[str, Any] = field(default_factory=dict)  # the page prints them: label: value
 
 
 def read(path: str, columns: Iterable[str], settings: Settings) -> pd.DataFrame:

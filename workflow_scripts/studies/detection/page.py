@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("table", "differences", "sources")
+SETTINGS = ("baseline", "robust", "model", "trainings", "tasks")
 ALWAYS = ("AP", "AP50", "AP75")
 
 

@@ -42,7 +42,6 @@ class Settings:
     tasks: dict[str, str] = field(default_factory=dict)  # name: detector and data
     areas: dict[str, list[int]] = field(default_factory=dict)  # name: sides that part the sizes
     pictured: str = ""  # task of the pictures
-    facts: dict[str, Any] = field(default_factory=dict)  # the page prints them: label: value
 
 
 class Quantity(NamedTuple):

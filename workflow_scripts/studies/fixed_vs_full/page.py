@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("summary", "best", "selection", "correlations", "sources")
+SETTINGS = ("baseline", "targets")
 PRIMARY = "last_layer"  # where the paper claims most
 Grid = dict[str, Any]
 

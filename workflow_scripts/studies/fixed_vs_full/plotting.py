@@ -79,7 +79,6 @@ class Settings:
     baseline: str = "natural"  # the training that others are compared with
     trainings: tuple[str, ...] = ()  # in the order to draw; none: those of the table
     targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
-    facts: dict[str, Any] = field(default_factory=dict)  # the page prints them: label: value
 
 
 def read(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("table", "sources", "measures", "best", "prediction")
+SETTINGS = ("model", "estimator", "measure", "basis", "trainings", "scores")
 CORRELATIONS = ("spearman", "spearman_within", "spearman_given_resolution")
 ERRORS = ("left_out_error", "left_out_baseline")
 RESOLUTION = {"measure": "resolution", "basis": "pixels"}
@@ -102,8 +103,8 @@ def strongest_text(prediction: pd.DataFrame) -> str:
     row = plotting.statistic(prediction, statistic="spearman", **of)
     return (
         f"The strongest of {len(order)} measures over all targets is "
-        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}), which is the largest "
-        f"of as many and so too large. {error_text(prediction, of)}"
+        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}), which is the "
+        f"largest of as many and so too large. {error_text(prediction, of)}"
     )
 
 

@@ -48,17 +48,11 @@ class Settings:
     study: str
     model: str | None = None  # architecture of the sources; None: the table's first
     estimator: str = "vertex"  # of the best epsilon: the primary one
-    temperature: float = 0.01
     measure: str = ""  # the primary one, taken on ``basis``
     basis: str = ""
     series: dict[str, list[str]] = field(default_factory=dict)  # targets of rising resolution
-    targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
     scores: dict[str, str] = field(default_factory=dict)  # target: column, if not accuracy
-    baseline: str = "natural"
-    trainings: tuple[str, ...] = ()
-    bootstrap: int = 0
-    permutations: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
+    trainings: tuple[str, ...] = ()  # of the sources, in the order of the page
 
 
 def read(path: str | Path, columns: Iterable[str], settings: Settings) -> pd.DataFrame:

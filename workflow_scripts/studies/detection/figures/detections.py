@@ -27,9 +27,9 @@ from ..plotting import Settings
 ALT = "Objects of validation images and what detectors find"
 LABEL = "pictures of detections"
 TABLES = ()
-FILES = ("data", "predictions")  # the scenes, and the detections of one detector each
+FILES = ("data", "predictions")  # artefacts that it shows
 SETTINGS = ("baseline", "robust", "model", "tasks", "pictured")
-FORMAT = "png"
+SUFFIX = "png"
 
 IMAGES = 5
 FEWEST = 2  # objects
@@ -41,8 +41,8 @@ def draw(tables: Tables, settings: Settings, files: Mapping[str, str]) -> Figure
     Args:
         tables: none.
         settings: what is drawn.
-        files: ``data`` (HDF5), and for each training of the sources, in the order to draw,
-            ``predictions:<training>`` (COCO results).
+        files: ``data`` (HDF5), and by the training of each source, in the order to draw, what a
+            detector on it found (COCO results).
 
     Raises:
         UserError: a file is missing, or is not as it was made.
@@ -51,9 +51,8 @@ def draw(tables: Tables, settings: Settings, files: Mapping[str, str]) -> Figure
     shown = [k for k in range(len(scenes)) if len(scenes.objects(k)) >= FEWEST][:IMAGES]
     shown = shown or list(range(min(IMAGES, len(scenes))))
     rows = [("annotated", scenes.coco["annotations"])]
-    for name, file in files.items():
-        kind, _, training = name.partition(":")
-        if kind == "predictions":
+    for training, file in files.items():
+        if training != "data":
             rows.append((training_label(training), read_sealed_json(file)))
     figure, axes = new_figure(len(rows), len(shown), height=1.0 + 1.42 * len(rows), width=WIDTH)
     colours = {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("table", "correlations", "sources")
+SETTINGS = ("attack", "norm", "epsilon", "target", "reference", "targets", "mixtures")
 SHOWN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared", "tau_1", "transfer_success_rate")
 DIAGNOSTICS = ("alpha_1_share_above_1", "alpha_1_zero_denominators")  # no transferability metrics
 TEST = ("target", "reference", "attack", "norm", "epsilon", "metric", "direction", "transfer")

@@ -47,7 +47,6 @@ class Settings:
     targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
     mixtures: dict[str, list[str]] = field(default_factory=dict)  # name: classes
     bootstrap: int = 1000  # resamples behind the regression band
-    facts: dict[str, Any] = field(default_factory=dict)  # a page prints them: label: value
 
     def attacked(self) -> dict[str, Any]:
         """The settings that choose one attack, as conditions of `select`."""

@@ -11,9 +11,11 @@ from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.recipes import ModeRecipe, TransferRecipe
-from ...source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source
-from .design import TransferSource, TransferStudy, TransferTarget
+from ...source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source, source_table
+from ...sources import Source, Target
+from .design import TransferStudy
 
+TABLES = {"table": "", "sources": "sources", "curves": ""}  # labels in the report; "": not in it
 TRANSFER_COLUMNS = [
     *SOURCE_COLUMNS,
     "trial",
@@ -82,9 +84,9 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
 
 def _networks(
     study: TransferStudy,
-    source: TransferSource,
+    source: Source,
     seeds: Seeds,
-    target: TransferTarget,
+    target: Target,
     transfer: TransferRecipe,
     rows: list[dict[str, str]],
     file: Hdf5Reader,
@@ -131,3 +133,9 @@ def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray
         "class_mean_accuracy": class_mean_accuracy(logits, labels),
         "loss": float(cross_entropy(logits, labels).mean()),
     }
+
+
+def collect(study: TransferStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    networks, curves = transfer_tables(study)
+    return {"table": networks, "sources": source_table(study), "curves": curves}

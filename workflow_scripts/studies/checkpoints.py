@@ -14,7 +14,7 @@ from ..advtransfer.errors import UserError
 from ..advtransfer.models.registry import REGISTRY
 from ..advtransfer.recipes import ImportedRecipe, ModelRecipe
 from ..config.check import Config, parse_epsilon
-from .reader import Reader
+from .reader import StudyReader
 
 MISSING = "missing"  # instead of the digest of a checkpoint that is not there
 FILE_KEYS = {
@@ -87,7 +87,7 @@ def trained_against(config: Config, name: str) -> tuple[str, float | None]:
     return part["norm"], radius
 
 
-def read_checkpoint(reader: Reader, name: str, key: str) -> Checkpoint:
+def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
     """The entry ``name`` of `checkpoints`, which the configuration names at ``key``.
 
     Raises:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ...advtransfer.addresses import detector_path
 from ...advtransfer.artifacts import read_rows
-from ..source_tables import Row, Table, of_source
+from ..source_tables import Row, Table, of_source, source_table
 from .columns import AP_COLUMNS
 from .design import DetectionStudy
+
+TABLES = {"table": "average precision", "sources": "sources"}  # labels in the report
 
 
 def ap_table(study: DetectionStudy) -> Table:
@@ -27,3 +29,8 @@ def ap_table(study: DetectionStudy) -> Table:
             row.pop("seed")
             rows.append({**of_detector, **row})
     return AP_COLUMNS, rows
+
+
+def collect(study: DetectionStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    return {"table": ap_table(study), "sources": source_table(study)}

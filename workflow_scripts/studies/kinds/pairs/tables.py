@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -11,11 +10,17 @@ from ....advtransfer.addresses import Seeds, address, block_path, source_path
 from ....advtransfer.artifacts import read_hdf5, read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.recipes import MetricsRecipe, attack_label, pair_name
+from ...source_tables import Row, Table, blocks
+from ...sources import Reference, Source, Target
 from .columns import CURVE_COLUMNS, EVALUATION_COLUMNS, METRIC_COLUMNS, PER_IMAGE_COLUMNS
-from .design import PairStudy, Reference, Source, Target
+from .design import PairStudy, shared_classes
 
-Row = dict[str, Any]
-Table = tuple[list[str], list[Row]]
+TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
+    "table": "",
+    "sources": "sources",
+    "curves": "",
+    "per_image": "",
+}
 
 
 def _of(study: PairStudy, source: Source) -> Row:
@@ -26,16 +31,10 @@ def _of(study: PairStudy, source: Source) -> Row:
         "source_model": source.model,
         "source_family": source.recipe.model.family,
         "source_training": source.training,
-        "robust": int(source.robust),
+        "robust": int(bool(source.robust)),
         "mixture": source.mixture,
         "animals": "" if source.animals is None else f"{source.animals:g}",
     }
-
-
-def _blocks(study: PairStudy) -> Iterator[tuple[Source, Seeds]]:
-    for source in study.sources:
-        for seeds in source.seed_blocks:
-            yield source, seeds
 
 
 def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str, str]:
@@ -47,7 +46,7 @@ def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str,
 def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]:
     """Accuracy and loss of knowledge transfer by seed: the last epoch's, in every mode."""
     found: dict[str, Row] = {str(seed): {} for seed in seeds}
-    for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfer, "csv")):
+    for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfers[0], "csv")):
         for name in ("accuracy", "loss"):
             found[row["seed"]][f"{row['mode']}_{name}"] = row[f"test_{name}"]
     return found
@@ -56,7 +55,7 @@ def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]
 def metric_rows(study: PairStudy) -> Table:
     """Every metric of every pair, with the knowledge transfer beside it."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         accuracies = _clean_accuracy(study, source, seeds)
         for target in study.targets:
             transferred = _transferred(source, seeds, target)
@@ -68,7 +67,7 @@ def metric_rows(study: PairStudy) -> Table:
                         {
                             **_of(study, source),
                             "target": target.name,
-                            "shared_classes": source.shared_classes(target),
+                            "shared_classes": shared_classes(source, target),
                             "reference": reference.model,
                             "source_accuracy": accuracies[seed],
                             **transferred[seed],
@@ -81,7 +80,7 @@ def metric_rows(study: PairStudy) -> Table:
 def source_rows(study: PairStudy) -> Table:
     """Clean and robust accuracy of every source, and what its training cost."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         cost = {}
         for seed in seeds:
             history = read_rows(source_path(source.recipe, seed, "history.csv"))
@@ -98,9 +97,9 @@ def source_rows(study: PairStudy) -> Table:
 def curve_rows(study: PairStudy) -> Table:
     """Knowledge transfer after every epoch."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         for target in study.targets:
-            path = block_path("transfers", source.recipe, seeds, target.transfer, "csv")
+            path = block_path("transfers", source.recipe, seeds, target.transfers[0], "csv")
             for row in read_rows(path):
                 seed = row.pop("seed")
                 row |= {"source_seed": seed, "target": target.name}
@@ -133,7 +132,7 @@ def _transfer_losses(source: Source, target: Target) -> np.ndarray:
     """Cross-entropy of the last-layer transfer of the first seed on every test image."""
     seeds = source.seed_blocks[0]
     logits = f"seed{seeds[0]}/last_layer/logits"
-    path = block_path("transfers", source.recipe, seeds, target.transfer, "h5")
+    path = block_path("transfers", source.recipe, seeds, target.transfers[0], "h5")
     arrays, _ = read_hdf5(path, [logits, "labels"])
     return cross_entropy(arrays[logits], arrays["labels"])
 
@@ -165,3 +164,13 @@ def _images(
                 "transferred_loss": float(loss[image]),
                 "transfer_loss": float(losses[image]),
             }
+
+
+def collect(study: PairStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    return {
+        "table": metric_rows(study),
+        "sources": source_rows(study),
+        "curves": curve_rows(study),
+        "per_image": per_image_rows(study),
+    }

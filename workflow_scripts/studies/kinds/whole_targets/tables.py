@@ -11,9 +11,12 @@ from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.recipes import ModeRecipe, TransferRecipe
-from ...source_tables import Row, Table, blocks, of_source
+from ...source_tables import Row, Table, blocks, of_source, source_table
+from ...sources import Source, Target
 from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
-from .design import TransferSource, TransferStudy, TransferTarget
+from .design import TransferStudy
+
+TABLES = {"table": "", "sources": "sources", "curves": ""}  # labels in the report; "": not in it
 
 
 def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -51,9 +54,9 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
 
 def _networks(
     study: TransferStudy,
-    source: TransferSource,
+    source: Source,
     seeds: Seeds,
-    target: TransferTarget,
+    target: Target,
     transfer: TransferRecipe,
     rows: list[dict[str, str]],
     file: Hdf5Reader,
@@ -100,3 +103,9 @@ def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray
         "class_mean_accuracy": class_mean_accuracy(logits, labels),
         "loss": float(cross_entropy(logits, labels).mean()),
     }
+
+
+def collect(study: TransferStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    networks, curves = transfer_tables(study)
+    return {"table": networks, "sources": source_table(study), "curves": curves}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from figure_tables import Row, write
+from support.parts import analyse
 
 STUDY = "accuracy_and_robustness"
 ARCHITECTURES = (
@@ -99,19 +100,10 @@ def network_rows(seeds: int, rng: np.random.Generator) -> tuple[list[Row], list[
 
 
 def relate(folder: Path, networks: list[Row], sources: list[Row], **recipe: Any) -> Path:
-    """The tables that the step makes of these two."""
-    import json
-
-    from test_figures import run_step
-
+    """The tables that the analysis makes of these two."""
     write(folder / f"{STUDY}.csv", networks)
     write(folder / f"{STUDY}_sources.csv", sources)
-    line = ["--recipe", json.dumps({**RELATE_RECIPE, **recipe})]
-    line += ["--table", str(folder / f"{STUDY}.csv")]
-    line += ["--sources", str(folder / f"{STUDY}_sources.csv")]
-    for name in ("points", "correlations", "predictors", "width"):
-        line += [f"--{name}", str(folder / f"{STUDY}_{name}.csv")]
-    run_step("relate_accuracy", line)
+    analyse(STUDY, folder, {**RELATE_RECIPE, **recipe})
     return folder
 
 

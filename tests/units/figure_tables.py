@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.advtransfer import plotting
+from workflow_scripts.advtransfer.plotting.labels import STATISTIC_LABELS
+from workflow_scripts.studies.kinds.pairs.plotting import (
+    DIRECTIONS,
+    MAIN_METRICS,
+    TRANSFER_LABELS,
+)
 
 Row = dict[str, Any]
 
@@ -39,7 +44,7 @@ MIXTURES = {
     "animals_75": ["bird", "cat", "deer", "truck"],
     "animals_100": ["bird", "cat", "deer", "horse"],
 }
-METRICS = (*plotting.MAIN_METRICS, "alpha_2_squared", "tau_1", "transfer_success_rate")
+METRICS = (*MAIN_METRICS, "alpha_2_squared", "tau_1", "transfer_success_rate")
 FIRST = "adversarial_to_knowledge"
 SECOND = "knowledge_to_adversarial"
 
@@ -128,7 +133,7 @@ def study_rows(study: str, rng: np.random.Generator) -> list[Row]:
             "full_network_loss": 1.6 - last,
         }
         for reference_seed, (attack, norm, epsilon), direction, metric in product(
-            (0, 1), ATTACKS, plotting.DIRECTIONS, METRICS
+            (0, 1), ATTACKS, DIRECTIONS, METRICS
         ):
             value = (0.3 + 0.35 * quality) * 0.7 ** METRICS.index(metric)
             rows.append(
@@ -155,10 +160,10 @@ def correlation_rows(study: str, rng: np.random.Generator) -> list[Row]:
         study_targets(study),
         ("natural", "all") if robust else ("natural",),
         ATTACKS,
-        plotting.DIRECTIONS,
+        DIRECTIONS,
         METRICS,
-        plotting.TRANSFER_LABELS,
-        plotting.STATISTIC_LABELS,
+        TRANSFER_LABELS,
+        STATISTIC_LABELS,
     ):
         value = float(np.clip(0.75 + rng.normal(0, 0.12), -0.99, 0.99))
         test = {
@@ -239,7 +244,7 @@ def per_image_rows(study: str, rng: np.random.Generator, images: int = 250) -> l
     for source in sources(study):
         for target in study_targets(study):
             quality, _ = closeness(source, target)
-            for direction in plotting.DIRECTIONS:
+            for direction in DIRECTIONS:
                 alpha = rng.gamma(4, (0.3 + 0.3 * quality) / 4, images)
                 loss = rng.gamma(1.2, 1.4 - quality, images) * np.exp(-0.6 * alpha)
                 for image in range(images):

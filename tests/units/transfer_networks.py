@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from figure_tables import Row
-from test_figures import run_step
+from support.parts import analyse
 
 from workflow_scripts.advtransfer.artifacts import write_rows
-from workflow_scripts.studies.kinds.whole_targets.tables import TRANSFER_COLUMNS
+from workflow_scripts.studies.kinds.whole_targets.columns import TRANSFER_COLUMNS
 
 STUDY = "fixed_vs_full"
 MODES = ("last_layer", "full_network")
@@ -123,7 +122,4 @@ def summarise(
     write_rows(folder / f"{STUDY}.csv", rows, TRANSFER_COLUMNS)
     recipe = {"study": STUDY, "baseline": "natural", "metrics": metrics or {}}
     draws = {"bootstrap": bootstrap, "permutations": permutations}
-    line = ["--recipe", json.dumps({**recipe, **draws}), "--table", str(folder / f"{STUDY}.csv")]
-    for name in SUMMARIES:
-        line += [f"--{name}", str(folder / f"{STUDY}_{name}.csv")]
-    run_step("summarise_transfers", line)
+    analyse(STUDY, folder, {**recipe, **draws})

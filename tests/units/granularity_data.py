@@ -9,6 +9,7 @@ import numpy as np
 from figure_tables import Row, write
 
 from workflow_scripts.studies.granularity.ranking import ranking_tables
+from workflow_scripts.studies.kinds.whole_targets.columns import TRANSFER_COLUMNS
 
 STUDY = "granularity"
 EPSILONS = {
@@ -59,6 +60,7 @@ def transfers(seeds: int = 3, noise: float = 0.004) -> list[Row]:
             for target, (_, _, peak) in TARGETS.items():
                 accuracy = 0.7 - 0.02 * (where - peak) ** 2 + rng.normal(0, noise)
                 row = {
+                    **dict.fromkeys(TRANSFER_COLUMNS, ""),
                     "study": STUDY,
                     "source": f"resnet-{training}",
                     "source_model": "resnet8",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,33 +22,34 @@ from accuracy_tables import (
 )
 from figure_tables import Row
 from scipy import stats
-from test_figures import run_step, texts
+from support import parts
+from support.steps import texts
 
-from workflow_scripts.advtransfer import study_page
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.studies import folders
 from workflow_scripts.studies.accuracy_and_robustness import page as accuracy_page
 
 TABLES = ("points", "correlations", "predictors", "width")
 # step: its table, texts that the figure has to show, texts where nothing was measured
 FIGURES: dict[str, tuple[str, list[str], str]] = {
-    "plot_accuracy_scatter": (
+    "accuracy_scatter": (
         "points",
         ["Target near: dog, horse,", "fixed-feature transfer", "full-network transfer", "natural"]
         + ["ℓ₂, ε = 0.25", "a AlexNet, b ConvMixer", "accuracy of the source"],
         "not measured",
     ),
-    "plot_accuracy_correlations": (
+    "accuracy_correlations": (
         "correlations",
         ["Target MNIST", "8 architectures here, 6 in the published", "ℓ₂, ε = 0.5", "ℓ₂, ε = 3"]
         + ["0.793", "(printed 0.79)", "0.976", "(printed 0.98)", "Published:"],
         "not measured",
     ),
-    "plot_left_out_errors": (
+    "left_out_errors": (
         "predictors",
         ["accuracy, robustness", "accuracy, ε", "gain over accuracy alone", "8 architectures"],
         "no differences",
     ),
-    "plot_width": (
+    "width": (
         "width",
         ["Target Fashion-MNIST", "32", "width of the source", "3 source seeds"],
         "not measured",
@@ -77,32 +77,26 @@ def rows_of(folder: Path, name: str, **conditions: str) -> list[Row]:
 
 def draw(step: str, folder: Path, output: Path) -> str:
     """All that the figure says; it must not hold coordinates that are no numbers."""
-    name = FIGURES[step][0]
-    line = ["--recipe", json.dumps(FIGURE_RECIPE), "--output", str(output)]
-    run_step(step, [*line, f"--{name}", str(folder / f"{STUDY}_{name}.csv")])
+    said = parts.draw(STUDY, step, parts.paths(folder, STUDY, TABLES), output, FIGURE_RECIPE)
     drawn = re.findall(r'(?:d|points|x|y|transform)="([^"]*)"', output.read_text())
     assert not [value for value in drawn if "nan" in value.lower()]
-    return texts(output)
+    return said
 
 
 @pytest.fixture(scope="module")
 def drawn(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every figure by its name."""
     folder = tmp_path_factory.mktemp("drawn")
-    files = {step.removeprefix("plot_"): folder / f"{step}.svg" for step in STEPS}
+    files = {step: folder / f"{step}.svg" for step in STEPS}
     for step, file in zip(STEPS, files.values(), strict=True):
         draw(step, tables, file)
     return files
 
 
-def render(folder: Path, output: Path, drawn: dict[str, Path]) -> str:
-    recipe = {**FIGURE_RECIPE, "robust": "robust_l2", "facts": {"trials of a source": 1}}
-    line = ["--recipe", json.dumps(recipe), "--output", str(output)]
-    for name in TABLES:
-        line += [f"--{name}", str(folder / f"{STUDY}_{name}.csv")]
-    line += ["--template", "rules/report/accuracy_and_robustness.html.j2", "--figures"]
-    run_step("write_accuracy_page", [*line, *(f"{name}={file}" for name, file in drawn.items())])
-    return output.read_text()
+def render(folder: Path, drawn: dict[str, Path]) -> str:
+    settings = {**FIGURE_RECIPE, "robust": "robust_l2"}
+    facts = {"trials of a source": 1}
+    return parts.page(STUDY, parts.paths(folder, STUDY, TABLES), settings, facts, drawn)
 
 
 def changed(folder: Path, there: Path, change: Callable[[Row], Row | None]) -> Path:
@@ -239,7 +233,7 @@ def test_figure(step: str, tables: Path, drawn: dict[str, Path], tmp_path: Path)
     for text in FIGURES[step][1]:
         assert text in said
     assert FIGURES[step][2] not in said
-    assert drawn[step.removeprefix("plot_")].read_bytes() == (tmp_path / "again.svg").read_bytes()
+    assert drawn[step].read_bytes() == (tmp_path / "again.svg").read_bytes()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -248,7 +242,7 @@ def test_nothing_selected_on_test_images_is_drawn(
 ) -> None:
     kept = changed(tables, tmp_path, lambda row: row if row["selection"] != "test" else None)
     draw(step, kept, tmp_path / "kept.svg")
-    assert drawn[step.removeprefix("plot_")].read_bytes() == (tmp_path / "kept.svg").read_bytes()
+    assert drawn[step].read_bytes() == (tmp_path / "kept.svg").read_bytes()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -270,7 +264,7 @@ def test_a_negative_correlation_is_told_from_a_positive_one(
     def turned(row: Row) -> Row:
         return {**row, "pearson": -float(row["pearson"])} if row.get("pearson") else row
 
-    step = "plot_accuracy_correlations"
+    step = "accuracy_correlations"
     assert "negative correlation" not in texts(drawn["accuracy_correlations"])
     said = draw(step, changed(tables, tmp_path, turned), tmp_path / "figure.svg")
     assert "negative correlation" in said
@@ -290,10 +284,10 @@ def test_many_epsilons_have_marks_of_their_own(tmp_path: Path) -> None:
     assert labels["natural_equal_cost"] == "natural, natural, longer"
 
 
-def test_another_table_is_refused(tables: Path, tmp_path: Path) -> None:
-    line = ["--recipe", json.dumps(FIGURE_RECIPE), "--output", str(tmp_path / "figure.svg")]
+def test_another_table_is_refused(tables: Path) -> None:
+    wrong = {"points": str(tables / f"{STUDY}_width.csv")}
     with pytest.raises(UserError, match="no column 'source_model'"):
-        run_step("plot_accuracy_scatter", [*line, "--points", str(tables / f"{STUDY}_width.csv")])
+        parts.figure(STUDY, "accuracy_scatter", wrong, FIGURE_RECIPE)
 
 
 # Page -------------------------------------------------------------------------------------------
@@ -302,7 +296,7 @@ def test_another_table_is_refused(tables: Path, tmp_path: Path) -> None:
 def test_page_shows_ours_and_the_published_numbers(
     tables: Path, drawn: dict[str, Path], tmp_path: Path
 ) -> None:
-    page = render(tables, tmp_path / "page.html", drawn)
+    page = render(tables, drawn)
     assert "Robustness adds to accuracy:" in page
     assert "on 3 of 3 targets" in page
     assert "0.793 [" in page
@@ -314,15 +308,13 @@ def test_page_shows_ours_and_the_published_numbers(
 
 
 def test_page_of_one_seed_says_so(single: Path, drawn: dict[str, Path], tmp_path: Path) -> None:
-    page = render(single, tmp_path / "page.html", drawn)
+    page = render(single, drawn)
     assert "one seed bears no interval" in page
 
 
 def test_page_of_few_architectures_warns(drawn: dict[str, Path], tmp_path: Path) -> None:
     folder = make_accuracy_tables(tmp_path, seeds=2, architectures=list(ARCHITECTURES[:4]))
-    assert "over 4 architectures only, fewer than the 8" in render(
-        folder, tmp_path / "page.html", drawn
-    )
+    assert "over 4 architectures only, fewer than the 8" in render(folder, drawn)
 
 
 def test_page_without_robustness_has_no_verdict(
@@ -331,7 +323,7 @@ def test_page_without_robustness_has_no_verdict(
     known = changed(
         tables, tmp_path, lambda row: None if "robust" in str(row.get("predictor")) else row
     )
-    assert "Not measurable:" in render(known, tmp_path / "page.html", drawn)
+    assert "Not measurable:" in render(known, drawn)
 
 
 @pytest.mark.parametrize(
@@ -354,10 +346,11 @@ def test_width_claim_follows_from_the_signs(
 
 
 def test_every_figure_has_a_caption_and_an_alternative_text() -> None:
-    for step in STEPS:
-        name = step.removeprefix("plot_")
-        assert name in study_page.FIGURES
-        assert Path(f"rules/report/figure_{name}.rst").is_file()
+    found = folders.figures(STUDY, STUDY)
+    assert sorted(found) == STEPS
+    for figure in found.values():
+        assert figure.alt and figure.label
+        assert figure.module.with_suffix(".rst").is_file()
 
 
 def test_verdicts() -> None:

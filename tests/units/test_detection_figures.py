@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,16 @@ import pandas as pd
 import pytest
 from figure_tables import write
 from PIL import Image
-from test_figures import run_step as run_line
-from test_figures import texts
+from support import parts
 
-from workflow_scripts import write_detection_page
-from workflow_scripts.advtransfer.artifacts import write_hdf5, write_sealed_json
+from workflow_scripts.advtransfer.artifacts import write_hdf5, write_rows, write_sealed_json
 from workflow_scripts.advtransfer.detection.scenes import make_scenes
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import ComposedRecipe, DatasetRecipe, DetectionDataRecipe
+from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.detection import analysis as compare_detectors
 
 STUDY = "detection"
-ROOT = Path(__file__).parents[2]
 TRAININGS = ["natural", "robust_l2_quarter", "robust_l2", "untrained"]
 RECIPE: dict[str, Any] = {
     "study": STUDY,
@@ -73,6 +70,8 @@ def ap_rows(seeds: int) -> list[dict[str, Any]]:
                                 "of": of,
                                 "metric": metric,
                                 "value": value,
+                                "epochs": 6,
+                                "train_loss": 0.5,
                                 "n_images": 200,
                                 "n_objects": 468,
                             }
@@ -83,6 +82,7 @@ def ap_rows(seeds: int) -> list[dict[str, Any]]:
 def source_rows() -> list[dict[str, Any]]:
     return [
         {
+            **dict.fromkeys(EVALUATION_COLUMNS, ""),
             "study": STUDY,
             "source_model": "resnet8",
             "source_training": training,
@@ -101,9 +101,10 @@ def make_tables(folder: Path, seeds: int) -> dict[str, str]:
     files = {name: str(folder / f"{name}.csv") for name in ("table", "differences", "sources")}
     write(Path(files["table"]), ap_rows(seeds))
     write(Path(files["sources"]), source_rows())
-    recipe = json.dumps({"study": STUDY, "baseline": "natural"})
-    arguments = ["--recipe", recipe, "--table", files["table"], "--output", files["differences"]]
-    compare_detectors.main(compare_detectors.parser().parse_args(arguments))
+    settings = {"study": STUDY, "baseline": "natural"}
+    made = compare_detectors.analyse({"table": files["table"]}, settings)
+    columns, rows = made["differences"]
+    write_rows(files["differences"], rows, columns)
     return files
 
 
@@ -134,20 +135,12 @@ def test_one_seed_has_no_interval(single: dict[str, str]) -> None:
     assert rows["value"].notna().all() and rows["ci_low"].isna().all()
 
 
-def run_step(step: str, recipe: Any, arguments: dict[str, Any], output: Path) -> None:
-    line = ["--recipe", json.dumps(recipe), "--output", str(output)]
-    for name, value in arguments.items():
-        line += [f"--{name}", *([value] if isinstance(value, str) else value)]
-    run_line(step, line)
-
-
-def drawn(step: str, arguments: dict[str, str], output: Path) -> str:
-    run_step(step, RECIPE, arguments, output)
-    return texts(output)
+def drawn(step: str, tables: dict[str, str], output: Path) -> str:
+    return parts.draw(STUDY, step, tables, output, RECIPE)
 
 
 FIGURES = {
-    "plot_average_precision": (
+    "average_precision": (
         "table",
         [
             "box detection, boxes",
@@ -158,11 +151,11 @@ FIGURES = {
             "small: below 16² pixels, large: from 24²",
         ],
     ),
-    "plot_ap_differences": (
+    "ap_differences": (
         "differences",
         ["box detection", "AP₅₀", "robust ℓ₂, quarter", "interval excludes 0", "AP − natural"],
     ),
-    "plot_published_detection": (
+    "published_detection": (
         "table",
         ["Published: COCO, VOC", "Ours", "segmentation", "compare signs, not values"],
     ),
@@ -215,19 +208,16 @@ def test_pictures_show_what_is_found_beside_what_there_is(data: Path, tmp_path: 
     found = [{**detection, "score": 0.87}, {**detection, "score": 0.31}]
     write_sealed_json(tmp_path / "found.json", found)
     write_sealed_json(tmp_path / "nothing.json", [])
-    arguments = {
+    files = {
         "data": str(data),
-        "predictions": [
-            f"natural={tmp_path / 'nothing.json'}",
-            f"robust_l2={tmp_path / 'found.json'}",
-        ],
+        "natural": str(tmp_path / "nothing.json"),
+        "robust_l2": str(tmp_path / "found.json"),
     }
-    run_step("plot_detections", RECIPE, arguments, tmp_path / "figure.svg")
-    text = texts(tmp_path / "figure.svg")
+    text = parts.draw(STUDY, "detections", {}, tmp_path / "figure.svg", RECIPE, files)
     for part in ("annotated", "natural", "robust ℓ₂", "thing", ".87", "scores from 0.5"):
         assert part in text, (part, text)
     assert ".31" not in text  # too unsure to be drawn
-    run_step("plot_detections", RECIPE, arguments, tmp_path / "figure.png")
+    parts.draw(STUDY, "detections", {}, tmp_path / "figure.png", RECIPE, files)
     assert Image.open(tmp_path / "figure.png").size[0] > 1000
 
 
@@ -236,29 +226,18 @@ def test_predictions_that_were_changed_are_refused(data: Path, tmp_path: Path) -
     write_sealed_json(file, [])
     file.write_text('[{"image_id":1,"category_id":1,"bbox":[0,0,1,1],"score":1}]')
     with pytest.raises(UserError, match="does not have its checksum"):
-        run_step(
-            "plot_detections",
-            RECIPE,
-            {"data": str(data), "predictions": [f"natural={file}"]},
-            tmp_path / "x.png",
-        )
+        parts.figure(STUDY, "detections", {}, RECIPE, {"data": str(data), "natural": str(file)})
 
 
 # Page --------------------------------------------------------------------------------------------
 
 
-def page(tables: dict[str, str], output: Path) -> str:
-    recipe = json.dumps({**RECIPE, "facts": {"models": ["resnet8"]}})
-    arguments = ["--recipe", recipe, "--template", str(ROOT / f"rules/report/{STUDY}.html.j2")]
-    for name, file in tables.items():
-        arguments += [f"--{name}", file]
-    arguments += ["--output", str(output)]
-    write_detection_page.main(write_detection_page.parser().parse_args(arguments))
-    return re.sub(r"\s+", " ", output.read_text())
+def page(tables: dict[str, str]) -> str:
+    return re.sub(r"\s+", " ", parts.page(STUDY, tables, RECIPE, {"models": ["resnet8"]}))
 
 
-def test_page_says_what_came_out(tables: dict[str, str], tmp_path: Path) -> None:
-    text = page(tables, tmp_path / "page.html")
+def test_page_says_what_came_out(tables: dict[str, str]) -> None:
+    text = page(tables)
     assert "The claim is supported:" in text
     assert "better in 3 (interval above 0)" in text
     assert "robust ℓ₂ minus natural, 3 seeds" in text
@@ -266,13 +245,13 @@ def test_page_says_what_came_out(tables: dict[str, str], tmp_path: Path) -> None
     assert "0.5280" in text and "+0.0107" in text  # published
 
 
-def test_page_is_true_of_every_scale(tables: dict[str, str], tmp_path: Path) -> None:
+def test_page_is_true_of_every_scale(tables: dict[str, str]) -> None:
     """Data may be photographs, networks the published ones."""
-    text = page(tables, tmp_path / "page.html")
+    text = page(tables)
     for words in ("training are small", "is another one than ours", "Composed scenes are no"):
         assert words not in text
 
 
-def test_page_of_one_seed_claims_nothing(single: dict[str, str], tmp_path: Path) -> None:
-    text = page(single, tmp_path / "page.html")
+def test_page_of_one_seed_claims_nothing(single: dict[str, str]) -> None:
+    text = page(single)
     assert "Not measurable:" in text and "one seed bears no interval" in text

@@ -13,9 +13,9 @@ from workflow_scripts import train_detector
 from workflow_scripts.advtransfer.addresses import block_path, detector_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.studies.detection import analysis as compare_detectors
-from workflow_scripts.studies.detection import tables
-from workflow_scripts.studies.source_tables import EVALUATION_COLUMNS, source_table
+from workflow_scripts.studies.columns import EVALUATION_COLUMNS
+from workflow_scripts.studies.detection import columns, tables
+from workflow_scripts.studies.source_tables import source_table
 
 DOCS = (Path(__file__).parents[2] / "docs/results.md").read_text()
 
@@ -110,9 +110,9 @@ def test_a_table_that_was_edited_is_refused(made: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("detection", tables.AP_COLUMNS),
+        ("detection", columns.AP_COLUMNS),
         ("detection_sources", EVALUATION_COLUMNS),
-        ("detection_differences", compare_detectors.COLUMNS),
+        ("detection_differences", columns.DIFFERENCE_COLUMNS),
     ],
 )
 def test_columns_are_documented(name: str, columns: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +11,26 @@ from typing import Any
 import pandas as pd
 import pytest
 from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
-from test_figures import run_step, texts
+from support import parts
 
-from workflow_scripts.advtransfer import plotting
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.plotting.draw import draw_differences
+from workflow_scripts.advtransfer.plotting.figure import new_figure
+from workflow_scripts.advtransfer.plotting.marks import (
+    TRAINING_LOOKS,
+    Look,
+    training_look,
+    training_looks,
+)
 from workflow_scripts.studies.data_efficiency import published as published_efficiency
 from workflow_scripts.studies.data_efficiency.figures import similarity as plot_similarity
+from workflow_scripts.studies.data_efficiency.plotting import block_looks, blocks_label
 
 INCLUDED = "interval includes 0"
 
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured
 FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {
-    "plot_fewer_images": (
+    "fewer_images": (
         ["table", "differences"],
         [
             "Target near: dog, horse,",
@@ -35,42 +42,42 @@ FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {
         ],
         ["not measured", "no differences"],
     ),
-    "plot_fewer_epochs": (
+    "fewer_epochs": (
         ["curves", "differences"],
         ["Target Fashion-MNIST", "1600 images", "difference, 400 images", "epoch", "head only"],
         ["no differences"],
     ),
-    "plot_unfrozen_blocks": (
+    "unfrozen_blocks": (
         ["table", "differences"],
         ["Target MNIST", "head only", "1 block", "3 blocks", "minus head only", INCLUDED],
         ["not measured", "no differences"],
     ),
-    "plot_constraints": (
+    "constraints": (
         ["differences"],
         ["ℓ₂", "ℓ∞", "natural, longer", "fast robust ℓ∞", "robust ℓ∞, half", INCLUDED],
         ["no differences"],
     ),
-    "plot_statistics": (
+    "statistics": (
         ["differences"],
         ["moving − frozen statistics", "1 block", "interval excludes 0"],
         ["not measured"],
     ),
-    "plot_transferred_robustness": (
+    "transferred_robustness": (
         ["robustness"],
         ["PGD ℓ₂", "ε = 2/255", "untrained", "thin: clean images", "200 attacked images"],
         ["no attacks on"],
     ),
-    "plot_similarity": (
+    "similarity": (
         ["table", "similarity"],
         ["3 targets: too few for a correlation", "Fréchet distance", "3 blocks", "800 images"],
         ["no distances", "0 targets"],
     ),
-    "plot_cost": (
+    "cost": (
         ["sources", "table"],
         ["passes per image", "PGD ℓ∞, ε = 4/255", "clean", "24", "untrained", "Target MNIST"],
         ["not known", "not measured"],
     ),
-    "plot_published_efficiency": (
+    "published_efficiency": (
         ["differences"],
         ["Published", "Ours", "CIFAR-10", "Target Fashion-MNIST", "ℓ₂, ε = 3", "all", INCLUDED],
         ["no differences"],
@@ -94,19 +101,13 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def table(name: str) -> str:
-    return f"{EFFICIENCY}.csv" if name == "table" else f"{EFFICIENCY}_{name}.csv"
-
-
-def draw(step: str, folder: Path, output: Path, **recipe: object) -> str:
+def draw(step: str, folder: Path, output: Path, **settings: object) -> str:
     """All that the figure says; it must not hold coordinates that are no numbers."""
-    line = ["--recipe", json.dumps({**EFFICIENCY_RECIPE, **recipe}), "--output", str(output)]
-    for name in FIGURES[step][0]:
-        line += [f"--{name}", str(folder / table(name))]
-    run_step(step, line)
+    tables = parts.paths(folder, EFFICIENCY, FIGURES[step][0])
+    said = parts.draw(EFFICIENCY, step, tables, output, {**EFFICIENCY_RECIPE, **settings})
     drawn = re.findall(r'(?:d|points|x|y|transform)="([^"]*)"', output.read_text())
     assert not [value for value in drawn if "nan" in value.lower()]
-    return texts(output)
+    return said
 
 
 def copies(folder: Path, there: Path, change: Callable[[str, list[Row]], list[Row]]) -> Path:
@@ -138,7 +139,7 @@ def test_one_seed_has_no_interval(step: str, single: Path, tmp_path: Path) -> No
     said = draw(step, single, tmp_path / "figure.svg")
     assert "interval excludes 0" not in said
     assert INCLUDED not in said
-    with_marks = "differences" in FIGURES[step][0] and step != "plot_fewer_epochs"
+    with_marks = "differences" in FIGURES[step][0] and step != "fewer_epochs"
     assert ("no interval" in said) == with_marks
 
 
@@ -163,22 +164,22 @@ def test_study_with_heads_on_one_target(step: str, single: Path, tmp_path: Path)
     said = draw(step, tmp_path, tmp_path / "figure.svg", **recipe)
     assert "Fashion-MNIST" not in said
     missing = {
-        "plot_fewer_epochs": "no differences",
-        "plot_unfrozen_blocks": "not measured",
-        "plot_statistics": "not measured",
-        "plot_transferred_robustness": "no attacks on",
-        "plot_similarity": "no choice measured",
+        "fewer_epochs": "no differences",
+        "unfrozen_blocks": "not measured",
+        "statistics": "not measured",
+        "transferred_robustness": "no attacks on",
+        "similarity": "no choice measured",
     }
     assert missing.get(step, "MNIST") in said
 
 
 def test_target_that_was_not_measured(tables: Path, tmp_path: Path) -> None:
     targets = {"mnist": [], "svhn": []}
-    said = draw("plot_fewer_images", tables, tmp_path / "figure.svg", targets=targets)
+    said = draw("fewer_images", tables, tmp_path / "figure.svg", targets=targets)
     assert "Target SVHN" in said
     assert said.count("not measured") == 1
     targets = {"mnist": [], "food": []}
-    said = draw("plot_published_efficiency", tables, tmp_path / "figure.svg", targets=targets)
+    said = draw("published_efficiency", tables, tmp_path / "figure.svg", targets=targets)
     assert said.count("not published") == 1
 
 
@@ -197,55 +198,47 @@ def test_architectures_are_not_mixed(tables: Path, tmp_path: Path) -> None:
     for step in STEPS:
         said = draw(step, tmp_path, tmp_path / "figure.svg", model="resnet18")
         assert "ResNet-8" not in said
-        assert "ResNet-18 sources" in said or step == "plot_similarity"
+        assert "ResNet-18 sources" in said or step == "similarity"
 
 
-def kept_axes(
-    monkeypatch: pytest.MonkeyPatch, step: str, folder: Path, **recipe: object
-) -> list[Any]:
+def kept_axes(step: str, folder: Path) -> list[Any]:
     """The panels of a figure, row by row, before it is saved."""
-    kept: list[Any] = []
-    monkeypatch.setattr(plotting, "finish", lambda figure, *_: kept.extend(figure.axes))
-    line = ["--recipe", json.dumps({**EFFICIENCY_RECIPE, **recipe}), "--output", "unused.svg"]
-    for name in FIGURES[step][0]:
-        line += [f"--{name}", str(folder / table(name))]
-    run_step(step, line)
-    return kept
+    tables = parts.paths(folder, EFFICIENCY, FIGURES[step][0])
+    axes: list[Any] = parts.figure(EFFICIENCY, step, tables, EFFICIENCY_RECIPE).axes
+    return axes
 
 
 def colours(panel: Any) -> set[str]:
     return {line.get_color() for line in panel.lines}
 
 
-def test_a_training_looks_alike_in_all_figures(
-    tables: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    natural, robust = (plotting.TRAINING_LOOKS[name][0] for name in ("natural", "robust_l2"))
-    for step in ("plot_fewer_images", "plot_fewer_epochs", "plot_transferred_robustness"):
-        assert {natural, robust} <= colours(kept_axes(monkeypatch, step, tables)[0])
-    assert {natural, robust} <= colours(kept_axes(monkeypatch, "plot_statistics", tables)[0])
-    panels = kept_axes(monkeypatch, "plot_cost", tables)
+def test_a_training_looks_alike_in_all_figures(tables: Path) -> None:
+    natural, robust = (TRAINING_LOOKS[name][0] for name in ("natural", "robust_l2"))
+    for step in ("fewer_images", "fewer_epochs", "transferred_robustness"):
+        assert {natural, robust} <= colours(kept_axes(step, tables)[0])
+    assert {natural, robust} <= colours(kept_axes("statistics", tables)[0])
+    panels = kept_axes("cost", tables)
     assert {natural, robust} <= colours(panels[0]) & colours(panels[3])
 
 
 def test_trainings_look_different() -> None:
-    recipe = plotting.FigureRecipe("study", trainings=("robust_l2_3", "robust_linf_8", "natural"))
-    looks = plotting.training_looks(recipe, ["natural", "robust_linf_8", "robust_l2_3"])
+    trainings = ("robust_l2_3", "robust_linf_8", "natural")
+    looks = training_looks(["natural", "robust_linf_8", "robust_l2_3"], trainings)
     assert list(looks) == ["robust_l2_3", "robust_linf_8", "natural"]
     assert len({(look.colour, look.marker) for look in looks.values()}) == 3
-    alone = plotting.training_look(recipe, "robust_linf_8")
+    alone = training_look("robust_linf_8", trainings)
     assert alone == looks["robust_linf_8"]
-    known = plotting.TRAINING_LOOKS.values()
+    known = TRAINING_LOOKS.values()
     assert len({colour for colour, _ in known}) == len({marker for _, marker in known}) == 9
 
 
-def test_zero_line_and_scales(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    top, bottom = kept_axes(monkeypatch, "plot_fewer_images", tables)[::3][:2]
+def test_zero_line_and_scales(tables: Path) -> None:
+    top, bottom = kept_axes("fewer_images", tables)[::3][:2]
     assert [0, 0] in [list(line.get_ydata()) for line in bottom.lines]
     assert [0, 0] not in [list(line.get_ydata()) for line in top.lines]
     assert bottom.get_xscale() == "log"
     assert list(bottom.get_xticks()) == [100, 200, 400, 800, 1600, 3200, 6400]
-    panels = kept_axes(monkeypatch, "plot_published_efficiency", tables)
+    panels = kept_axes("published_efficiency", tables)
     assert len({panel.get_ylim() for panel in panels}) == 1
 
 
@@ -258,8 +251,8 @@ def test_hollow_marks_are_those_whose_interval_includes_0() -> None:
             "ci_high": [0.2, 0.3, -0.01, None],
         }
     )
-    _, axes = plotting.new_figure(1, 1, 2)
-    plotting.draw_differences(axes[0, 0], rows, plotting.Look("#D55E00", "s"))
+    _, axes = new_figure(1, 1, 2)
+    draw_differences(axes[0, 0], rows, Look("#D55E00", "s"))
     _, excluded, included, unknown = axes[0, 0].lines
     assert list(excluded.get_xdata()) == [100, 400]
     assert list(included.get_xdata()) == [200]
@@ -295,16 +288,16 @@ def test_five_targets_are_not_called_too_few(tables: Path, tmp_path: Path) -> No
         return [*rows, *more]
 
     copies(tables, tmp_path, five)
-    said = draw("plot_similarity", tmp_path, tmp_path / "figure.svg", targets={})
+    said = draw("similarity", tmp_path, tmp_path / "figure.svg", targets={})
     assert "5 targets" in said
     assert "too few" not in said
 
 
 def test_blocks_in_their_order() -> None:
-    looks = plotting.block_looks(["all", "10", "0", "3", "1", "3"])
+    looks = block_looks(["all", "10", "0", "3", "1", "3"])
     assert list(looks) == ["0", "1", "3", "10", "all"]
     assert len({look.colour for look in looks.values()}) == 5
-    names = [plotting.blocks_label(blocks) for blocks in looks]
+    names = [blocks_label(blocks) for blocks in looks]
     assert names == ["head only", "1 block", "3 blocks", "10 blocks", "whole network"]
 
 

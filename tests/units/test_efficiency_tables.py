@@ -14,16 +14,15 @@ from typing import Any
 import pandas as pd
 import pytest
 from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
+from support import parts
 from test_config import changed
-from test_figures import run_step
 
 from workflow_scripts.advtransfer.addresses import block_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.plotting import FigureRecipe
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.measure_similarity import COLUMNS as MEASURED
-from workflow_scripts.studies.data_efficiency import page as efficiency_page
+from workflow_scripts.studies import folders
 from workflow_scripts.studies.data_efficiency.design import Cell, EfficiencySource
 from workflow_scripts.studies.data_efficiency.tables import passes_an_epoch
 from workflow_scripts.studies.plan import figure_recipe, make_plan, page_recipe, study_config
@@ -627,12 +626,14 @@ def page(folder: Path, rows: list[Row], into: Path, **recipe: Any) -> str:
 
 
 def rendered(tables: dict[str, str], into: Path, **recipe: Any) -> str:
-    template = ROOT / "rules/report/data_efficiency.html.j2"
-    figures = []
-    for name in re.findall(r'figure\("(\w+)"\)', template.read_text()):
-        (into / f"{name}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
-        figures.append(f"{name}={into / f'{name}.svg'}")
-    made = efficiency_page.render_page(FigureRecipe(**recipe), tables, figures, template)
+    template = folders.find(EFFICIENCY, EFFICIENCY, "page.html.j2")
+    assert template is not None
+    figures = {}
+    for name in re.findall(r'figure\("(\w+)"\)', (ROOT / template).read_text()):
+        figures[name] = into / f"{name}.svg"
+        figures[name].write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    facts = recipe.pop("facts", {})
+    made = parts.page(EFFICIENCY, tables, recipe, facts, figures)
     assert "<script" not in made and "http://" not in re.sub(r'src="data:[^"]*"', "", made)
     text = re.sub(r"<style>.*?</style>", "", made, flags=re.DOTALL)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
-from granularity_data import RECIPE, make_tables
-from test_figures import run_step, texts
+from granularity_data import RECIPE, STUDY, make_tables
+from support import parts
 
 # step: tables it reads, texts that the figure has to show
 FIGURES: dict[str, tuple[list[str], list[str]]] = {
-    "plot_resolutions": (
+    "resolutions": (
         ["table", "measures"],
         [
             "CIFAR-10, unseen classes",
@@ -23,15 +22,15 @@ FIGURES: dict[str, tuple[list[str], list[str]]] = {
             "0.125",
         ],
     ),
-    "plot_best_epsilon": (
+    "best_epsilon": (
         ["table", "best", "measures"],
         ["vertex of a parabola (primary)", "softmax-weighted mean", "Fashion-MNIST", "28", "0.5"],
     ),
-    "plot_granularity_measures": (
+    "granularity_measures": (
         ["table", "best", "measures", "prediction"],
         ["primary; ρ: ", "within datasets: ", "spectral slope", "11 targets of 3 datasets"],
     ),
-    "plot_measure_ranking": (
+    "measure_ranking": (
         ["prediction"],
         ["primary measure", "given resolution", "a dataset left out", "intraclass correlation"],
     ),
@@ -46,15 +45,13 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def draw(step: str, folder: Path, output: Path, **recipe: object) -> str:
+def draw(step: str, folder: Path, output: Path, **settings: object) -> str:
     """All that the figure says; it must not hold coordinates that are no numbers."""
-    line = ["--recipe", json.dumps({**RECIPE, **recipe}), "--output", str(output)]
-    for name in FIGURES[step][0]:
-        line += [f"--{name}", str(folder / f"{name}.csv")]
-    run_step(step, line)
+    tables = {name: str(folder / f"{name}.csv") for name in FIGURES[step][0]}
+    said = parts.draw(STUDY, step, tables, output, {**RECIPE, **settings})
     drawn = re.findall(r'(?:d|points|x|y|transform)="([^"]*)"', output.read_text())
     assert not [value for value in drawn if "nan" in value.lower()]
-    return texts(output)
+    return said
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -73,10 +70,10 @@ def test_one_seed_is_drawn_without_bars(step: str, tmp_path: Path) -> None:
     assert "Figure" not in said  # it says something of the study, not of its own making
 
 
-@pytest.mark.parametrize("step", ["plot_resolutions", "plot_best_epsilon"])
+@pytest.mark.parametrize("step", ["resolutions", "best_epsilon"])
 def test_a_study_without_resolutions_is_drawn(step: str, tables: Path, tmp_path: Path) -> None:
     said = draw(step, tables, tmp_path / "figure.svg", series={})
-    if step == "plot_best_epsilon":
+    if step == "best_epsilon":
         assert "no target at" in said
     else:
         assert "animals vehicles" in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ import pandas as pd
 import pytest
 from figure_tables import Row, write
 from granularity_data import EPSILONS, RANKING, RECIPE, STUDY, TARGETS, measures, transfers
-from test_figures import run_step
+from support import parts
 
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.granularity import page as granularity_page
 from workflow_scripts.studies.granularity.ranking import ranking_tables
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +90,7 @@ def sources() -> list[Row]:
         for attack, norm, radius, accuracy in (("none", "", "", 0.7), ("pgd", "l2", 0.5, 0.3)):
             rows.append(
                 {
+                    **dict.fromkeys(EVALUATION_COLUMNS, ""),
                     "study": STUDY,
                     "source_model": "resnet8",
                     "source_training": training,
@@ -111,13 +110,10 @@ def page(folder: Path, seeds: int = 3) -> str:
 
     make_tables(folder, seeds)
     write(folder / "sources.csv", sources())
-    recipe = {**RECIPE, "trainings": list(EPSILONS), "facts": {"images measured": 2000}}
-    line = ["--recipe", json.dumps(recipe), "--output", str(folder / "page.html")]
-    for name in ("table", "sources", "measures", "best", "prediction"):
-        line += [f"--{name}", str(folder / f"{name}.csv")]
-    line += ["--template", str(ROOT / "rules/report/granularity.html.j2")]
-    run_step("write_granularity_page", line)
-    return (folder / "page.html").read_text()
+    settings = {**RECIPE, "trainings": list(EPSILONS)}
+    names = ("table", "sources", "measures", "best", "prediction")
+    tables = {name: str(folder / f"{name}.csv") for name in names}
+    return parts.page(STUDY, tables, settings, {"images measured": 2000})
 
 
 def test_page(tmp_path):

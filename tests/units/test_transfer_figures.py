@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 import math
 import re
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 
 import pytest
 from figure_tables import Row
-from test_figures import run_step, texts
+from support import parts
 from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks, summarise
 
-from workflow_scripts.advtransfer import plotting
 from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.plotting.frames import read_table
+from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.fixed_vs_full import (
     page as transfer_page,
 )
@@ -24,32 +24,30 @@ from workflow_scripts.studies.fixed_vs_full import plotting as figures
 from workflow_scripts.studies.fixed_vs_full import (
     published as published_transfers,
 )
-from workflow_scripts.studies.source_tables import EVALUATION_COLUMNS
 
-ROOT = Path(__file__).parents[2]
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured
 FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {
-    "plot_over_epsilon": (
+    "over_epsilon": (
         ["summary", "best"],
         ["Fashion-MNIST", "full-network\nminus natural", "ℓ∞ 2/255", "ResNet-14", "best ε"],
         ["not measured"],
     ),
-    "plot_best_of": (
+    "best_of": (
         ["best"],
         ["MNIST", "ResNet-8", "ℓ₂ 0.25", "robust, best ε (on validation)", "chosen on test"],
         ["not compared"],
     ),
-    "plot_fixed_against_full": (
+    "fixed_against_full": (
         ["summary", "correlations"],
         ["near", "n = 10", "ρ = ", "fixed-feature accuracy", "ℓ∞ 4/255"],
         ["not measured\nin both modes"],
     ),
-    "plot_selection": (
+    "selection": (
         ["selection"],
         ["full-network", "learning rate and ε", "Fashion-MNIST", "percentage points"],
         ["nothing was chosen"],
     ),
-    "plot_published_transfers": (
+    "published_transfers": (
         ["summary", "best"],
         ["Published", "Ours", "Caltech-256", "SUN397", "ℓ₂ 0.5", "compare signs and shapes"],
         ["not compared"],
@@ -215,14 +213,12 @@ def test_source_seeds_of_a_difference_are_those_of_both_sides(tmp_path: Path) ->
 # Figures -----------------------------------------------------------------------------------------
 
 
-def draw(step: str, folder: Path, output: Path, **recipe: object) -> str:
-    line = ["--recipe", json.dumps({**RECIPE, **recipe}), "--output", str(output)]
-    for name in FIGURES[step][0]:
-        line += [f"--{name}", str(folder / f"{STUDY}_{name}.csv")]
-    run_step(step, line)
+def draw(step: str, folder: Path, output: Path, **settings: object) -> str:
+    tables = parts.paths(folder, STUDY, SUMMARIES)
+    said = parts.draw(STUDY, step, tables, output, {**RECIPE, **settings})
     drawn = re.findall(r'(?:d|points|x|y|transform)="([^"]*)"', output.read_text())
     assert not [value for value in drawn if "nan" in value.lower()]
-    return texts(output)
+    return said
 
 
 @pytest.mark.parametrize("step", FIGURES)
@@ -306,7 +302,7 @@ def test_published_numbers_fit_each_other() -> None:
 # Page --------------------------------------------------------------------------------------------
 
 
-def page(folder: Path, output: Path, **recipe: Any) -> str:
+def page(folder: Path, facts: Row | None = None) -> str:
     """The words of the page."""
     sources = [
         {
@@ -324,17 +320,14 @@ def page(folder: Path, output: Path, **recipe: Any) -> str:
         for attack, norm, epsilon, accuracy in (("none", "none", 0, 0.81), ("pgd", "l2", 0.5, 0.4))
     ]
     write_rows(folder / f"{STUDY}_sources.csv", sources, EVALUATION_COLUMNS)
-    line = ["--recipe", json.dumps({**RECIPE, **recipe}), "--output", str(output)]
-    for name in (*SUMMARIES, "sources"):
-        line += [f"--{name}", str(folder / f"{STUDY}_{name}.csv")]
-    line += ["--template", str(ROOT / "rules/report/fixed_vs_full.html.j2")]
-    run_step("write_transfer_page", line)
-    text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", output.read_text(), flags=re.DOTALL)
+    tables = parts.paths(folder, STUDY, (*SUMMARIES, "sources"))
+    made = parts.page(STUDY, tables, RECIPE, facts)
+    text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", made, flags=re.DOTALL)
     return " ".join(html.unescape(text).split())
 
 
-def test_page(tables: Path, tmp_path: Path) -> None:
-    text = page(tables, tmp_path / "page.html", facts={"transfer last_layer": "SGD, 30 epochs"})
+def test_page(tables: Path) -> None:
+    text = page(tables, {"transfer last_layer": "SGD, 30 epochs"})
     for part in (
         "The claim is supported:",
         "better on 3 of 3 targets",
@@ -366,13 +359,13 @@ def test_page(tables: Path, tmp_path: Path) -> None:
 def test_verdict(robust: list[float], headline: str, tmp_path: Path) -> None:
     rows = [row for seed, value in enumerate(robust) for row in pair(seed, 0.5, value)]
     summarise(tmp_path, rows)
-    assert headline in page(tmp_path, tmp_path / "page.html")
+    assert headline in page(tmp_path)
 
 
 def test_trials_of_one_source_seed_bear_no_verdict(tmp_path: Path) -> None:
     rows = [row for k in range(3) for row in pair(0, 0.5, 0.6 + k / 100, trial=k)]
     summarise(tmp_path, rows)
-    text = page(tmp_path, tmp_path / "page.html")
+    text = page(tmp_path)
     assert "Not measurable: one source seed" in text and "is supported" not in text
 
 
@@ -380,14 +373,14 @@ def test_a_target_on_which_the_claim_does_not_hold_is_named(tmp_path: Path) -> N
     rows = [row for seed in range(3) for row in pair(seed, 0.5, 0.6 + 0.01 * seed)]
     rows += [{**row, "target": "mnist", "accuracy": 1 - row["accuracy"]} for row in rows]
     summarise(tmp_path, rows)
-    text = page(tmp_path, tmp_path / "page.html")
+    text = page(tmp_path)
     assert "It depends on the target:" in text
     assert "better (interval above 0) on near; worse (interval below 0) on MNIST." in text
 
 
 def test_nothing_compared(tmp_path: Path) -> None:
     summarise(tmp_path, pair(0, 0.5, 0.6, validation_accuracy=""))
-    text = page(tmp_path, tmp_path / "page.html")
+    text = page(tmp_path)
     assert "Not measurable:" in text and "No epsilon could be chosen" in text
-    assert transfer_page.primary_text(plotting.read_table(
+    assert transfer_page.primary_text(read_table(
         tmp_path / f"{STUDY}_best.csv", (), may_be_empty=True)) == ""  # fmt: skip

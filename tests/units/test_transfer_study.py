@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import yaml
 from snakemake.utils import update_config
+from support.steps import run_step
 from test_config import DEFAULTS, DELETE, ROOT, changed, message
-from test_figures import run_step
 
 from workflow_scripts.advtransfer.addresses import address, block_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_hdf5, write_rows

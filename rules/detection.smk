@@ -11,7 +11,7 @@ DETECTOR = (
 
 def composed_of(wildcards):
     """Input: datasets of objects and backgrounds, for composed data."""
-    composed = told(PLAN.get, wildcards.detection).composed
+    composed = guarded(PLAN.get, wildcards.detection).composed
     if composed is None:
         return []
     return [
@@ -75,7 +75,7 @@ rule train_detector:
     input:
         code=code_of("train_detector", "source", "detector"),
         source=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
-        data=lambda w: addresses.detection_data_path(told(PLAN.get, w.detector).data),
+        data=lambda w: addresses.detection_data_path(guarded(PLAN.get, w.detector).data),
     output:
         checkpoint=f"{DETECTOR}/model.safetensors",
         history=f"{DETECTOR}/history.csv",

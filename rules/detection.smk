@@ -20,20 +20,6 @@ def composed_of(wildcards):
     ]
 
 
-def pictured(study):
-    """Input: data and predictions that the figure of pictures shows."""
-    task, predictions = PLAN.studies[study].pictured()
-    data = addresses.detection_data_path(task.recipe.data)
-    return {"data": data, "predictions": list(predictions.values())}
-
-
-def predictions_option(study, files):
-    """Param: predictions by the training of their source, as the step wants them."""
-    trainings = PLAN.studies[study].pictured()[1]
-    named = (f"{training}={file}" for training, file in zip(trainings, files))
-    return shlex.join(["--predictions", *named])
-
-
 rule make_detection_data:
     """Scenes composed with known masks, or official annotations: both in COCO's form."""
     input:

@@ -59,6 +59,12 @@ def named(io, names):
     return " ".join(f"{name}={{{io}.{name}:q}}" for name in names)
 
 
+def files_option(files):
+    """The option of artefacts that a figure shows besides tables, whose names are any text."""
+    named = [f"{shlex.quote(name)}={{input.files[{k}]:q}}" for k, name in enumerate(files)]
+    return " --files " + " ".join(named) if named else ""
+
+
 def settings_of(study, names):
     """Param: those of the study's settings, as canonical JSON."""
     return lambda wildcards: guarded(plans.settings_recipe, PLAN, study, names)
@@ -78,12 +84,12 @@ def page_of(study):
 def figure_paths(study):
     """Every figure of a study, by name."""
     found = folders.figures(study, PLAN.kinds[study]).values()
-    return {f.name: f"{FIGURES}/{study}/{f.name}.{f.suffix}" for f in found}
+    return {f.name: f"{FIGURES}/{study}/{f.name}.{f.format}" for f in found}
 
 
 def page_templates(study):
     """Input: the template of a study's page, what it may include, and the captions it repeats."""
-    places = [*folders.folders(study, PLAN.kinds[study]), Path("rules/report")]
+    places = [*folders.folders(study, PLAN.kinds[study]), folders.TEMPLATES]
     files = {
         file
         for place in places
@@ -95,7 +101,7 @@ def page_templates(study):
 
 def captions_of(*studies):
     """Input: the captions of everything that the report shows."""
-    places = {Path("rules/report")}
+    places = {folders.TEMPLATES}
     for study in studies:
         places |= set(folders.folders(study, PLAN.kinds[study]))
     return beside(sorted(file for place in places for file in place.rglob("*.rst")))
@@ -214,7 +220,7 @@ for study, kind in PLAN.kinds.items():
                 " --recipe {params.recipe:q}"
                 " --tables "
                 + named("input", figure.tables)
-                + (" --files " + named("input", files) if files else "")
+                + files_option(files)
                 + " --output {output:q} 2> {log:q}"
 
     for page in page_of(study):

@@ -1,9 +1,8 @@
-"""Snakemake's limit of started jobs a second, which costs CPU time here: does lifting it still help?"""
+"""Lifting Snakemake's limit of started jobs a second: does it work, and is it still needed?"""
 
 from pathlib import Path
 
 import pytest
-
 from tests.support.processes import snakemake
 
 JOBS = 12

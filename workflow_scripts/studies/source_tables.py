@@ -12,24 +12,11 @@ from ..advtransfer.addresses import Seeds, address, block_path, source_path
 from ..advtransfer.artifacts import read_rows
 from ..advtransfer.recipes import SourceRecipe
 from .base import Study
+from .columns import EVALUATION_COLUMNS
 from .sources import Source
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]  # columns, rows
-
-NAME_COLUMNS = ["study", "source", "source_model", "source_family", "source_training", "robust"]
-MEASURED_COLUMNS = [
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "passes",
-    "seconds",
-]
-SOURCE_COLUMNS = [*NAME_COLUMNS, "source_norm", "source_epsilon", "source_seed"]
-EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
 
 
 def of_network(study: Study, source: Source, seed: int | str) -> Row:

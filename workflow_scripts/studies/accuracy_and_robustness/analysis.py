@@ -12,6 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...advtransfer.cli import log
 from ..source_tables import Row, Table
+from .columns import (
+    BASELINE,
+    CORRELATION_COLUMNS,
+    LEVEL,
+    POINT_COLUMNS,
+    PREDICTOR_COLUMNS,
+    WAY,
+    WIDTH_COLUMNS,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,25 +44,6 @@ SETTINGS = (
     "bootstrap",
     "permutations",
 )
-WAY = ("target", "mode", "solver", "selection")  # what is transferred to, and how
-LEVEL = ("source_training", "source_norm", "source_epsilon")
-POINT_COLUMNS = (
-    *("study", *WAY, "source_model", *LEVEL, "source_accuracy", "source_robustness"),
-    *("accuracy", "accuracy_min", "accuracy_max", "n_seeds"),
-)
-CORRELATION_COLUMNS = (
-    *("study", *WAY, *LEVEL, "r_squared", "r_squared_low", "r_squared_high"),
-    *("pearson", "pearson_low", "pearson_high", "p_value", "n_models", "n_rows"),
-)
-PREDICTOR_COLUMNS = (
-    *("study", *WAY, "norm", "predictor", "absolute_error", "root_mean_square_error"),
-    *("gain", "gain_low", "gain_high", "r_squared_left_out", "r_squared_in_sample"),
-    *("n_models", "n_points"),
-)
-WIDTH_COLUMNS = (
-    *("study", *WAY, *LEVEL, "quantity", "width", "from_width", "value", "ci_low", "ci_high"),
-    "n_seeds",
-)
 # Factors of every predictor, by the columns of the points.
 PREDICTORS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -63,7 +53,6 @@ PREDICTORS: dict[str, tuple[str, ...]] = {
     "accuracy_robustness": ("source_accuracy", "source_robustness"),
     "accuracy_epsilon": ("source_accuracy", "source_epsilon"),
 }
-BASELINE = "accuracy"
 
 
 def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:

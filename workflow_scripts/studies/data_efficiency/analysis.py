@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...advtransfer.cli import log
 from ..source_tables import Table
+from .columns import DIFFERENCE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,29 +19,6 @@ READS = ("curves", "robustness")
 # Tables that are made here, with their labels in the report.
 TABLES = {"differences": "paired differences"}
 SETTINGS = ("baseline", "grids")
-COLUMNS = (
-    "study",
-    "target",
-    "comparison",
-    "model",
-    "grid",
-    "baseline_grid",
-    "training",
-    "baseline_training",
-    "blocks",
-    "baseline_blocks",
-    "images",
-    "epoch",
-    "last",
-    "quantity",
-    "value",
-    "ci_low",
-    "ci_high",
-    "mean",
-    "baseline_mean",
-    "n_source_seeds",
-    "n_subset_seeds",
-)
 
 
 class Cell(NamedTuple):
@@ -109,7 +87,7 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
             }
         )
     log.info("%d differences over %d cells", len(rows), len(runs))
-    return {"differences": (list(COLUMNS), rows)}
+    return {"differences": (list(DIFFERENCE_COLUMNS), rows)}
 
 
 def read(path: str) -> pd.DataFrame:

@@ -6,13 +6,18 @@ from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts import read_rows
 from ...advtransfer.transfer.modes import has_moving_statistics
 from ..source_tables import (
-    MEASURED_COLUMNS,
-    NAME_COLUMNS,
     Row,
     Table,
     blocks,
     evaluation_rows,
     of_network,
+)
+from .columns import (
+    CURVE_COLUMNS,
+    EVALUATION_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+    SIMILARITY_COLUMNS,
+    TRANSFER_COLUMNS,
 )
 from .design import EfficiencyStudy
 
@@ -23,49 +28,6 @@ TABLES = {  # that this module gathers, with their labels in the report ("": not
     "sources": "sources",
     "similarity": "similarity",
 }
-
-SOURCE_COLUMNS = [*NAME_COLUMNS, "source_seed"]
-CELL_COLUMNS = [
-    "target",
-    "grid",
-    "mode",
-    "solver",
-    "blocks",
-    "moving_statistics",
-    "images",
-    "subset_seed",
-]
-TRANSFER_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epochs",
-    "accuracy",
-    "best_accuracy",
-    "loss",
-    "regularization",
-    "n_test",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epoch",
-    "train_loss",
-    "test_accuracy",
-    "test_loss",
-]
-ROBUSTNESS_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epoch",
-    "attack",
-    "norm",
-    "epsilon",
-    "steps",
-    "accuracy",
-    "n_images",
-]
-EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
-SIMILARITY_COLUMNS = [*SOURCE_COLUMNS, "target", "measure", "value", "n_source", "n_target"]
 
 
 def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:

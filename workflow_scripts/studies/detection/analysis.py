@@ -11,27 +11,12 @@ from typing import Any
 
 from ...advtransfer.cli import log
 from ..source_tables import Table
+from .columns import AP_COLUMNS, DIFFERENCE_COLUMNS
 
 READS = ("table",)
 # Tables that are made here, with their labels in the report.
 TABLES = {"differences": "paired differences"}
 SETTINGS = ("baseline",)
-COLUMNS = (
-    "study",
-    "task",
-    "data",
-    "of",
-    "metric",
-    "model",
-    "training",
-    "baseline_training",
-    "value",
-    "ci_low",
-    "ci_high",
-    "mean",
-    "baseline_mean",
-    "n_source_seeds",
-)
 
 
 def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
@@ -43,11 +28,10 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
     """
     import math
 
-    from ...advtransfer import plotting
+    from ...advtransfer.plotting.frames import read_table
     from ...advtransfer.statistics import paired_difference
-    from .plotting import AP_COLUMNS
 
-    table = plotting.read_table(tables["table"], AP_COLUMNS)
+    table = read_table(tables["table"], AP_COLUMNS)
     rows = []
     places = ["task", "data", "of", "metric", "source_model"]
     for key, cell in table.groupby(places, sort=False):
@@ -79,4 +63,4 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
                 }
             )
     log.info("%d differences", len(rows))
-    return {"differences": (list(COLUMNS), rows)}
+    return {"differences": (list(DIFFERENCE_COLUMNS), rows)}

@@ -147,7 +147,8 @@ class DetectionStudy(Study):
         if figure != PICTURES:
             return {}
         task, predictions = self.pictured()
-        return {"data": detection_data_path(task.recipe.data), **predictions}
+        named = {f"predictions:{training}": path for training, path in predictions.items()}
+        return {"data": detection_data_path(task.recipe.data), **named}
 
     def facts(self, config: Config) -> Mapping[str, Any]:
         part = config["studies"][self.name]

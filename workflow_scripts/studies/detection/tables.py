@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from ...advtransfer.addresses import detector_path
 from ...advtransfer.artifacts import read_rows
-from ..source_tables import SOURCE_COLUMNS, Row, Table, of_source, source_table
+from ..source_tables import Row, Table, of_source, source_table
+from .columns import AP_COLUMNS
 from .design import DetectionStudy
 
 TABLES = {"table": "average precision", "sources": "sources"}  # labels in the report
-AP_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "task",
-    "data",
-    "detector",
-    "of",
-    "metric",
-    "value",
-    "epochs",
-    "train_loss",
-    "n_images",
-    "n_objects",
-]
 
 
 def ap_table(study: DetectionStudy) -> Table:

@@ -9,6 +9,7 @@ from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts import read_rows
 from ..kinds.whole_targets import tables as whole_targets
 from ..source_tables import Row, Table
+from .columns import MEASURE_COLUMNS
 from .design import GranularityStudy
 
 TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
@@ -17,20 +18,6 @@ TABLES = {  # that this module gathers, with their labels in the report ("": not
     "curves": "",
     "measures": "measures of granularity",
 }
-MEASURE_COLUMNS = [
-    "study",
-    "source_model",
-    "source_training",
-    "source_seed",
-    "target",
-    "dataset",
-    "detail",
-    "labels",
-    "measure",
-    "basis",
-    "value",
-    "n_images",
-]
 
 
 def measure_table(study: GranularityStudy) -> Table:

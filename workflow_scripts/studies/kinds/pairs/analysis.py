@@ -10,32 +10,13 @@ from typing import Any
 
 from ....advtransfer.cli import log
 from ...source_tables import Table
+from .columns import CORRELATION_COLUMNS
 
 READS = ("table",)
 # Tables that are made here, with their labels in the report.
 TABLES = {"correlations": "correlations"}
 SETTINGS = ("primary", "bootstrap", "permutations")
 CONCATENATED = ("correlations",)  # the main job's studies have them in one table, too
-COLUMNS = (
-    "study",
-    "target",
-    "reference",
-    "sources",
-    "metric",
-    "direction",
-    "attack",
-    "norm",
-    "epsilon",
-    "transfer",
-    "statistic",
-    "value",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n_models",
-    "n_rows",
-    "role",
-)
 CONDITIONS = ["target", "reference", "metric", "direction", "attack", "norm", "epsilon"]
 TRANSFERS = ("last_layer_accuracy", "full_network_accuracy")
 
@@ -101,4 +82,4 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
                     rows.append(row)
                     if is_primary:
                         log.info("primary: %s", result)
-    return {"correlations": (list(COLUMNS), rows)}
+    return {"correlations": (list(CORRELATION_COLUMNS), rows)}

@@ -12,6 +12,7 @@ from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.recipes import MetricsRecipe, attack_label, pair_name
 from ...source_tables import Row, Table, blocks
 from ...sources import Reference, Source, Target
+from .columns import CURVE_COLUMNS, EVALUATION_COLUMNS, METRIC_COLUMNS, PER_IMAGE_COLUMNS
 from .design import PairStudy, shared_classes
 
 TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
@@ -20,68 +21,6 @@ TABLES = {  # that this module gathers, with their labels in the report ("": not
     "curves": "",
     "per_image": "",
 }
-SOURCE_COLUMNS = [
-    "study",
-    "source",
-    "source_model",
-    "source_family",
-    "source_training",
-    "robust",
-    "mixture",
-    "animals",
-]
-METRIC_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "source_seed",
-    "target",
-    "shared_classes",
-    "reference",
-    "reference_seed",
-    "attack",
-    "norm",
-    "epsilon",
-    "steps",
-    "direction",
-    "metric",
-    "value",
-    "n_images",
-    "source_accuracy",
-    "last_layer_accuracy",
-    "last_layer_loss",
-    "full_network_accuracy",
-    "full_network_loss",
-]
-EVALUATION_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "source_seed",
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "seconds",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "source_seed",
-    "target",
-    "mode",
-    "epoch",
-    "train_loss",
-    "test_accuracy",
-    "test_loss",
-]
-PER_IMAGE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "target",
-    "reference",
-    "direction",
-    "image",
-    "alpha_1",
-    "transferred_loss",
-    "transfer_loss",
-]
 
 
 def _of(study: PairStudy, source: Source) -> Row:

@@ -11,42 +11,12 @@ from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.recipes import ModeRecipe, TransferRecipe
-from ...source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source, source_table
+from ...source_tables import Row, Table, blocks, of_source, source_table
 from ...sources import Source, Target
+from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
 from .design import TransferStudy
 
 TABLES = {"table": "", "sources": "sources", "curves": ""}  # labels in the report; "": not in it
-TRANSFER_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "trial",
-    "target",
-    "mode",
-    "solver",
-    "selection",
-    "learning_rate",
-    "regularization",
-    "images",
-    "epochs",
-    "validation_accuracy",
-    "accuracy",
-    "class_mean_accuracy",
-    "loss",
-    "n_test",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "trial",
-    "target",
-    "mode",
-    "learning_rate",
-    "chosen",
-    "epoch",
-    "train_loss",
-    "validation_accuracy",
-    "validation_loss",
-    "test_accuracy",
-    "test_loss",
-]
 
 
 def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:

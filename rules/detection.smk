@@ -23,7 +23,7 @@ def composed_of(wildcards):
 def pictured(study):
     """Input: data and predictions that the figure of pictures shows."""
     task, predictions = PLAN.studies[study].pictured()
-    data = addresses.detection_data_path(task.recipe.data)
+    data = detection_paths.detection_data_path(task.recipe.data)
     return {"data": data, "predictions": list(predictions.values())}
 
 
@@ -75,7 +75,7 @@ rule train_detector:
     input:
         code=code_of("train_detector", "source", "detector"),
         source=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
-        data=lambda w: addresses.detection_data_path(told(PLAN.get, w.detector).data),
+        data=lambda w: detection_paths.detection_data_path(told(PLAN.get, w.detector).data),
     output:
         checkpoint=f"{DETECTOR}/model.safetensors",
         history=f"{DETECTOR}/history.csv",

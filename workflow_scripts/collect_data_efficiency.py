@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from .advtransfer import efficiency_tables as tables
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.plan import make_plan
 
     (study,) = make_plan(json.loads(arguments.recipe)).efficiency.values()

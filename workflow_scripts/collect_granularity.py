@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.granularity_tables import measure_table
     from .advtransfer.plan import make_plan
     from .advtransfer.studies.granularity import GranularityStudy

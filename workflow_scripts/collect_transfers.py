@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from .advtransfer import transfer_tables as tables
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.plan import make_plan
     from .advtransfer.source_tables import source_table
 

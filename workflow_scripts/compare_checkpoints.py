@@ -44,7 +44,8 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
     import torch
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
+    from .advtransfer.attacks.recipe import AttackRecipe
     from .advtransfer.config import parse_epsilon
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.packs import read_pack
@@ -53,7 +54,6 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.metrics.compare import compare
     from .advtransfer.models.network import inference_copy
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import AttackRecipe
 
     try:
         epsilon = parse_epsilon(arguments.epsilon)

@@ -38,9 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
     import math
 
     from .advtransfer import plotting
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.detection_plotting import AP_COLUMNS
-    from .advtransfer.statistics import paired_difference
+    from .advtransfer.statistics.paired import paired_difference
 
     recipe = json.loads(arguments.recipe)
     table = plotting.read_table(arguments.table, AP_COLUMNS)

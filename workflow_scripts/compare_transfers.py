@@ -67,8 +67,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     import pandas as pd
 
-    from .advtransfer.artifacts import write_rows
-    from .advtransfer.statistics import paired_difference
+    from .advtransfer.artifacts.table_writer import write_rows
+    from .advtransfer.statistics.paired import paired_difference
 
     recipe = json.loads(arguments.recipe)
     curves, robustness = read(arguments.curves), read(arguments.robustness)
@@ -119,7 +119,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from .advtransfer.artifacts import csv_bytes
+    from .advtransfer.artifacts.table_reader import csv_bytes
 
     text = dict.fromkeys(("blocks", "target", "grid", "norm", "attack", "source_training"), "str")
     return pd.read_csv(io.BytesIO(csv_bytes(path)), dtype=text, keep_default_na=False)

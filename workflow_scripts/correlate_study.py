@@ -47,8 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
     import pandas as pd
     from tqdm import tqdm
 
-    from .advtransfer.artifacts import csv_bytes, write_rows
-    from .advtransfer.statistics import correlate_all
+    from .advtransfer.artifacts.table_reader import csv_bytes
+    from .advtransfer.artifacts.table_writer import write_rows
+    from .advtransfer.statistics.correlations import correlate_all
 
     recipe = json.loads(arguments.recipe)
     table = pd.read_csv(io.BytesIO(csv_bytes(arguments.table)))

@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from .advtransfer.recipes import from_json
-    from .advtransfer.statistics import regression_band
+    from .advtransfer.statistics.regression import regression_band
 
     recipe = from_json(plotting.FigureRecipe, arguments.recipe)
     points = figures.read(arguments.points, figures.POINT_COLUMNS, recipe)

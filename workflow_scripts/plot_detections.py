@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import read_sealed_json
+    from .advtransfer.artifacts.sealed_json import read_sealed_json
     from .advtransfer.detection.scenes import load_scenes
     from .advtransfer.errors import UserError
     from .advtransfer.recipes import from_json

@@ -17,7 +17,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import json
 
-    from .advtransfer.artifacts import read_rows, write_rows
+    from .advtransfer.artifacts.table_reader import read_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.measure_ranking import ranking_tables
 
     tables = ranking_tables(

@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import json
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
 
     recipe = json.loads(arguments.recipe)
     networks = measured(read(arguments.table), read(arguments.sources), recipe)
@@ -93,7 +93,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from .advtransfer.artifacts import csv_bytes
+    from .advtransfer.artifacts.table_reader import csv_bytes
 
     names = (*WAY, "norm", "attack", "source", "source_model", "source_training", "source_norm")
     text = dict.fromkeys(names, "str")
@@ -213,7 +213,7 @@ def width_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Ro
     """Accuracy at every width, what each step to the next width adds, and how much more it adds
     to a robust source than to a natural one."""
     from .advtransfer.accuracy_transfer import contrast
-    from .advtransfer.statistics import mean_interval
+    from .advtransfer.statistics.intervals import mean_interval
 
     widths: dict[str, int] = recipe["widths"]
     rows = networks[networks["source_model"].isin(list(widths))]

@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from .advtransfer import transfer_columns as columns
     from .advtransfer import transfer_summary as summary
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
 
     recipe = json.loads(arguments.recipe)
     study, baseline, metrics = (recipe[name] for name in ("study", "baseline", "metrics"))

@@ -18,7 +18,7 @@ from workflow_scripts.advtransfer.addresses import block_path, source_path, view
 from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.advtransfer.studies.data_efficiency import Cell, EfficiencySource
-from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 
 STUDY = "data_efficiency"
 TABLE = f"results/smoke/tables/{STUDY}.csv"

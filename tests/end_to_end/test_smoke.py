@@ -33,8 +33,10 @@ from conftest import (
 )
 
 from workflow_scripts.advtransfer.addresses import view_path
+from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
+from workflow_scripts.advtransfer.attacks.recipe import attack_label
 from workflow_scripts.advtransfer.plan import Plan, make_plan
-from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label, from_plain
+from workflow_scripts.advtransfer.recipes import from_plain
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 THIRD = "data_efficiency"

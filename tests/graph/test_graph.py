@@ -14,8 +14,8 @@ from conftest import ROOT, Job, arguments_of, copy_workflow, dry_run, run, snake
 
 from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import plan as plans
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import DatasetRecipe
 
 PACKAGE = ROOT / "workflow_scripts"
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]

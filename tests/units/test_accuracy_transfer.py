@@ -16,7 +16,7 @@ from workflow_scripts.advtransfer.accuracy_transfer import (
     predict_left_out,
     squared_pearson,
 )
-from workflow_scripts.advtransfer.statistics import correlate
+from workflow_scripts.advtransfer.statistics.correlations import correlate
 
 
 def measured(n_groups=8, n_points=3, robustness=1.0, noise=0.05, seed=0):

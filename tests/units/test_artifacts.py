@@ -19,22 +19,18 @@ import numpy as np
 import pytest
 import torch
 
-from workflow_scripts.advtransfer.artifacts import (
-    atomic,
-    csv_bytes,
-    file_error,
+from workflow_scripts.advtransfer.artifacts.files import atomic, file_error
+from workflow_scripts.advtransfer.artifacts.hdf5 import (
     hdf5_writer,
-    load_tensors,
     open_hdf5,
-    provenance,
     read_hdf5,
-    read_rows,
-    save_tensors,
     write_hdf5,
-    write_json,
-    write_recipe,
-    write_rows,
 )
+from workflow_scripts.advtransfer.artifacts.json_files import write_json, write_recipe
+from workflow_scripts.advtransfer.artifacts.table_reader import csv_bytes, read_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors, save_tensors
+from workflow_scripts.advtransfer.artifacts.versions import provenance
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import RESULTS, sidecar
 

@@ -24,7 +24,7 @@ from workflow_scripts.advtransfer.plan import (
     study_config,
 )
 from workflow_scripts.advtransfer.studies.data_efficiency import EfficiencyStudy
-from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 
 STUDY = "data_efficiency"
 KEY = f"studies.{STUDY}"

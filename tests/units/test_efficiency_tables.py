@@ -19,7 +19,7 @@ from test_figures import run_step
 
 from workflow_scripts.advtransfer import efficiency_page
 from workflow_scripts.advtransfer.addresses import block_path, source_path
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.efficiency_tables import passes_an_epoch
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.plan import figure_recipe, make_plan, page_recipe, study_config

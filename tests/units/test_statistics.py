@@ -13,13 +13,9 @@ from workflow_scripts.advtransfer.published import (
     MIXTURE_CORRELATIONS,
     MIXTURES,
 )
-from workflow_scripts.advtransfer.statistics import (
-    KINDS,
-    correlate,
-    correlate_all,
-    mean_interval,
-    regression_band,
-)
+from workflow_scripts.advtransfer.statistics.correlations import KINDS, correlate, correlate_all
+from workflow_scripts.advtransfer.statistics.intervals import mean_interval
+from workflow_scripts.advtransfer.statistics.regression import regression_band
 
 SCIPY = {
     "pearson": stats.pearsonr,

@@ -17,7 +17,7 @@ from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks
 
 from workflow_scripts.advtransfer import plotting, published_transfers, transfer_page
 from workflow_scripts.advtransfer import transfer_figures as figures
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from .statistics import NAN, QUANTILES, Correlation, MeanInterval, correlate, mean_interval
+from .statistics.arrays import NAN, QUANTILES
+from .statistics.correlations import Correlation, correlate
+from .statistics.intervals import MeanInterval, mean_interval
 
 Floats = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from .characters import CONTROL
 from .errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "rules" / "schemas" / "config.schema.json"
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SHOWN = 80  # characters of a text that a message repeats
 Config = dict[str, Any]
 

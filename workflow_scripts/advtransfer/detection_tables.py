@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .addresses import detector_path
-from .artifacts import read_rows
+from .artifacts.table_reader import read_rows
+from .detection.paths import detector_path
 from .source_tables import SOURCE_COLUMNS, Row, Table, of_source
 from .studies.detection import DetectionStudy
 

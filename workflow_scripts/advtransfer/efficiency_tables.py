@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .addresses import Seeds, address, block_path, source_path
-from .artifacts import read_rows
-from .recipes import SourceRecipe
+from .artifacts.table_reader import read_rows
 from .studies.data_efficiency import EfficiencySource, EfficiencyStudy
+from .training.recipe import SourceRecipe
 from .transfer.modes import has_moving_statistics
 
 Row = dict[str, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .addresses import block_path
-from .artifacts import read_rows
+from .artifacts.table_reader import read_rows
 from .studies.granularity import GranularityStudy
 
 Row = dict[str, Any]

@@ -32,7 +32,7 @@ def write_page(
     render: Callable[[Any, dict[str, str], list[str], Path], str],
 ) -> None:
     """Write the page that ``render`` makes of the ``recipe`` (its class), tables and figures."""
-    from .artifacts import atomic
+    from .artifacts.files import atomic
     from .recipes import from_json
 
     page = render(

@@ -15,10 +15,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from .addresses import ADDRESSED, address
+from .addresses import address
 from .config import Config, check_config, without_nulls
 from .errors import UserError
-from .recipes import to_json
+from .recipes import Addressed, to_json
 from .studies.accuracy_and_robustness import AccuracyReader, AccuracyStudy
 from .studies.checkpoints import check_checkpoints
 from .studies.data_efficiency import EfficiencyReader, EfficiencyStudy
@@ -214,7 +214,7 @@ def _with_address(recipe: Any) -> list[Any]:
     for item in dataclasses.fields(recipe):
         value = getattr(recipe, item.name)
         for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, ADDRESSED):
+            if isinstance(part, Addressed):
                 found.append(part)
     return found
 

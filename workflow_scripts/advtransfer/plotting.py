@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .artifacts import csv_bytes
+from .artifacts.table_reader import csv_bytes
+from .attacks.recipe import format_epsilon
 from .errors import UserError
-from .recipes import format_epsilon
 from .seals import damaged
 
 if TYPE_CHECKING:
@@ -658,7 +658,7 @@ def finish(figure: Figure, path: str | Path, title: str = "", note: str = "") ->
     """
     import matplotlib.pyplot as plt
 
-    from .artifacts import atomic
+    from .artifacts.files import atomic
 
     kind = Path(path).suffix.lower()
     metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": "advtransfer"}}.get(
@@ -679,7 +679,7 @@ def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
     import numpy as np
     from matplotlib.collections import PolyCollection
 
-    from .statistics import regression_band
+    from .statistics.regression import regression_band
 
     natural = points[points["robust"] == 0]
     if natural["x"].nunique() < 3:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .artifacts import write_json
+from .artifacts.json_files import write_json
 from .errors import UserError
 
 RECORDS = Path(".snakemake") / "runs"

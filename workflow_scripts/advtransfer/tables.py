@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from .addresses import Seeds, address, block_path, source_path
-from .artifacts import read_hdf5, read_rows
+from .artifacts.hdf5 import read_hdf5
+from .artifacts.table_reader import read_rows
+from .attacks.recipe import attack_label
+from .metrics.pairing_recipe import pair_name
+from .metrics.recipe import MetricsRecipe
 from .metrics.transferability import cross_entropy
-from .recipes import MetricsRecipe, attack_label, pair_name
 from .studies.pairs import PairStudy, Reference, Source, Target
 
 Row = dict[str, Any]

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .artifacts import csv_bytes
-from .statistics import MeanInterval, correlate_all, mean_interval
+from .artifacts.table_reader import csv_bytes
+from .statistics.correlations import correlate_all
+from .statistics.intervals import MeanInterval, mean_interval
 from .transfer_columns import (
     ALL,
     MEASURES,

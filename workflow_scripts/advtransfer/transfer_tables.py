@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .addresses import Seeds, block_path
-from .artifacts import Hdf5Reader, open_hdf5, read_rows
+from .artifacts.hdf5 import Hdf5Reader, open_hdf5
+from .artifacts.table_reader import read_rows
 from .metrics.transferability import cross_entropy
-from .recipes import ModeRecipe, TransferRecipe
 from .source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source
 from .studies.transfers import TransferSource, TransferStudy, TransferTarget
+from .transfer.recipe import ModeRecipe, TransferRecipe
 
 TRANSFER_COLUMNS = [
     *SOURCE_COLUMNS,

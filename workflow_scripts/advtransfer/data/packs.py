@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts import decode_attribute
-from ..config import CONTROL
+from ..artifacts.hdf5 import decode_attribute
+from ..characters import CONTROL
 from ..errors import UserError
 from .dataset import RawDataset, checked_splits
 

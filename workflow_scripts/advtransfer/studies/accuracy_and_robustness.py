@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..attacks.recipe import attack_label
 from ..config import Config, parse_epsilon
 from ..errors import UserError
-from ..recipes import attack_label
 from .checkpoints import read_checkpoint
 from .reader import repeated
 from .transfers import TransferReader, TransferStudy

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from ..config import Config, parse_epsilon
 from ..errors import UserError
+from ..models.recipe import ModelRecipe
 from ..models.registry import REGISTRY
-from ..recipes import ImportedRecipe, ModelRecipe
+from ..training.imported_recipe import ImportedRecipe
 from .reader import Reader
 
 MISSING = "missing"  # instead of the digest of a checkpoint that is not there

@@ -7,22 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..addresses import Network, Seeds
+from ..addresses import Seeds
+from ..attacks.recipe import AttackRecipe, attack_label
 from ..config import Config
+from ..data.view_recipe import ViewRecipe
 from ..errors import UserError
-from ..recipes import (
-    AttackRecipe,
-    EvaluationRecipe,
-    ImportedRecipe,
-    ModeRecipe,
-    SimilarityRecipe,
-    SourceRecipe,
-    SubsetsRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    attack_label,
-)
-from ..transfer.modes import cached_features, has_moving_statistics
+from ..metrics.similarity_recipe import SimilarityRecipe
+from ..training.evaluation_recipe import EvaluationRecipe
+from ..training.imported_recipe import ImportedRecipe, Network
+from ..training.recipe import SourceRecipe, TrainingRecipe
+from ..transfer.modes import has_moving_statistics
+from ..transfer.recipe import ModeRecipe
+from ..transfer.subsets_recipe import SubsetsRecipe, cached_features
 from .checkpoints import models_of, read_checkpoint
 from .reader import (
     IndexRow,

@@ -8,21 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..addresses import dataset_path, detection_data_path, detector_path
+from ..addresses import dataset_path
+from ..attacks.recipe import AttackRecipe
 from ..config import Config
+from ..data.view_recipe import ViewRecipe
+from ..detection.data_recipe import CocoRecipe, ComposedRecipe, DetectionDataRecipe, VocRecipe
 from ..detection.formats import voc_list
+from ..detection.paths import detection_data_path, detector_path
+from ..detection.recipe import DetectorRecipe
 from ..errors import UserError
-from ..recipes import (
-    AttackRecipe,
-    CocoRecipe,
-    ComposedRecipe,
-    DetectionDataRecipe,
-    DetectorRecipe,
-    EvaluationRecipe,
-    SourceRecipe,
-    ViewRecipe,
-    VocRecipe,
-)
+from ..training.evaluation_recipe import EvaluationRecipe
+from ..training.recipe import SourceRecipe
 from .checkpoints import models_of, trained_against
 from .data_efficiency import EfficiencyReader
 from .reader import (

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import Config
+from ..data.view_recipe import ViewRecipe
 from ..errors import UserError
-from ..recipes import GranularityRecipe, ViewRecipe
+from ..metrics.granularity_recipe import GranularityRecipe
 from .reader import BY_IMAGES
 from .transfers import TransferReader, TransferSource, TransferStudy, TransferTarget
 

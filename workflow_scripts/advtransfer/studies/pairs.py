@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..addresses import Seeds, block_path, source_path, view_path
+from ..attacks.block_recipe import AttackBlockRecipe
+from ..attacks.recipe import AttackRecipe, attack_label, format_epsilon
 from ..config import Config, parse_epsilon
+from ..data.view_recipe import ViewRecipe
 from ..errors import UserError
-from ..recipes import (
-    AttackBlockRecipe,
-    AttackRecipe,
-    EvaluationRecipe,
-    MetricsRecipe,
-    PairingRecipe,
-    SourceRecipe,
-    TransferRecipe,
-    ViewRecipe,
-    attack_label,
-    format_epsilon,
-)
+from ..metrics.pairing_recipe import PairingRecipe
+from ..metrics.recipe import MetricsRecipe
+from ..training.evaluation_recipe import EvaluationRecipe
+from ..training.recipe import SourceRecipe
+from ..transfer.recipe import TransferRecipe
 from .reader import (
     IndexRow,
     Reader,

@@ -15,23 +15,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Seeds, block_path, dataset_path, seeds_name, source_path, view_path
+from ..attacks.recipe import AttackRecipe, attack_label
 from ..config import Config, parse_epsilon
 from ..data.folders import class_folders
+from ..data.recipe import DatasetRecipe
+from ..data.view_recipe import ViewRecipe
 from ..errors import UserError
-from ..recipes import (
-    AttackRecipe,
-    DatasetRecipe,
-    EvaluationRecipe,
-    ImportedRecipe,
-    ModelRecipe,
-    ModeRecipe,
-    SourceRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    attack_label,
-    check_replays,
-)
+from ..models.recipe import ModelRecipe
+from ..training.evaluation_recipe import EvaluationRecipe
+from ..training.imported_recipe import ImportedRecipe
+from ..training.recipe import SourceRecipe, TrainingRecipe, check_replays
 from ..transfer.modes import check_mode
+from ..transfer.recipe import ModeRecipe
 
 LIBRARY = Path(__file__).parents[1]
 TRANSFER_MODES = ("last_layer", "full_network")  # of a protocol: fixed-feature, full-network

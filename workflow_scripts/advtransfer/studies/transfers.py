@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..addresses import Network, Seeds
+from ..addresses import Seeds
+from ..attacks.recipe import AttackRecipe
 from ..config import Config
+from ..data.view_recipe import ViewRecipe
 from ..errors import UserError
-from ..recipes import (
-    AttackRecipe,
-    EvaluationRecipe,
-    ModeRecipe,
-    SourceRecipe,
-    TransferRecipe,
-    ViewRecipe,
-)
+from ..training.evaluation_recipe import EvaluationRecipe
+from ..training.imported_recipe import Network
+from ..training.recipe import SourceRecipe
+from ..transfer.recipe import ModeRecipe, TransferRecipe
 from .checkpoints import models_of, read_checkpoint, trained_against
 from .reader import (
     TRANSFER_MODES,

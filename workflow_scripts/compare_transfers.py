@@ -119,7 +119,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from .advtransfer.artifacts.table_reader import csv_bytes
+    from .advtransfer.artifacts.sealed import csv_bytes
 
     text = dict.fromkeys(("blocks", "target", "grid", "norm", "attack", "source_training"), "str")
     return pd.read_csv(io.BytesIO(csv_bytes(path)), dtype=text, keep_default_na=False)

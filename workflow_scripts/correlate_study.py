@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     import pandas as pd
     from tqdm import tqdm
 
-    from .advtransfer.artifacts.table_reader import csv_bytes
+    from .advtransfer.artifacts.sealed import csv_bytes
     from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.statistics.correlations import correlate_all
 

@@ -93,7 +93,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from .advtransfer.artifacts.table_reader import csv_bytes
+    from .advtransfer.artifacts.sealed import csv_bytes
 
     names = (*WAY, "norm", "attack", "source", "source_model", "source_training", "source_norm")
     text = dict.fromkeys(names, "str")

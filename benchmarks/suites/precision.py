@@ -58,8 +58,8 @@ COLUMNS = (
 
 def rows(settings: Settings) -> list[dict[str, object]]:
     """One row a network, attack, direction (or ``own``) and metric."""
-    from workflow_scripts.advtransfer.attacks.recipe import format_epsilon
     from workflow_scripts.advtransfer.data.batches import as_float
+    from workflow_scripts.advtransfer.epsilon import format_epsilon
 
     from .. import networks
 

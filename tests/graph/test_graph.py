@@ -243,7 +243,10 @@ runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True
 
 # Imported inside functions that not every figure calls; attacks by a job's recipe, which `respond`
 # names and does not run.
-NOT_ALWAYS = ("published.py", "statistics.py", "best_epsilon.py")
+NOT_ALWAYS = ("published.py", "best_epsilon.py")
+NOT_ALWAYS += tuple(
+    f"statistics/{x}.py" for x in ("arrays", "intervals", "regression", "resampling")
+)
 NOT_ALWAYS += ("attacks/pgd.py", "attacks/ball.py", "attacks/fgsm.py")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workflow_scripts.advtransfer import recipes
 from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
-from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe, attack_label, format_epsilon
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe, attack_label
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.detection.data_recipe import (
@@ -20,6 +21,7 @@ from workflow_scripts.advtransfer.detection.data_recipe import (
     VocRecipe,
 )
 from workflow_scripts.advtransfer.detection.recipe import DetectorRecipe
+from workflow_scripts.advtransfer.epsilon import format_epsilon
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.metrics.granularity_recipe import GranularityRecipe
 from workflow_scripts.advtransfer.metrics.pairing_recipe import PairingRecipe, pair_name
@@ -43,6 +45,8 @@ from workflow_scripts.advtransfer.transfer.subsets_recipe import (
     SubsetsRecipe,
     cached_features,
 )
+
+LIBRARY = Path(__file__).parents[2] / "workflow_scripts" / "advtransfer"
 
 DATASET = DatasetRecipe("cifar10")
 VIEW = ViewRecipe(DATASET, "train", ("cat", "dog"), images=100, half=1, size=28)
@@ -135,9 +139,9 @@ def type_name(value: Any) -> str:
 
 def test_every_recipe_type_has_an_example():
     there_are = {
-        kind.__name__
-        for kind in vars(recipes).values()
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type)
+        name
+        for file in LIBRARY.rglob("*recipe.py")
+        for name in re.findall(r"^class (\w+Recipe)", file.read_text(), re.MULTILINE)
     }
     assert {type_name(example) for example in EXAMPLES} == there_are
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .artifacts.table_reader import csv_bytes
-from .attacks.recipe import format_epsilon
+from .artifacts.sealed import csv_bytes
+from .epsilon import format_epsilon
 from .errors import UserError
 from .seals import damaged
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .artifacts.table_reader import csv_bytes
+from .artifacts.sealed import csv_bytes
 from .statistics.correlations import correlate_all
 from .statistics.intervals import MeanInterval, mean_interval
 from .transfer_columns import (

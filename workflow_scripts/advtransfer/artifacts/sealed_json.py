@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import seals
+from .sealed import csv_bytes
 from .sidecars import with_sidecar
-from .table_reader import csv_bytes
 
 
 def write_sealed_json(path: str | Path, value: Any) -> None:

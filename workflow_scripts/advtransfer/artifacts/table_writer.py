@@ -1,7 +1,7 @@
 """Writes the tables of studies (CSV), in which names of the user's own may have to be quoted.
 
 The steps that collect, analyse and concatenate tables and the one that records a run import it;
-whoever only reads tables imports table_reader.py.
+whoever only reads tables imports sealed.py (all bytes) or table_reader.py (rows).
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..addresses import Seeds, block_path, source_path, view_path
 from ..attacks.block_recipe import AttackBlockRecipe
-from ..attacks.recipe import AttackRecipe, attack_label, format_epsilon
+from ..attacks.recipe import AttackRecipe, attack_label
 from ..config import Config, parse_epsilon
 from ..data.view_recipe import ViewRecipe
+from ..epsilon import format_epsilon
 from ..errors import UserError
 from ..metrics.pairing_recipe import PairingRecipe
 from ..metrics.recipe import MetricsRecipe

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..attacks.recipe import AttackRecipe, format_epsilon
+from ..attacks.recipe import AttackRecipe
 from ..data.view_recipe import ViewRecipe
+from ..epsilon import format_epsilon
 from ..errors import UserError
 from ..models.recipe import ModelRecipe
 from ..recipes import Addressed

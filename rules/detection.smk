@@ -61,7 +61,9 @@ rule train_detector:
     input:
         code=code_of("train_detector", "source", "detector"),
         source=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
-        data=lambda w: addresses.detection_data_path(guarded(PLAN.get, w.detector).data),
+        data=lambda w: detection_paths.detection_data_path(
+            guarded(PLAN.get, w.detector).data
+        ),
     output:
         checkpoint=f"{DETECTOR}/model.safetensors",
         history=f"{DETECTOR}/history.csv",

@@ -61,7 +61,9 @@ def named(io, names):
 
 def files_option(files):
     """The option of artefacts that a figure shows besides tables, whose names are any text."""
-    named = [f"{shlex.quote(name)}={{input.files[{k}]:q}}" for k, name in enumerate(files)]
+    named = [
+        f"{shlex.quote(name)}={{input.files[{k}]:q}}" for k, name in enumerate(files)
+    ]
     return " --files " + " ".join(named) if named else ""
 
 

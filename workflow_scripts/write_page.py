@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer.artifacts import atomic
+    from .advtransfer.artifacts.files import atomic
     from .advtransfer.recipes import from_plain
     from .advtransfer.report.page import embedded, render
     from .advtransfer.report.words import fact_text

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .artifacts import write_json
+from .artifacts.json_files import write_json
 from .errors import UserError
 
 RECORDS = Path(".snakemake") / "runs"

@@ -7,10 +7,9 @@
 # <study> for all of it.
 
 
-def study_call(step, study):
-    """The command of a generic step, for one study."""
-    names = ["--study", study, "--kind", PLAN.kinds[study]]
-    return f"python -m workflow_scripts.{step} {shlex.join(names)} "
+def study_options(study):
+    """Param: the options of a generic step that say whose parts it loads."""
+    return shlex.join(["--study", study, "--kind", PLAN.kinds[study]])
 
 
 def study_code(step, study, *parts):
@@ -54,17 +53,36 @@ def in_report(path, study, what, label, caption):
     )
 
 
-def named(io, names):
-    """Files of a job by name, as steps take them: ``table={input.table:q} ...``."""
-    return " ".join(f"{name}={{{io}.{name}:q}}" for name in names)
+# A shell command is put together when its job runs, after the loop: what differs from study to study
+# therefore stands in params.
+def named_input(names):
+    """Param: input files by name, as a step takes them: ``table=path sources=path``."""
+    return lambda wildcards, input: shlex.join(
+        f"{name}={input[name]}" for name in names
+    )
 
 
-def files_option(files):
-    """The option of artefacts that a figure shows besides tables, whose names are any text."""
-    named = [
-        f"{shlex.quote(name)}={{input.files[{k}]:q}}" for k, name in enumerate(files)
-    ]
-    return " --files " + " ".join(named) if named else ""
+def named_output(names):
+    """Param: the same for output files."""
+    return lambda wildcards, output: shlex.join(
+        f"{name}={output[name]}" for name in names
+    )
+
+
+def named_figures(names):
+    """Param: the figures that a page shows."""
+    return lambda wildcards, input: shlex.join(
+        f"{name}={path}" for name, path in zip(names, input.figures)
+    )
+
+
+def shown_files(files):
+    """Param: artefacts that a figure shows besides tables; their names are any text."""
+    return lambda wildcards, input: (
+        shlex.join(["--files", *(f"{n}={path}" for n, path in zip(files, input.files))])
+        if files
+        else ""
+    )
 
 
 def settings_of(study, names):
@@ -161,12 +179,16 @@ for study, kind in PLAN.kinds.items():
             mem_mb=growing_memory(2000),
             runtime=growing_time(60),
         params:
+            study=study_options(study),
             recipe=PLAN.slices[study],
             root=root_of,
+            output=named_output(collected),
         shell:
-            study_call("collect_tables", study) + "--recipe {params.recipe:q}"
+            "python -m workflow_scripts.collect_tables {params.study}"
+            " --recipe {params.recipe:q}"
             " --root {params.root:q}"
-            " --output " + named("output", collected) + " 2> {log:q}"
+            " --output {params.output}"
+            " 2> {log:q}"
 
     if analysed:
 
@@ -185,13 +207,18 @@ for study, kind in PLAN.kinds.items():
                 mem_mb=growing_memory(2000),
                 runtime=growing_time(60),
             params:
+                study=study_options(study),
                 recipe=settings_of(
                     study, folders.declared(study, kind, "analysis", "SETTINGS")
                 ),
+                tables=named_input(read),
+                output=named_output(analysed),
             shell:
-                study_call("analyse_tables", study) + "--recipe {params.recipe:q}"
-                " --tables " + named("input", read) + " --output "
-                "" + named("output", analysed) + " 2> {log:q}"
+                "python -m workflow_scripts.analyse_tables {params.study}"
+                " --recipe {params.recipe:q}"
+                " --tables {params.tables}"
+                " --output {params.output}"
+                " 2> {log:q}"
 
     for figure in figures.values():
         files = PLAN.studies[study].figure_files(figure.name)
@@ -202,7 +229,7 @@ for study, kind in PLAN.kinds.items():
                 f"{study}_{figure.name}"
             input:
                 **table_paths(study, figure.tables),
-                **files,
+                files=[*files.values()],
                 code=study_code("draw_figure", study, f"figures/{figure.name}"),
             output:
                 in_report(
@@ -216,14 +243,19 @@ for study, kind in PLAN.kinds.items():
                 f"{RUN_LOGS}/figures/{study}_{figure.name}.log",
             localrule: True
             params:
+                study=study_options(study),
+                figure=figure.name,
                 recipe=settings_of(study, figure.settings),
+                tables=named_input(figure.tables),
+                files=shown_files(list(files)),
             shell:
-                study_call("draw_figure", study) + f"--figure {figure.name}"
+                "python -m workflow_scripts.draw_figure {params.study}"
+                " --figure {params.figure}"
                 " --recipe {params.recipe:q}"
-                " --tables "
-                + named("input", figure.tables)
-                + files_option(files)
-                + " --output {output:q} 2> {log:q}"
+                " --tables {params.tables}"
+                " {params.files}"
+                " --output {output:q}"
+                " 2> {log:q}"
 
     for page in page_of(study):
 
@@ -233,7 +265,7 @@ for study, kind in PLAN.kinds.items():
                 f"{study}_page"
             input:
                 **table_paths(study, page_tables),
-                **{f"{name}_figure": path for name, path in figure_paths(study).items()},
+                figures=[*figure_paths(study).values()],
                 code=study_code("write_page", study, "page"),
                 templates=page_templates(study),
             output:
@@ -244,16 +276,19 @@ for study, kind in PLAN.kinds.items():
                 f"{RUN_LOGS}/figures/{study}_page.log",
             localrule: True
             params:
+                study=study_options(study),
                 recipe=page_settings(
                     study, folders.declared(study, kind, "page", "SETTINGS")
                 ),
+                tables=named_input(page_tables),
+                figures=named_figures(list(figures)),
             shell:
-                study_call("write_page", study) + "--recipe {params.recipe:q}"
-                " --tables "
-                + named("input", page_tables)
-                + " --figures "
-                + " ".join(f"{f}={{input.{f}_figure:q}}" for f in figures)
-                + " --output {output:q} 2> {log:q}"
+                "python -m workflow_scripts.write_page {params.study}"
+                " --recipe {params.recipe:q}"
+                " --tables {params.tables}"
+                " --figures {params.figures}"
+                " --output {output:q}"
+                " 2> {log:q}"
 
     rule:
         """Target: a study's tables, figures and page."""

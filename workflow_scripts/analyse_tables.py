@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import json
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .studies import folders
 
     analysis = folders.load(arguments.study, arguments.kind, "analysis")

@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
     from .studies import folders
 
     design = folders.load(arguments.study, arguments.kind, "design")

@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     add_study(parser)
     parser.add_argument("--figure", required=True, help="name of a module in the study's figures/")
     add_named(parser, "--tables", "tables to read (CSV)")
-    add_named(parser, "--files", "artefacts that the figure shows besides tables", required=False)
+    add_named(parser, "--files", "artefacts that it shows besides tables")
     parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
     return parser
 
@@ -21,11 +21,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import json
 
+    from .advtransfer.plotting.save import save
+    from .advtransfer.recipes import from_plain
     from .studies import folders
 
     module = folders.load(arguments.study, arguments.kind, f"figures.{arguments.figure}")
-    settings = {"study": arguments.study, **json.loads(arguments.recipe)}
-    raise NotImplementedError(module, settings)  # until the figures have their interface
+    recipe = {"study": arguments.study, **json.loads(arguments.recipe)}
+    settings = from_plain(module.Settings, recipe)
+    files = (arguments.files,) if arguments.files else ()
+    save(module.draw(arguments.tables, settings, *files), arguments.output)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.plotting.save import save
 from workflow_scripts.advtransfer.recipes import from_plain
 from workflow_scripts.advtransfer.report.page import embedded, render

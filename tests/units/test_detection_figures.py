@@ -13,10 +13,13 @@ from figure_tables import write
 from PIL import Image
 from support import parts
 
-from workflow_scripts.advtransfer.artifacts import write_hdf5, write_rows, write_sealed_json
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.artifacts.sealed_json import write_sealed_json
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.detection.data_recipe import ComposedRecipe, DetectionDataRecipe
 from workflow_scripts.advtransfer.detection.scenes import make_scenes
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import ComposedRecipe, DatasetRecipe, DetectionDataRecipe
 from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.detection import analysis as compare_detectors
 

@@ -15,17 +15,21 @@ import pandas as pd
 import pytest
 from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
 from support import parts
+from support.steps import run_step
 from test_config import changed
 
 from workflow_scripts.advtransfer.addresses import block_path, source_path
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.measure_similarity import COLUMNS as MEASURED
 from workflow_scripts.studies import folders
-from workflow_scripts.studies.data_efficiency.design import Cell, EfficiencySource
-from workflow_scripts.studies.data_efficiency.tables import passes_an_epoch
-from workflow_scripts.studies.plan import figure_recipe, make_plan, page_recipe, study_config
+from workflow_scripts.studies.data_efficiency import page as page_module
+from workflow_scripts.studies.data_efficiency.analysis import SETTINGS as COMPARED
+from workflow_scripts.studies.data_efficiency.design import Cell
+from workflow_scripts.studies.plan import make_plan, page_recipe, settings_recipe
+from workflow_scripts.studies.source_tables import passes_an_epoch
+from workflow_scripts.studies.sources import Source
 from workflow_scripts.transfer_subsets import COLUMNS as TRANSFERRED
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +113,7 @@ def accuracy(grid: str, training: str, images: int, seed: int, subset: int) -> f
     return start + BETTER.get(training, -0.1) + DEPTH[grid]
 
 
-def transferred(source: EfficiencySource, cell: Cell, seeds: Sequence[int]) -> list[Row]:
+def transferred(source: Source, cell: Cell, seeds: Sequence[int]) -> list[Row]:
     """What transfer_subsets writes: rows of epochs, then of attacks, run by run."""
     rows: list[Row] = []
     recipe = cell.recipe
@@ -138,7 +142,7 @@ def transferred(source: EfficiencySource, cell: Cell, seeds: Sequence[int]) -> l
 
 def write_artefacts() -> None:
     """Every file of the plan, below the working directory."""
-    study = PLAN.efficiency[EFFICIENCY]
+    study = PLAN.studies[EFFICIENCY]
 
     def put(path: str, rows: list[Row], columns: Sequence[str]) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -175,19 +179,21 @@ def write_artefacts() -> None:
 
 def collect(into: Path) -> None:
     """The two steps that make the tables, as the rules call them."""
-    recipe = study_config(PLAN.config, EFFICIENCY)
-    line = ["--recipe", recipe, "--table", str(into / "table.csv")]
-    for name in ("curves", "robustness", "sources", "similarity"):
-        line += [f"--{name}", str(into / f"{name}.csv")]
-    run_step("collect_data_efficiency", line)
+    line = ["--study", EFFICIENCY, "--recipe", PLAN.slices[EFFICIENCY], "--output"]
+    names = ("table", "curves", "robustness", "sources", "similarity")
+    run_step("collect_tables", [*line, *(f"{name}={into / name}.csv" for name in names)])
     compare(into)
 
 
 def compare(folder: Path, recipe: str | None = None) -> pd.DataFrame:
-    line = ["--recipe", recipe or figure_recipe(PLAN, EFFICIENCY, ["baseline", "grids"])]
-    line += ["--curves", str(folder / "curves.csv")]
-    line += ["--robustness", str(folder / "robustness.csv")]
-    run_step("compare_transfers", [*line, "--output", str(folder / "differences.csv")])
+    line = [
+        "--study",
+        EFFICIENCY,
+        "--recipe",
+        recipe or settings_recipe(PLAN, EFFICIENCY, COMPARED),
+    ]
+    line += ["--tables", *(f"{name}={folder / name}.csv" for name in ("curves", "robustness"))]
+    run_step("analyse_tables", [*line, "--output", f"differences={folder / 'differences.csv'}"])
     return read(folder / "differences.csv")
 
 
@@ -270,7 +276,7 @@ def test_best_accuracy_is_a_number_not_a_text(tmp_path: Path, monkeypatch: Any) 
     """1e-05 comes after 0.9 in the alphabet."""
     monkeypatch.chdir(tmp_path)
     write_artefacts()
-    study = PLAN.efficiency[EFFICIENCY]
+    study = PLAN.studies[EFFICIENCY]
     source = study.sources[0]
     (cell,) = (cell for cell in study.cells(source) if cell.grid == "blocks")
     path = block_path("subsets", source.recipe, (0, 1), cell.recipe, "csv")
@@ -329,7 +335,7 @@ def test_what_the_sources_cost(tables: dict[str, pd.DataFrame]) -> None:
     ],
 )
 def test_passes_an_epoch(training: str, passes: int) -> None:
-    sources = PLAN.efficiency[EFFICIENCY].sources
+    sources = PLAN.studies[EFFICIENCY].sources
     (recipe,) = (source.recipe for source in sources if source.training == training)
     assert passes_an_epoch(recipe) == passes
 
@@ -704,7 +710,9 @@ def test_the_page_of_the_collected_tables(folder: Path, tmp_path: Path) -> None:
     written."""
     names = ("differences", "sources", "similarity")
     paths = {name: str(folder / f"{name}.csv") for name in names}
-    text = rendered(paths, tmp_path, **json.loads(page_recipe(PLAN, EFFICIENCY)))
+    text = rendered(
+        paths, tmp_path, **json.loads(page_recipe(PLAN, EFFICIENCY, page_module.SETTINGS))
+    )
     for part in (
         "The claim is supported:",
         "better on 1 of 1 targets",

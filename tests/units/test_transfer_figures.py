@@ -14,16 +14,12 @@ from figure_tables import Row
 from support import parts
 from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks, summarise
 
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.plotting.frames import read_table
 from workflow_scripts.studies.columns import EVALUATION_COLUMNS
-from workflow_scripts.studies.fixed_vs_full import (
-    page as transfer_page,
-)
+from workflow_scripts.studies.fixed_vs_full import page as transfer_page
 from workflow_scripts.studies.fixed_vs_full import plotting as figures
-from workflow_scripts.studies.fixed_vs_full import (
-    published as published_transfers,
-)
+from workflow_scripts.studies.fixed_vs_full import published as published_transfers
 
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured
 FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {

@@ -11,7 +11,7 @@ import numpy as np
 from figure_tables import Row
 from support.parts import analyse
 
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.studies.kinds.whole_targets.columns import TRANSFER_COLUMNS
 
 STUDY = "fixed_vs_full"

@@ -51,14 +51,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_named(
-    parser: argparse.ArgumentParser, option: str, what: str, *, required: bool = True
-) -> None:
+def add_named(parser: argparse.ArgumentParser, option: str, what: str) -> None:
     """An option that takes files by name: ``--tables table=a.csv sources=b.csv``."""
     parser.add_argument(
         option,
-        nargs="+" if required else "*",
-        required=required,
+        nargs="*",
         default={},
         action=_Named,
         metavar="NAME=FILE",

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..advtransfer.addresses import Seeds, block_path, dataset_path, source_path, view_path
-from ..advtransfer.recipes import AttackRecipe, EvaluationRecipe, SourceRecipe, ViewRecipe
+from ..advtransfer.attacks.recipe import AttackRecipe
+from ..advtransfer.data.view_recipe import ViewRecipe
+from ..advtransfer.training.evaluation_recipe import EvaluationRecipe
+from ..advtransfer.training.recipe import SourceRecipe
 from ..config.check import Config
 from .sources import Source, Target
 

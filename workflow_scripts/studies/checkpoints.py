@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
+from ..advtransfer.models.recipe import ModelRecipe
 from ..advtransfer.models.registry import REGISTRY
-from ..advtransfer.recipes import ImportedRecipe, ModelRecipe
-from ..config.check import Config, parse_epsilon
+from ..advtransfer.training.imported_recipe import ImportedRecipe
+from ..config.check import Config
 from .reader import StudyReader
 
 MISSING = "missing"  # instead of the digest of a checkpoint that is not there

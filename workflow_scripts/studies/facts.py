@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..advtransfer.recipes import SourceRecipe, TrainingRecipe, attack_label
+from ..advtransfer.attacks.recipe import attack_label
+from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 from .sources import Source
 
 

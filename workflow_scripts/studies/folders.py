@@ -20,6 +20,7 @@ from ..advtransfer.errors import UserError
 
 STUDIES = Path("workflow_scripts", "studies")  # relative: a moved repository re-runs nothing
 HERE = Path(__file__).parents[2]  # the folder that it is relative to
+TEMPLATES = Path("rules", "report")  # that all pages share
 TABLE = "table"  # the study's main table, `<study>.csv`; others are `<study>_<name>.csv`
 
 
@@ -32,7 +33,7 @@ class Figure(NamedTuple):
     settings: tuple[str, ...]  # of the study, that decide it besides the tables
     label: str  # in the report
     alt: str  # instead of the picture, on the page
-    suffix: str  # of its file
+    format: str  # of its file: svg or png
 
 
 def kinds() -> list[str]:
@@ -118,7 +119,7 @@ def figures(study: str, kind: str) -> dict[str, Figure]:
                 settings=said["SETTINGS"],
                 label=said["LABEL"],
                 alt=said["ALT"],
-                suffix=said.get("SUFFIX", "svg"),
+                format=said.get("FORMAT", "svg"),
             )
     return found
 
@@ -142,3 +143,8 @@ def analysed_tables(study: str, kind: str) -> Mapping[str, str]:
 def table_file(study: str, table: str) -> str:
     """Name of a table's file."""
     return f"{study}.csv" if table == TABLE else f"{study}_{table}.csv"
+
+
+def templates(study: str, kind: str) -> list[Path]:
+    """Folders of the templates of a study's page, and of what they include, in this order."""
+    return [HERE / place for place in (*folders(study, kind), TEMPLATES)]

@@ -15,9 +15,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from ..advtransfer.addresses import ADDRESSED, address
+from ..advtransfer.addresses import address
 from ..advtransfer.errors import UserError
-from ..advtransfer.recipes import to_json
+from ..advtransfer.recipes import Addressed, to_json
 from ..config.check import Config, check_config, without_nulls
 from . import folders
 from .base import Study
@@ -153,7 +153,7 @@ def _with_address(recipe: Any) -> list[Any]:
     for item in dataclasses.fields(recipe):
         value = getattr(recipe, item.name)
         for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, ADDRESSED):
+            if isinstance(part, Addressed):
                 found.append(part)
     return found
 

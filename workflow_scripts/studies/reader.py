@@ -14,25 +14,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..advtransfer.addresses import (
-    Seeds,
-    seeds_name,
-)
+from ..advtransfer.addresses import Seeds, seeds_name
+from ..advtransfer.attacks.recipe import AttackRecipe, attack_label
 from ..advtransfer.data.folders import class_folders
+from ..advtransfer.data.recipe import DatasetRecipe
+from ..advtransfer.data.view_recipe import ViewRecipe
+from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
-from ..advtransfer.recipes import (
-    AttackRecipe,
-    DatasetRecipe,
-    ModelRecipe,
-    ModeRecipe,
-    SourceRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    attack_label,
-    check_replays,
-)
+from ..advtransfer.models.recipe import ModelRecipe
+from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe, check_replays
 from ..advtransfer.transfer.modes import check_mode
-from ..config.check import Config, parse_epsilon
+from ..advtransfer.transfer.recipe import ModeRecipe
+from ..config.check import Config
 
 LIBRARY = Path(__file__).parents[1] / "advtransfer"
 TRANSFER_MODES = ("last_layer", "full_network")  # of a protocol: fixed-feature, full-network

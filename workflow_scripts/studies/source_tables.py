@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..advtransfer.addresses import Seeds, address, block_path, source_path
-from ..advtransfer.artifacts import read_rows
-from ..advtransfer.recipes import SourceRecipe
+from ..advtransfer.artifacts.table_reader import read_rows
+from ..advtransfer.training.recipe import SourceRecipe
 from .base import Study
 from .columns import EVALUATION_COLUMNS
 from .sources import Source

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..advtransfer.addresses import Network, Seeds
+from ..advtransfer.addresses import Seeds
+from ..advtransfer.data.view_recipe import ViewRecipe
 from ..advtransfer.errors import UserError
-from ..advtransfer.recipes import ImportedRecipe, SourceRecipe, TransferRecipe, ViewRecipe
+from ..advtransfer.training.imported_recipe import ImportedRecipe, Network
+from ..advtransfer.training.recipe import SourceRecipe
+from ..advtransfer.transfer.recipe import TransferRecipe
 from .checkpoints import read_checkpoint, trained_against
 from .reader import StudyReader, repeated, seed_blocks
 

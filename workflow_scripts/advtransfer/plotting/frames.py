@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..artifacts import csv_bytes
+from ..artifacts.sealed import csv_bytes
 from ..errors import UserError
 from ..seals import damaged
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..recipes import format_epsilon
+from ..epsilon import format_epsilon
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..artifacts import atomic
+from ..artifacts.files import atomic
 from ..errors import UserError
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from ...advtransfer.artifacts import csv_bytes
+    from ...advtransfer.artifacts.sealed import csv_bytes
 
     names = (*WAY, "norm", "attack", "source", "source_model", "source_training", "source_norm")
     text = dict.fromkeys(names, "str")
@@ -211,7 +211,7 @@ def predictor_rows(points: pd.DataFrame, settings: Mapping[str, Any]) -> Iterato
 def width_rows(networks: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Accuracy at every width, what each step to the next width adds, and how much more it adds
     to a robust source than to a natural one."""
-    from ...advtransfer.statistics import mean_interval
+    from ...advtransfer.statistics.intervals import mean_interval
     from .relation import contrast
 
     widths: dict[str, int] = settings["widths"]

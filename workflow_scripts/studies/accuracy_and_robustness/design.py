@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...advtransfer.attacks.recipe import attack_label
+from ...advtransfer.epsilon import parse_epsilon
 from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import attack_label
-from ...config.check import Config, parse_epsilon
+from ...config.check import Config
 from ..checkpoints import read_checkpoint
 from ..kinds.whole_targets import design as whole_targets
 from ..reader import repeated

@@ -46,7 +46,7 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
 
     import pandas as pd
 
-    from ...advtransfer.statistics import paired_difference
+    from ...advtransfer.statistics.paired import paired_difference
 
     curves, robustness = read(tables["curves"]), read(tables["robustness"])
     curves["quantity"] = "accuracy"
@@ -96,7 +96,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from ...advtransfer.artifacts import csv_bytes
+    from ...advtransfer.artifacts.sealed import csv_bytes
 
     text = dict.fromkeys(("blocks", "target", "grid", "norm", "attack", "source_training"), "str")
     return pd.read_csv(io.BytesIO(csv_bytes(path)), dtype=text, keep_default_na=False)

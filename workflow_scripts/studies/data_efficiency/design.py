@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...advtransfer.addresses import Seeds
+from ...advtransfer.attacks.recipe import AttackRecipe, attack_label
+from ...advtransfer.data.view_recipe import ViewRecipe
 from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import (
-    AttackRecipe,
-    ImportedRecipe,
-    ModeRecipe,
-    SimilarityRecipe,
-    SourceRecipe,
-    SubsetsRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    attack_label,
-)
-from ...advtransfer.transfer.modes import cached_features, has_moving_statistics
+from ...advtransfer.metrics.similarity_recipe import SimilarityRecipe
+from ...advtransfer.training.imported_recipe import ImportedRecipe
+from ...advtransfer.training.recipe import SourceRecipe, TrainingRecipe
+from ...advtransfer.transfer.modes import has_moving_statistics
+from ...advtransfer.transfer.recipe import ModeRecipe
+from ...advtransfer.transfer.subsets_recipe import SubsetsRecipe, cached_features
 from ...config.check import Config
 from ..base import Artefact, Study
 from ..facts import selection_warning, training_in_words, trainings_of

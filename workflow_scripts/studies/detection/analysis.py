@@ -29,7 +29,7 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
     import math
 
     from ...advtransfer.plotting.frames import read_table
-    from ...advtransfer.statistics import paired_difference
+    from ...advtransfer.statistics.paired import paired_difference
 
     table = read_table(tables["table"], AP_COLUMNS)
     rows = []

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...advtransfer.addresses import dataset_path, detection_data_path, detector_path
-from ...advtransfer.detection.formats import voc_list
-from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import (
+from ...advtransfer.addresses import dataset_path
+from ...advtransfer.data.view_recipe import ViewRecipe
+from ...advtransfer.detection.data_recipe import (
     CocoRecipe,
     ComposedRecipe,
     DetectionDataRecipe,
-    DetectorRecipe,
-    SourceRecipe,
-    ViewRecipe,
     VocRecipe,
 )
+from ...advtransfer.detection.formats import voc_list
+from ...advtransfer.detection.paths import detection_data_path, detector_path
+from ...advtransfer.detection.recipe import DetectorRecipe
+from ...advtransfer.errors import UserError
+from ...advtransfer.training.recipe import SourceRecipe
 from ...config.check import Config
 from ..base import IndexRow, Study
 from ..facts import selection_warning, trainings_of
@@ -147,7 +148,8 @@ class DetectionStudy(Study):
         if figure != PICTURES:
             return {}
         task, predictions = self.pictured()
-        return {"data": detection_data_path(task.recipe.data), **predictions}
+        named = {f"predictions:{training}": path for training, path in predictions.items()}
+        return {"data": detection_data_path(task.recipe.data), **named}
 
     def facts(self, config: Config) -> Mapping[str, Any]:
         part = config["studies"][self.name]

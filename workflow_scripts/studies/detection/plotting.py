@@ -110,7 +110,7 @@ def draw_bars(
     """
     import numpy as np
 
-    from ...advtransfer.statistics import mean_interval
+    from ...advtransfer.statistics.intervals import mean_interval
 
     measured_here = set(rows.dropna(subset=["value"])["source_training"])
     looks = {name: look for name, look in looks.items() if name in measured_here}

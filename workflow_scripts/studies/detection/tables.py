@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...advtransfer.addresses import detector_path
-from ...advtransfer.artifacts import read_rows
+from ...advtransfer.artifacts.table_reader import read_rows
+from ...advtransfer.detection.paths import detector_path
 from ..source_tables import Row, Table, of_source, source_table
 from .columns import AP_COLUMNS
 from .design import DetectionStudy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...advtransfer.artifacts import read_rows
+from ...advtransfer.artifacts.table_reader import read_rows
 from ..source_tables import Table
 from .ranking import ranking_tables
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...advtransfer.data.view_recipe import ViewRecipe
 from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import GranularityRecipe, ViewRecipe
+from ...advtransfer.metrics.granularity_recipe import GranularityRecipe
 from ...config.check import Config
 from ..base import Artefact
 from ..kinds.whole_targets import design as whole_targets

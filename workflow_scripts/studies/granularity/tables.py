@@ -6,7 +6,7 @@ docs/results.md documents the columns.
 from __future__ import annotations
 
 from ...advtransfer.addresses import block_path
-from ...advtransfer.artifacts import read_rows
+from ...advtransfer.artifacts.table_reader import read_rows
 from ..kinds.whole_targets import tables as whole_targets
 from ..source_tables import Row, Table
 from .columns import MEASURE_COLUMNS

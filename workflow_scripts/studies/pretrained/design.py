@@ -1,8 +1,9 @@
-"""Salman et al. (2020): robust and natural sources as fixed features and as whole networks.
+"""temporary"""
 
-All of its design is its kind's.
-"""
-
-from ..kinds.whole_targets.design import Reader as Reader
+from ..kinds.whole_targets import design
 
 BASE = "whole_targets"  # the kind of study that this one extends
+
+
+class Reader(design.Reader):
+    """The part of the configuration of this study."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ....advtransfer.plotting.figure import finish, legend_below, panels_by_target
 from ....advtransfer.plotting.frames import Tables, rows_where, targets_shown
 from ....advtransfer.plotting.labels import model_label
-from ....advtransfer.statistics import regression_band
+from ....advtransfer.statistics.regression import regression_band
 from .. import plotting
 from ..columns import POINT_COLUMNS
 from ..plotting import Settings

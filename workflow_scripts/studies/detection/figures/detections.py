@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from ....advtransfer.artifacts import read_sealed_json
+from ....advtransfer.artifacts.sealed_json import read_sealed_json
 from ....advtransfer.detection.scenes import Scenes, load_scenes, mask_of
 from ....advtransfer.plotting.figure import finish, new_figure
 from ....advtransfer.plotting.frames import Tables
@@ -29,7 +29,7 @@ LABEL = "pictures of detections"
 TABLES = ()
 FILES = ("data", "predictions")  # artefacts that it shows
 SETTINGS = ("baseline", "robust", "model", "tasks", "pictured")
-SUFFIX = "png"
+FORMAT = "png"
 
 IMAGES = 5
 FEWEST = 2  # objects

@@ -34,8 +34,8 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
     import pandas as pd
     from tqdm import tqdm
 
-    from ....advtransfer.artifacts import csv_bytes
-    from ....advtransfer.statistics import correlate_all
+    from ....advtransfer.artifacts.sealed import csv_bytes
+    from ....advtransfer.statistics.correlations import correlate_all
 
     table = pd.read_csv(io.BytesIO(csv_bytes(tables["table"])))
     primary = settings["primary"]

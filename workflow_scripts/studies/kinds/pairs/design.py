@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....advtransfer.addresses import block_path, view_path
+from ....advtransfer.attacks.block_recipe import AttackBlockRecipe
+from ....advtransfer.attacks.recipe import AttackRecipe, attack_label
+from ....advtransfer.epsilon import format_epsilon, parse_epsilon
 from ....advtransfer.errors import UserError
-from ....advtransfer.recipes import (
-    AttackBlockRecipe,
-    AttackRecipe,
-    MetricsRecipe,
-    PairingRecipe,
-    SourceRecipe,
-    TransferRecipe,
-    attack_label,
-    format_epsilon,
-)
-from ....config.check import Config, parse_epsilon
+from ....advtransfer.metrics.pairing_recipe import PairingRecipe
+from ....advtransfer.metrics.recipe import MetricsRecipe
+from ....advtransfer.training.recipe import SourceRecipe
+from ....advtransfer.transfer.recipe import TransferRecipe
+from ....config.check import Config
 from ...base import Artefact, IndexRow, Study, index_network
 from ...facts import selection_warning, trainings_of
 from ...reader import StudyReader, repeated, seed_blocks

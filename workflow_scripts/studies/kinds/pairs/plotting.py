@@ -140,7 +140,7 @@ def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
     import numpy as np
     from matplotlib.collections import PolyCollection
 
-    from ....advtransfer.statistics import regression_band
+    from ....advtransfer.statistics.regression import regression_band
 
     natural = points[points["robust"] == 0]
     if natural["x"].nunique() < 3:

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from ....advtransfer.addresses import Seeds, address, block_path, source_path
-from ....advtransfer.artifacts import read_hdf5, read_rows
+from ....advtransfer.artifacts.hdf5 import read_hdf5
+from ....advtransfer.artifacts.table_reader import read_rows
+from ....advtransfer.attacks.recipe import attack_label
+from ....advtransfer.metrics.pairing_recipe import pair_name
+from ....advtransfer.metrics.recipe import MetricsRecipe
 from ....advtransfer.metrics.transferability import cross_entropy
-from ....advtransfer.recipes import MetricsRecipe, attack_label, pair_name
 from ...source_tables import Row, Table, blocks
 from ...sources import Reference, Source, Target
 from .columns import CURVE_COLUMNS, EVALUATION_COLUMNS, METRIC_COLUMNS, PER_IMAGE_COLUMNS
@@ -37,9 +40,15 @@ def _of(study: PairStudy, source: Source) -> Row:
     }
 
 
+def _evaluation_path(study: PairStudy, source: Source, seeds: Seeds) -> str:
+    evaluation = study.evaluation(source)
+    assert evaluation is not None  # no study of this kind imports sources
+    return block_path("evaluations", source.recipe, seeds, evaluation, "csv")
+
+
 def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str, str]:
     """Accuracy on clean test images of its own classes, by seed."""
-    path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+    path = _evaluation_path(study, source, seeds)
     return {row["seed"]: row["accuracy"] for row in read_rows(path) if row["attack"] == "none"}
 
 
@@ -86,7 +95,7 @@ def source_rows(study: PairStudy) -> Table:
             history = read_rows(source_path(source.recipe, seed, "history.csv"))
             seconds = sum(float(row["seconds"]) for row in history)
             cost[str(seed)] = {"epochs": len(history), "seconds": f"{seconds:.1f}"}
-        path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+        path = _evaluation_path(study, source, seeds)
         for row in read_rows(path):
             kept = {key: value for key, value in row.items() if key in EVALUATION_COLUMNS}
             name = row["seed"]

@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ....advtransfer.data.view_recipe import ViewRecipe
 from ....advtransfer.errors import UserError
-from ....advtransfer.recipes import (
-    ModeRecipe,
-    SourceRecipe,
-    TransferRecipe,
-    ViewRecipe,
-)
+from ....advtransfer.training.recipe import SourceRecipe
+from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ....config.check import Config
 from ...base import Artefact, Study
 from ...facts import selection_warning, training_in_words, trainings_of

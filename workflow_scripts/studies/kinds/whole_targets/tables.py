@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....advtransfer.addresses import Seeds, block_path
-from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
+from ....advtransfer.artifacts.hdf5 import Hdf5Reader, open_hdf5
+from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
-from ....advtransfer.recipes import ModeRecipe, TransferRecipe
+from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ...source_tables import Row, Table, blocks, of_source, source_table
 from ...sources import Source, Target
 from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS

@@ -23,19 +23,15 @@ from itertools import permutations as all_permutations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
+from .arrays import NAN, QUANTILES, ROUNDING, Floats, Indices, dot, without_mean
+from .resampling import resamples_of
 
 KINDS = ("pearson", "spearman", "kendall", "partial_pearson")
 # With one model fewer, every value is +-1 or undefined.
 MIN_MODELS = {"pearson": 3, "spearman": 3, "kendall": 3, "partial_pearson": 4}
-QUANTILES = (0.025, 0.975)  # of 95 % intervals
 EXACT_UP_TO = 5040  # permutations: 7 models
-NAN = float("nan")
-ROUNDING = 1e-12  # relative size below which a spread is rounding error
 
 
 class Correlation(NamedTuple):
@@ -52,71 +48,12 @@ class Correlation(NamedTuple):
     n_rows: int
 
 
-class RegressionBand(NamedTuple):
-    """A least squares line at the points of a grid, and its 95 % bootstrap band there."""
-
-    line: Floats
-    low: Floats
-    high: Floats
-
-
-class MeanInterval(NamedTuple):
-    """Mean and its 95 % t interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-class PairedDifference(NamedTuple):
-    """Mean of values minus baseline, its 95 % interval, and the two means that it compares.
-
-    ``n_source_seeds``, ``n_subset_seeds``: how many of each were measured on both sides.
-    """
-
-    value: float
-    ci_low: float
-    ci_high: float
-    mean: float
-    baseline_mean: float
-    n_source_seeds: int
-    n_subset_seeds: int
-
-
-class _Resamples(NamedTuple):
-    """Hierarchical bootstrap draws: positions in the models' concatenated measurements.
-
-    ``rows`` is (seeds, draws, models); drawn models with fewer seeds are padded with the position
-    behind the last measurement. ``sizes`` is how many are no padding, ``distinct`` how many
-    different models a draw has.
-    """
-
-    rows: Indices
-    sizes: Floats
-    distinct: Indices
-
-
 class _Permutations(NamedTuple):
     """Orders of models, and the same for pairs of models: positions in a flattened square."""
 
     models: Indices
     pairs: Indices
     exact: bool
-
-
-@lru_cache(maxsize=16)
-def _resamples(sizes: tuple[int, ...], number: int, seed: int) -> _Resamples:
-    rng = np.random.default_rng([seed, 0])
-    n, most = len(sizes), max(sizes)
-    all_sizes = np.asarray(sizes, dtype=np.intp)
-    starts = all_sizes.cumsum() - all_sizes
-    models = np.sort(rng.integers(n, size=(number, n)), axis=1)
-    size = all_sizes[models]
-    rows = rng.integers(size, size=(most, number, n)) + starts[models]
-    rows = np.where(np.arange(most)[:, None, None] < size, rows, sum(sizes))
-    rows.sort(axis=0)  # so that equal draws add up in the same order and stay exact ties
-    distinct = 1 + (np.diff(models, axis=1) > 0).sum(axis=1)
-    return _Resamples(rows, size.astype(np.float64), distinct)
 
 
 @lru_cache(maxsize=16)
@@ -129,19 +66,6 @@ def _permutations(n: int, number: int, seed: int) -> _Permutations:
         models = rng.permuted(np.tile(np.arange(n), (number, 1)), axis=1)
     first, second, _ = _pairs(n)
     return _Permutations(models, models[:, first] * n + models[:, second], exact)
-
-
-def _dot(a: Floats, b: Floats) -> Floats:
-    """Inner product along the last axis."""
-    product: Floats = np.asarray(np.einsum("...i,...i->...", a, b))
-    return product
-
-
-def _centred(values: Floats) -> Floats:
-    """Values minus their mean; exactly 0 where they only differ by rounding."""
-    centred = values - values.mean(axis=-1, keepdims=True)
-    constant = _dot(centred, centred) <= ROUNDING**2 * _dot(values, values)
-    return np.where(constant[..., None], 0.0, centred)
 
 
 @lru_cache(maxsize=16)
@@ -165,17 +89,17 @@ def _centred_ranks(signs: Floats, n: int) -> Floats:
 
 def _residuals(values: Floats, given: Floats) -> Floats:
     """What a least squares line on ``given`` leaves of ``values``; both centred."""
-    spread, product = _dot(given, given), _dot(values, given)
+    spread, product = dot(given, given), dot(values, given)
     slope = np.divide(product, spread, out=np.zeros_like(product), where=spread > 0)
     residuals = values - slope[..., None] * given
-    explained = _dot(residuals, residuals) <= ROUNDING**2 * _dot(values, values)
+    explained = dot(residuals, residuals) <= ROUNDING**2 * dot(values, values)
     return np.where(explained[..., None], 0.0, residuals)
 
 
 def _cosine(a: Floats, b: Floats) -> Floats:
     """Cosine along the last axis; nan where a vector is 0."""
-    norms = np.sqrt(_dot(a, a) * _dot(b, b))
-    cosine = np.divide(_dot(a, b), norms, out=np.full_like(norms, np.nan), where=norms > 0)
+    norms = np.sqrt(dot(a, a) * dot(b, b))
+    cosine = np.divide(dot(a, b), norms, out=np.full_like(norms, np.nan), where=norms > 0)
     return np.clip(cosine, -1, 1)
 
 
@@ -185,7 +109,7 @@ def _statistics(
     """Each kind of correlation along the last axis."""
     found: dict[str, Floats] = {}
     if "pearson" in kinds:
-        found["pearson"] = _cosine(_centred(x), _centred(y))
+        found["pearson"] = _cosine(without_mean(x), without_mean(y))
     if "spearman" in kinds or "kendall" in kinds:
         signs_x, signs_y = _signs(x), _signs(y)
         if "spearman" in kinds:
@@ -195,9 +119,9 @@ def _statistics(
             found["kendall"] = _cosine(signs_x, signs_y)
     if "partial_pearson" in kinds:
         assert given is not None
-        centre = _centred(given)
+        centre = without_mean(given)
         found["partial_pearson"] = _cosine(
-            _residuals(_centred(x), centre), _residuals(_centred(y), centre)
+            _residuals(without_mean(x), centre), _residuals(without_mean(y), centre)
         )
     return found
 
@@ -207,16 +131,16 @@ def _permuted(
 ) -> Floats:
     """One kind of correlation for every order of y's models."""
     if kind == "pearson":
-        return _cosine(_centred(x), _centred(y)[orders.models])
+        return _cosine(without_mean(x), without_mean(y)[orders.models])
     if kind == "spearman":
         ranks_x, ranks_y = (_centred_ranks(_signs(values), len(values)) for values in (x, y))
         return _cosine(ranks_x, ranks_y[orders.models])
     if kind == "kendall":
         return _cosine(_signs(x), np.sign(y[:, None] - y).ravel()[orders.pairs])
     assert given is not None
-    centre = _centred(given)
-    residuals = _residuals(_centred(y), centre)[orders.models]
-    return _cosine(_residuals(_centred(x), centre), _residuals(residuals, centre))
+    centre = without_mean(given)
+    residuals = _residuals(without_mean(y), centre)[orders.models]
+    return _cosine(_residuals(without_mean(x), centre), _residuals(residuals, centre))
 
 
 def _p_value(observed: float, permuted: Floats, exact: bool) -> float:
@@ -272,7 +196,7 @@ def _correlate(
 
     draws: dict[str, Floats] = {}
     if bootstrap:
-        resamples = _resamples(tuple(sizes.tolist()), bootstrap, seed)
+        resamples = resamples_of(tuple(sizes.tolist()), bootstrap, seed)
         x_drawn, y_drawn, *rest_drawn = (
             np.append(values, 0.0)[resamples.rows].sum(axis=0) / resamples.sizes for values in flat
         )
@@ -358,155 +282,3 @@ def correlate(
         raise ValueError("partial_pearson needs `given`, the variable to hold fixed")
     options: dict[str, Any] = {"bootstrap": bootstrap, "permutations": permutations, "seed": seed}
     return correlate_all(x, y, given, kinds=[kind], **options)[kind]
-
-
-def _line(x: Floats, y: Floats, grid: Floats) -> Floats:
-    """Least squares lines of y on x (last axis: points) at ``grid``; nan where all x are equal."""
-    centre = _centred(x)
-    spread, product = _dot(centre, centre), _dot(centre, y)
-    slope = np.divide(product, spread, out=np.full_like(spread, NAN), where=spread > 0)
-    return y.mean(axis=-1, keepdims=True) + slope[..., None] * (
-        grid - x.mean(axis=-1, keepdims=True)
-    )
-
-
-def regression_band(
-    x: ArrayLike, y: ArrayLike, grid: ArrayLike, *, bootstrap: int = 1000, seed: int = 0
-) -> RegressionBand:
-    """Least squares line of y on x at ``grid``, with a 95 % band from a bootstrap of the points.
-
-    Points with a nan are left out. The line is nan if all x are equal, the band if there are fewer
-    than three points. Draws with equal x are dropped.
-
-    Args:
-        x, y: (points,), one point per model.
-        grid: where to evaluate the line, (g,).
-    """
-    points_x, points_y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    at = np.asarray(grid, dtype=np.float64)
-    if points_x.ndim != 1 or points_x.shape != points_y.shape:
-        raise ValueError(f"x and y have to be (points,), not {points_x.shape}, {points_y.shape}")
-    counts = np.isfinite(points_x) & np.isfinite(points_y)
-    points_x, points_y = points_x[counts], points_y[counts]
-    undefined = np.full_like(at, NAN)
-    if not points_x.size:
-        return RegressionBand(undefined, undefined, undefined)
-
-    line = _line(points_x, points_y, at)
-    if points_x.size < MIN_MODELS["pearson"] or not bootstrap:
-        return RegressionBand(line, undefined, undefined)
-    rows = _resamples((1,) * points_x.size, bootstrap, seed).rows[0]
-    lines = _line(points_x[rows], points_y[rows], at)
-    lines = lines[np.isfinite(lines).all(axis=1)]
-    if not len(lines):
-        return RegressionBand(line, undefined, undefined)
-    low, high = np.quantile(lines, QUANTILES, axis=0)
-    return RegressionBand(line, low, high)
-
-
-def mean_interval(values: ArrayLike) -> MeanInterval:
-    """Mean over seeds and its 95 % t interval; nan values are left out.
-
-    The interval is nan for fewer than two values, the mean for none.
-    """
-    array = np.asarray(values, dtype=np.float64).ravel()
-    array = array[np.isfinite(array)]
-    if not array.size:
-        return MeanInterval(NAN, NAN, NAN)
-    mean = float(array.mean())
-    if array.size < 2:
-        return MeanInterval(mean, NAN, NAN)
-    error = array.std(ddof=1) / math.sqrt(array.size)
-    half = float(stdtrit(array.size - 1, QUANTILES[1]) * error)
-    return MeanInterval(mean, mean - half, mean + half)
-
-
-def _crossed_half_width(differences: Floats) -> float:
-    """Half of the interval of ``paired_difference``, of complete differences (I, J)."""
-    sources, subsets = differences.shape
-    if differences.size < 2:
-        return NAN
-    flat = _centred(differences.ravel())
-    total = float(flat @ flat)
-    if total < np.finfo(np.float64).tiny:
-        return 0.0
-    if 1 in differences.shape:
-        freedom: float = differences.size - 1
-        scaled = total / freedom
-    else:
-        centred = flat.reshape(differences.shape)
-        by_source, by_subset = centred.mean(axis=1), centred.mean(axis=0)
-        square_a = subsets * float(by_source @ by_source)
-        square_b = sources * float(by_subset @ by_subset)
-        freedom_a, freedom_b = sources - 1, subsets - 1
-        freedom_e = freedom_a * freedom_b
-        mean_a, mean_b = square_a / freedom_a, square_b / freedom_b
-        mean_e = max(total - square_a - square_b, 0.0) / freedom_e
-        # A component that comes out negative takes its mean square with it, and one MS_E. Equal
-        # mean squares are common (one difference among zeros), so rounding must not decide there.
-        has_a, has_b = (mean > mean_e * (1 + ROUNDING) for mean in (mean_a, mean_b))
-        part_a, part_b, part_e = mean_a * has_a, mean_b * has_b, mean_e * (1 - has_a - has_b)
-        scaled = part_a + part_b + part_e
-        # Shares, as squares of tiny numbers would vanish.
-        share_a, share_b, share_e = part_a / scaled, part_b / scaled, part_e / scaled
-        freedom = 1 / (share_a**2 / freedom_a + share_b**2 / freedom_b + share_e**2 / freedom_e)
-        # No sum of mean squares has fewer than its smallest; only the subtraction gets below.
-        freedom = max(freedom, min(freedom_a, freedom_b))
-    return float(stdtrit(freedom, QUANTILES[1])) * math.sqrt(scaled / differences.size)
-
-
-def paired_difference(values: ArrayLike, baseline: ArrayLike) -> PairedDifference:
-    """Mean of values minus baseline over source seeds and subset seeds, with a 95 % interval.
-
-    The differences follow a crossed two-way random effects model with one observation per cell,
-    ``d_ij = mu + a_i + b_j + e_ij``: source seed i, subset seed j (the same subsets for all source
-    seeds), and the rest. Of I x J differences, with the mean squares MS_A (over source seeds), MS_B
-    (over subset seeds) and MS_E (residual),
-
-    ``Var(mean) = (MS_A + MS_B - MS_E) / (I J)``
-
-    with negative variance components set to zero, so it is at least MS_E / (I J). The t quantile
-    has Satterthwaite's degrees of freedom, ``V^2 / sum(part^2 / df)`` over the mean squares that
-    make up V, but no fewer than ``min(I, J) - 1`` (Searle, Casella and McCulloch 1992, Variance
-    Components, chapter 4; Satterthwaite 1946, Biometrics Bulletin 2).
-
-    More subsets do not replace source seeds: where source seeds differ, three of them leave two
-    degrees of freedom and 4.3 standard errors on either side. Such an interval is wide because
-    three seeds hardly tell how much seeds differ; that it holds 0 does not show that there is no
-    difference. Coverage depends on the unknown components: for normal effects and 3 x 10 it is
-    93 % (source seeds differ more than the rest) to 99 % (only e_ij), and with two source seeds
-    down to 89 %.
-
-    With one source seed it is the t interval over subset seeds, and speaks of that source only;
-    with one subset seed, over source seeds. Constant differences have an interval without width,
-    one value has none (nan).
-
-    Args:
-        values, baseline: (source seeds, subset seeds), paired by position. nan: not measured; left
-            out are source seeds without any pair, then subset seeds that lack one for some source
-            seed.
-    """
-    first = np.asarray(values, dtype=np.float64)
-    second = np.asarray(baseline, dtype=np.float64)
-    if first.ndim != 2 or first.shape != second.shape:
-        raise ValueError(
-            "values and baseline have to be (source seeds, subset seeds) of one shape, not "
-            f"{first.shape} and {second.shape}"
-        )
-    counts = np.isfinite(first) & np.isfinite(second)
-    if not counts.all():
-        sources = counts.any(axis=1)
-        kept = np.ix_(sources, counts[sources].all(axis=0))
-        first, second = first[kept], second[kept]
-    if not first.size:
-        return PairedDifference(NAN, NAN, NAN, NAN, NAN, 0, 0)
-    differences = first - second
-    value, half = float(differences.mean()), _crossed_half_width(differences)
-    return PairedDifference(
-        value,
-        value - half,
-        value + half,
-        float(first.mean()),
-        float(second.mean()),
-        *differences.shape,
-    )

@@ -1,88 +1,31 @@
-"""Files in and out: atomic replacement, HDF5, safetensors, CSV, JSON, provenance.
+"""HDF5 files: arrays written row by row, read in parts and verified as they are read.
 
-Every write goes to a temporary name in the same folder and is moved into place, so a reader never
-sees half a file and a failed write leaves what was there. What is written gets a seal (seals.py),
-which is verified when it is read. Nothing here unpickles.
+Datasets, views, features, perturbations, responses, logits and metrics by image are such files.
+What is written gets a seal (seals.py), which is verified when it is read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import errno
-import io
 import json
 import os
-import platform
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import seals
-from .errors import UserError
+from .. import seals
+from ..errors import UserError
+from .files import atomic, file_error
 
 CHECKSUM = "block_crc32"  # of an HDF5 dataset: CRC-32 of the CRC-32s of its blocks
 BLOCK_BYTES = 4 << 20
 BLOCKS = "block_checksums"  # group with the CRC-32 of every block of datasets that were `place`d
 READERS = 2  # threads: reading and checksums release the interpreter
-ATTRIBUTES_KEY = "advtransfer"  # of a checkpoint's metadata
-
-
-def file_error(path: str | Path, error: Exception, doing: str) -> UserError:
-    """``error`` while ``doing`` something to ``path``, as a message with the way out."""
-    number = getattr(error, "errno", None)
-    text = str(error)
-    if number == errno.ENOSPC or "No space left" in text or "errno = 28" in text:
-        return UserError(
-            f"{path}: the disk is full. Nothing was replaced; free some space "
-            "(`df -h` shows where) and run the same command again, it goes on from here."
-        )
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError(f"{path}: no permission to {doing} this file ({text}).")
-    return UserError(f"{path}: could not {doing} this file ({text}).")
-
-
-@contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Temporary path beside ``path``; replaces ``path`` when the block ends well.
-
-    Raises:
-        UserError: the disk is full or the folder cannot be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _to_disk(temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, OSError) or "errno" in str(error):
-            raise file_error(path, error, "write") from error
-        raise
-    finally:
-        with contextlib.suppress(OSError):  # it was moved, or never made
-            temporary.unlink()
-
-
-def _to_disk(path: Path) -> None:
-    with open(path, "rb") as handle:
-        os.fsync(handle.fileno())
-
-
-def provenance() -> dict[str, str]:
-    """Versions of what computed an artefact; packages that were not imported are not named."""
-    found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "numpy", "scipy", "pandas", "h5py", "pycocotools"):
-        if package in sys.modules:
-            found[package] = metadata.version(package)
-    return found
 
 
 @contextlib.contextmanager
@@ -427,136 +370,3 @@ def decode_attribute(value: Any) -> Any:
         with contextlib.suppress(json.JSONDecodeError):
             return json.loads(value)
     return value
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Sorted, indented JSON."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-
-
-def write_recipe(path: str | Path, text: str) -> None:
-    """``recipe.json`` beside an artefact; a different recipe under the same digest is an error.
-
-    A file that is there and not JSON is damaged, and replaced.
-
-    Raises:
-        UserError: the file is there and holds another recipe (a collision of digests).
-    """
-    path = Path(path)
-    value = json.loads(text)
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        if json.loads(path.read_bytes()) != value:
-            raise UserError(
-                f"{path} holds another recipe than the one asked for: a digest collision, or the "
-                "file was damaged. Delete it and run the same command again."
-            )
-    write_json(path, value)
-
-
-@contextlib.contextmanager
-def _with_sidecar(path: str | Path) -> Iterator[Path]:
-    """As `atomic`, for a file whose seal stands beside it."""
-    with atomic(path) as temporary:
-        yield temporary
-        # The seal goes first: a crash in between leaves a pair that is refused. A full disk shows
-        # before either is moved.
-        with atomic(seals.sidecar(path)) as beside:
-            beside.write_text(seals.sidecar_text(path, temporary))
-            _to_disk(temporary)
-
-
-def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Tidy CSV with exactly ``columns``; floats keep 10 significant digits."""
-    with _with_sidecar(path) as temporary, open(temporary, "w", newline="") as handle:
-        writer = csv.DictWriter(handle, columns, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()})
-
-
-def write_sealed_json(path: str | Path, value: Any) -> None:
-    """JSON without white space, sealed like a CSV: for formats that hold no seal of their own."""
-    with _with_sidecar(path) as temporary:
-        temporary.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False))
-
-
-def read_sealed_json(path: str | Path) -> Any:
-    """What `write_sealed_json` wrote.
-
-    Raises:
-        UserError: as `csv_bytes`.
-    """
-    try:
-        return json.loads(csv_bytes(path))
-    except ValueError as error:
-        raise seals.damaged(path, f"damaged, or no JSON ({error})") from None
-
-
-def csv_bytes(path: str | Path) -> bytes:
-    """The verified content of a CSV, or of another file that is sealed like one.
-
-    Raises:
-        UserError: the file is missing, truncated, damaged or edited, or is not what belongs there.
-    """
-    try:
-        content = Path(path).read_bytes()
-        seals.check_csv(path, content)
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    return content
-
-
-def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a CSV, as text."""
-    try:
-        return list(csv.DictReader(io.StringIO(csv_bytes(path).decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise seals.damaged(path, f"damaged, or no table ({error})") from None
-
-
-def save_tensors(
-    path: str | Path, tensors: Mapping[str, Any], attributes: Mapping[str, Any]
-) -> None:
-    """Tensors to safetensors, attributes as JSON in its metadata; byte-stable."""
-    from safetensors.torch import save_file
-
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sealed = {seals.KEY: seals.unfilled_seal(path), **attributes}
-    # Under one key: safetensors writes several in an order that changes from run to run.
-    metadata = {ATTRIBUTES_KEY: json.dumps(sealed)}
-    with atomic(path) as temporary:
-        try:
-            save_file(plain, str(temporary), metadata=metadata)
-        except Exception as error:  # safetensors raises its own type for I/O errors
-            raise file_error(path, error, "write") from error
-        seals.fill_seal(temporary)
-
-
-def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tensors and attributes of a safetensors file.
-
-    Raises:
-        UserError: the file is missing, truncated or damaged, no safetensors file at all, or is not
-            what belongs there.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such checkpoint.")
-    try:
-        with open(path, "rb", buffering=0) as raw:
-            seals.check_safetensors(path, raw.fileno())
-        with safe_open(str(path), framework="pt") as file:
-            attributes = json.loads((file.metadata() or {}).get(ATTRIBUTES_KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        artefact = attributes.pop(seals.KEY, {}).get("artefact")
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    except (SafetensorError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(
-            f"{path}: not a complete safetensors checkpoint ({error}). Checkpoints are safetensors "
-            "files; a .pt or .ckpt file has to be converted first (nothing is unpickled here)."
-        ) from None
-    seals.check_name(path, artefact)
-    return tensors, attributes

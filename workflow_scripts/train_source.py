@@ -54,7 +54,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     from .advtransfer.device import compilation_pays
     from .advtransfer.models.zoo import build_network, save_checkpoint
     from .advtransfer.recipes import SourceRecipe, derived_seed, digest, from_json
-    from .advtransfer.training.fit import COLUMNS, fit
+    from .advtransfer.training.fit import COLUMNS, Execution, fit
     from .advtransfer.transfer.transfer import accuracy_and_loss
 
     recipe = from_json(SourceRecipe, arguments.recipe)
@@ -96,11 +96,13 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
         recipe.training,
         seed=derived_seed(recipe, arguments.seed, "training"),
         evaluate=evaluate,
-        resume=resume,
-        identity=f"{digest(recipe)}/seed{arguments.seed}",
-        name=recipe.model.family,
-        compiled=compilation_pays(device, steps * (recipe.training.replays or 1)),
-        processes=processes,
+        execution=Execution(
+            name=recipe.model.family,
+            resume=resume,
+            identity=f"{digest(recipe)}/seed{arguments.seed}",
+            compiled=compilation_pays(device, steps * (recipe.training.replays or 1)),
+            processes=processes,
+        ),
     )
     if not processes.first:
         return

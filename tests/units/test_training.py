@@ -20,7 +20,7 @@ from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
 from workflow_scripts.advtransfer.models.zoo import build_network
 from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe, TrainingRecipe
-from workflow_scripts.advtransfer.training.fit import Fitted, fit, learning_rate
+from workflow_scripts.advtransfer.training.fit import Execution, Fitted, fit, learning_rate
 
 torch.set_num_threads(1)
 SIZE = 16
@@ -187,7 +187,7 @@ def test_divergence_names_epoch_and_batch(tmp_path):
     resume = tmp_path / "progress.safetensors"
     recipe = dataclasses.replace(PLAIN, learning_rate=1e38)
     with pytest.raises(UserError, match=r"epoch 1, batch 2 of 6\. Lower its learning_rate") as told:
-        train(recipe, resume=resume, name="lenet")
+        train(recipe, execution=Execution("lenet", resume))
     assert str(told.value).startswith("lenet diverged: the loss is nan")
     assert "1e+38" in str(told.value)
     assert not resume.exists()  # a diverged epoch is not gone on from
@@ -255,8 +255,8 @@ def run_to(stop: int | None, resume: Path, seed: int = 0, identity: str = "a") -
         return accuracy(network)
 
     network.fitted = fit(  # type: ignore[assignment]
-        network, *toy_set(), ADVERSARIAL, seed=0, evaluate=evaluate, resume=resume,
-        identity=identity,
+        network, *toy_set(), ADVERSARIAL, seed=0, evaluate=evaluate,
+        execution=Execution(resume=resume, identity=identity),
     )  # fmt: skip
     return network
 
@@ -366,7 +366,8 @@ def test_a_compiled_network_trains_alike():
         pytest.skip("torch.compile needs a C++ compiler on the CPU")
     recipe = dataclasses.replace(PLAIN, epochs=1, attack=PGD)
     eager, compiled = (
-        train(recipe, small_network(WITH_NORM), compiled=compiled)[0] for compiled in (False, True)
+        train(recipe, small_network(WITH_NORM), execution=Execution(compiled=compiled))[0]
+        for compiled in (False, True)
     )
     for name, value in eager.state_dict().items():
         torch.testing.assert_close(compiled.state_dict()[name], value, rtol=2e-2, atol=2e-3)

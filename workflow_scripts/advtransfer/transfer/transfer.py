@@ -16,7 +16,7 @@ from ..device import autocast
 from ..errors import UserError
 from ..models.network import Network, inference_copy
 from ..recipes import ModeRecipe
-from ..training.fit import DivergenceError, HistoryRow, fit
+from ..training.fit import DivergenceError, Execution, HistoryRow, fit
 from .heads import solve_head, solve_subsets
 from .modes import check_mode, has_fixed_activations, has_still_trunk
 
@@ -121,7 +121,7 @@ def _iterated(
         seed=seed,
         parameters=parameters,
         evaluate=lambda: accuracy_and_loss(trained, *test),
-        name=recipe.mode,
+        execution=Execution(recipe.mode),
     )
     network.eval().frozen_blocks = 0  # free again, for whoever trains it next
     return fitted.history, predict(trained, test[0])
@@ -157,6 +157,7 @@ def _chosen_rate(
         (len(recipe.learning_rates), len(test[1]), classes), float("nan"), dtype=torch.float32
     )
     best: tuple[tuple[float, float, float], int, Network] | None = None
+    execution = Execution(recipe.mode)
     for k, rate in enumerate(recipe.learning_rates):
         network = copy.deepcopy(source)
         fresh_head(network, classes, recipe, seed)
@@ -164,7 +165,7 @@ def _chosen_rate(
         this = replace(training, learning_rate=rate)
         try:
             history = fit(
-                trained, *fitted, this, seed=seed, parameters=parameters, name=recipe.mode
+                trained, *fitted, this, seed=seed, parameters=parameters, execution=execution
             ).history
         except DivergenceError as error:
             log.warning("learning rate %g is out: %s", rate, error)

@@ -9,6 +9,7 @@ from .advtransfer.cli import log, run, step_parser
 
 if TYPE_CHECKING:
     import torch
+    from torchvision.models.detection import FasterRCNN
 
     from .advtransfer.detection.scenes import Scenes
     from .advtransfer.recipes import DetectorRecipe
@@ -99,9 +100,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 def untrained(
     recipe: DetectorRecipe, classes: int, source: str, seed: int, device: torch.device
-) -> Any:
-    """Torchvision's detector on the source's backbone, on its device; weights that the source lacks are drawn
-    at random."""
+) -> FasterRCNN:
+    """A detector on the source's backbone, on the device, in training mode. Weights that the source
+    lacks are drawn at random."""
     import torch
 
     from .advtransfer.detection.backbone import build_detector

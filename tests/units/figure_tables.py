@@ -11,11 +11,7 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.advtransfer.plotting.labels import STATISTIC_LABELS
-from workflow_scripts.studies.kinds.pairs.plotting import (
-    DIRECTIONS,
-    MAIN_METRICS,
-    TRANSFER_LABELS,
-)
+from workflow_scripts.studies.kinds.pairs.plotting import DIRECTIONS, MAIN_METRICS, TRANSFER_LABELS
 
 Row = dict[str, Any]
 

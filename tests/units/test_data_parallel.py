@@ -35,7 +35,7 @@ from workflow_scripts.advtransfer.models.network import Network
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
 from workflow_scripts.advtransfer.recipes import to_json
-from workflow_scripts.advtransfer.training.fit import Fitted, fit
+from workflow_scripts.advtransfer.training.fit import Execution, Fitted, fit
 from workflow_scripts.advtransfer.training.parallel import ALONE, Processes
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 
@@ -80,7 +80,8 @@ def trained(case: str, processes: Processes) -> tuple[Network, Fitted]:
     torch.manual_seed(0)
     network = build_network(model, len(CLASSES), SIZE)
     tensors = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)
-    return network, fit(network, *tensors, recipe, seed=0, processes=processes)
+    execution = Execution(processes=processes)
+    return network, fit(network, *tensors, recipe, seed=0, execution=execution)
 
 
 def numbers(rows: list[dict]) -> np.ndarray:
@@ -234,8 +235,9 @@ def test_more_processes_than_images_in_a_batch():
     images, labels = torch.zeros(8, 3, SIZE, SIZE, dtype=torch.uint8), torch.arange(8) % 3
     network = build_network(WITH_NORM, 3, SIZE)
     recipe = TrainingRecipe(1, 4, 0.1)
+    five = Execution(processes=Processes(0, 5))
     with pytest.raises(UserError, match="5 processes cannot share a batch of fewer images"):
-        fit(network, images, labels, recipe, seed=0, processes=Processes(0, 5))
+        fit(network, images, labels, recipe, seed=0, execution=five)
 
 
 # The step ----------------------------------------------------------------------------------------

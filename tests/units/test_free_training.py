@@ -28,7 +28,7 @@ from workflow_scripts.advtransfer.models.network import Network
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network, load_checkpoint
 from workflow_scripts.advtransfer.recipes import derived_seed, to_json
-from workflow_scripts.advtransfer.training.fit import Fitted, fit, learning_rate
+from workflow_scripts.advtransfer.training.fit import Execution, Fitted, fit, learning_rate
 from workflow_scripts.advtransfer.training.parallel import Processes
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 
@@ -91,7 +91,14 @@ def test_two_steps_on_paper(attack, tmp_path):
         else:
             delta += 0.3 * gradient / gradient.norm(dim=1, keepdim=True)
             delta *= (0.5 / delta.norm(dim=1, keepdim=True)).clamp_max(1)
-    fit(network, pixels, noisy_set()[1], recipe, seed=7, resume=tmp_path / "progress")
+    fit(
+        network,
+        pixels,
+        noisy_set()[1],
+        recipe,
+        seed=7,
+        execution=Execution(resume=tmp_path / "progress"),
+    )
     close = {"rtol": 1e-4, "atol": 1e-5}
     torch.testing.assert_close(network.head.weight.double(), w, **close)
     torch.testing.assert_close(network.head.bias.double(), b, **close)
@@ -150,7 +157,9 @@ def test_it_is_algorithm_1(model, attack, bounds, tmp_path):
     network, plain = network_of(model), network_of(model)
     delta, losses = algorithm_1(plain, bounds, recipe)
     images, labels = noisy_set(bounds[-1][1])
-    fitted = fit(network, images, labels, recipe, seed=0, resume=tmp_path / "progress")
+    fitted = fit(
+        network, images, labels, recipe, seed=0, execution=Execution(resume=tmp_path / "progress")
+    )
     close = {"rtol": 0, "atol": 1e-6}
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(network.state_dict()[name], value, **close)
@@ -179,7 +188,13 @@ def test_without_a_ball_it_is_natural_training():
 @pytest.mark.parametrize("attack", [LINF, L2], ids=["linf", "l2"])
 def test_in_bf16_the_perturbation_is_float32_and_in_the_ball(attack, tmp_path):
     recipe = dataclasses.replace(FREE, attack=attack, precision="bf16")
-    fit(network_of(), *noisy_set(), recipe, seed=0, resume=tmp_path / "progress")
+    fit(
+        network_of(),
+        *noisy_set(),
+        recipe,
+        seed=0,
+        execution=Execution(resume=tmp_path / "progress"),
+    )
     delta = carried(tmp_path / "progress")
     assert delta.dtype == torch.float32
     order = float("inf") if attack is LINF else 2
@@ -224,7 +239,9 @@ def test_going_on_gives_the_same_bytes(attack, tmp_path):
     images, labels = noisy_set()
     images = images.contiguous(memory_format=torch.channels_last)  # as they are on a device
     whole, network = network_of(), network_of(seed=0)
-    fitted = fit(whole, images, labels, recipe, seed=0, resume=tmp_path / "whole")
+    fitted = fit(
+        whole, images, labels, recipe, seed=0, execution=Execution(resume=tmp_path / "whole")
+    )
 
     def stop() -> dict[str, float]:
         if (tmp_path / "stopped").exists():  # in epoch 2
@@ -232,9 +249,19 @@ def test_going_on_gives_the_same_bytes(attack, tmp_path):
         return {}
 
     with pytest.raises(StoppedError):
-        fit(network, images, labels, recipe, seed=0, resume=tmp_path / "stopped", evaluate=stop)
+        fit(
+            network,
+            images,
+            labels,
+            recipe,
+            seed=0,
+            execution=Execution(resume=tmp_path / "stopped"),
+            evaluate=stop,
+        )
     network = network_of(seed=9)
-    again = fit(network, images, labels, recipe, seed=0, resume=tmp_path / "stopped")
+    again = fit(
+        network, images, labels, recipe, seed=0, execution=Execution(resume=tmp_path / "stopped")
+    )
     assert weights(network) == weights(whole)
     assert numbers(again) == numbers(fitted)
     assert torch.equal(carried(tmp_path / "stopped"), carried(tmp_path / "whole"))
@@ -244,7 +271,13 @@ def test_other_training_carries_nothing_on(tmp_path):
     """Its progress files are what they were."""
     for attack in (None, LINF):
         recipe = dataclasses.replace(FREE, epochs=1, attack=attack, replays=0)
-        fit(network_of(LINEAR), *noisy_set(), recipe, seed=0, resume=tmp_path / "progress")
+        fit(
+            network_of(LINEAR),
+            *noisy_set(),
+            recipe,
+            seed=0,
+            execution=Execution(resume=tmp_path / "progress"),
+        )
         assert "delta/" not in load_tensors(tmp_path / "progress")[0]
 
 
@@ -268,13 +301,20 @@ def test_what_makes_no_sense_is_told(changes, told):
     network = network_of(LINEAR)
     before = weights(network)
     with pytest.raises(UserError, match=told):
-        fit(network, *noisy_set(), dataclasses.replace(FREE, **changes), seed=0, name="free")
+        fit(
+            network,
+            *noisy_set(),
+            dataclasses.replace(FREE, **changes),
+            seed=0,
+            execution=Execution("free"),
+        )
     assert weights(network) == before
 
 
 def test_processes_cannot_share_positions():
+    two = Execution(processes=Processes(0, 2))
     with pytest.raises(UserError, match="which 2 processes cannot share; use one process"):
-        fit(network_of(LINEAR), *noisy_set(), FREE, seed=0, processes=Processes(0, 2))
+        fit(network_of(LINEAR), *noisy_set(), FREE, seed=0, execution=two)
 
 
 def test_divergence_names_the_batch_not_the_replay():
@@ -315,7 +355,9 @@ def test_no_epochs_leave_the_network_as_it_is(changes, tmp_path):
     network = network_of().train()
     before = weights(network)
     recipe = dataclasses.replace(FREE, epochs=0, checkpoint="best_on_validation", **changes)
-    fitted = fit(network, *noisy_set(), recipe, seed=0, resume=tmp_path / "progress")
+    fitted = fit(
+        network, *noisy_set(), recipe, seed=0, execution=Execution(resume=tmp_path / "progress")
+    )
     assert (fitted.history, fitted.best_epoch) == ([], 0)
     assert weights(network) == before
     assert not network.training

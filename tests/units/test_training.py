@@ -22,7 +22,7 @@ from workflow_scripts.advtransfer.models.inference import predict
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
-from workflow_scripts.advtransfer.training.fit import Fitted, fit, learning_rate
+from workflow_scripts.advtransfer.training.fit import Execution, Fitted, fit, learning_rate
 from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
@@ -190,7 +190,7 @@ def test_divergence_names_epoch_and_batch(tmp_path):
     resume = tmp_path / "progress.safetensors"
     recipe = dataclasses.replace(PLAIN, learning_rate=1e38)
     with pytest.raises(UserError, match=r"epoch 1, batch 2 of 6\. Lower its learning_rate") as told:
-        train(recipe, resume=resume, name="lenet")
+        train(recipe, execution=Execution("lenet", resume))
     assert str(told.value).startswith("lenet diverged: the loss is nan")
     assert "1e+38" in str(told.value)
     assert not resume.exists()  # a diverged epoch is not gone on from
@@ -258,8 +258,8 @@ def run_to(stop: int | None, resume: Path, seed: int = 0, identity: str = "a") -
         return accuracy(network)
 
     network.fitted = fit(  # type: ignore[assignment]
-        network, *toy_set(), ADVERSARIAL, seed=0, evaluate=evaluate, resume=resume,
-        identity=identity,
+        network, *toy_set(), ADVERSARIAL, seed=0, evaluate=evaluate,
+        execution=Execution(resume=resume, identity=identity),
     )  # fmt: skip
     return network
 
@@ -369,7 +369,8 @@ def test_a_compiled_network_trains_alike():
         pytest.skip("torch.compile needs a C++ compiler on the CPU")
     recipe = dataclasses.replace(PLAIN, epochs=1, attack=PGD)
     eager, compiled = (
-        train(recipe, small_network(WITH_NORM), compiled=compiled)[0] for compiled in (False, True)
+        train(recipe, small_network(WITH_NORM), execution=Execution(compiled=compiled))[0]
+        for compiled in (False, True)
     )
     for name, value in eager.state_dict().items():
         torch.testing.assert_close(compiled.state_dict()[name], value, rtol=2e-2, atol=2e-3)

@@ -18,17 +18,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import (
-    SMOKE,
-    Job,
-    arguments_of,
-    dry_run,
-    job_of,
-    run,
-    snakemake,
-    state,
-    step,
-)
+
+from support.plans import Job, arguments_of, dry_run, job_of
+from support.workflow import SMOKE, run, snakemake, state, step
 
 
 def assert_told(done: subprocess.CompletedProcess[str], *expected: str) -> None:

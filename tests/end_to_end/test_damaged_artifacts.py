@@ -17,19 +17,9 @@ from pathlib import Path
 
 import h5py
 import pytest
-from conftest import (
-    PLAIN_PROFILE,
-    SMOKE,
-    DryRun,
-    Job,
-    arguments_of,
-    dry_run,
-    edited,
-    job_of,
-    snakemake,
-    step_of,
-)
 
+from support.plans import DryRun, Job, arguments_of, dry_run, job_of, step_of
+from support.workflow import PLAIN_PROFILE, SMOKE, edited, snakemake
 from workflow_scripts.advtransfer.artifacts import read_rows
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import sidecar

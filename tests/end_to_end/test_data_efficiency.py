@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import SMOKE, arguments_of, dry_run, snakemake, step
 from safetensors.torch import load_file
 
+from support.plans import arguments_of, dry_run
+from support.workflow import SMOKE, snakemake, step
 from workflow_scripts.advtransfer.addresses import block_path, source_path, view_path
 from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import to_json

@@ -19,7 +19,9 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import SMOKE, arguments_of, dry_run, job_of, snakemake, step
+
+from support.plans import arguments_of, dry_run, job_of
+from support.workflow import SMOKE, snakemake, step
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 # What each of these would leave if a shell ran it.

@@ -18,20 +18,9 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import (
-    ROOT,
-    SMOKE,
-    Job,
-    arguments_of,
-    dry_run,
-    job_of,
-    restored,
-    run,
-    snakemake,
-    state,
-    step,
-)
 
+from support.plans import Job, arguments_of, dry_run, job_of
+from support.workflow import ROOT, SMOKE, restored, run, snakemake, state, step
 from workflow_scripts.advtransfer.addresses import view_path
 from workflow_scripts.advtransfer.plan import Plan, make_plan
 from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label, from_plain

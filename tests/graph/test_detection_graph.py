@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import copy_workflow, dry_run, job_of, snakemake
+
+from support.plans import dry_run, job_of
+from support.workflow import copy_workflow, snakemake
 
 STUDY = "detection"
 DETECTOR_STAGES = {"make_detection_data", "train_detector", "collect_detection"}

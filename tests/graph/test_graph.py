@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Job, arguments_of, copy_workflow, dry_run, run, snakemake, step_of
 
+from support.plans import Job, arguments_of, dry_run, step_of
+from support.workflow import ROOT, copy_workflow, run, snakemake
 from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import plan as plans
 from workflow_scripts.advtransfer.errors import UserError

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, DELETE, changed, message
 
+from support.config import DEFAULTS, DELETE, changed, message
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import (
@@ -182,8 +182,7 @@ def test_accuracies_of_checkpoints_are_handed_on() -> None:
 
 
 def test_the_papers_networks_have_their_published_accuracy() -> None:
-    from test_efficiency_config import with_overlay
-
+    from support.efficiency_config import with_overlay
     from workflow_scripts.advtransfer import published_robust_transfer as published
 
     study = make_plan(with_overlay("paper"), class_names).studies[STUDY]

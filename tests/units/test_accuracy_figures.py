@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from accuracy_tables import (
+from scipy import stats
+
+from support.accuracy_tables import (
     ARCHITECTURES,
     FIGURE_RECIPE,
     STUDY,
@@ -21,10 +23,8 @@ from accuracy_tables import (
     network_rows,
     relate,
 )
-from figure_tables import Row
-from scipy import stats
-from test_figures import run_step, texts
-
+from support.figure_tables import Row
+from support.steps import run_step, texts
 from workflow_scripts.advtransfer import accuracy_page, study_page
 from workflow_scripts.advtransfer.errors import UserError
 

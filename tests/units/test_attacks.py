@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_training import small_network, toy_set
 from torch import nn
 
+from support.networks import small_network, toy_set
 from workflow_scripts.advtransfer.attacks import fgsm, pgd
 from workflow_scripts.advtransfer.attacks.ball import (
     Ball,

@@ -18,8 +18,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from test_training import WITH_NORM, small_network, toy_set
 
+from support.networks import WITH_NORM, small_network, toy_set
 from workflow_scripts.advtransfer.attacks.ball import l2_norms, random_start
 from workflow_scripts.advtransfer.attacks.run import load_attack
 from workflow_scripts.advtransfer.data.batches import as_float

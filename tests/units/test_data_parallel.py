@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from support.workflow import ROOT
 from workflow_scripts import train_source
 from workflow_scripts.advtransfer.artifacts import load_tensors, save_tensors, write_hdf5
 from workflow_scripts.advtransfer.attacks.ball import PartGenerator, random_start
@@ -42,7 +43,6 @@ from workflow_scripts.advtransfer.training.fit import Fitted, fit
 from workflow_scripts.advtransfer.training.parallel import ALONE, Processes
 
 torch.set_num_threads(1)
-ROOT = Path(__file__).parents[2]
 SIZE, CLASSES = 16, ("a", "b", "c")
 # Sums of float32 in another order: after 15 steps weights are off by 3e-6 and losses by 7e-7, those
 # of another seed by 1e-1. The sign of a gradient of almost nothing may turn over by it, and with it

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.server
 import importlib
 import io
 import json
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from support.servers import Server, put
 from workflow_scripts.advtransfer.data import packages
 from workflow_scripts.advtransfer.data.dataset import Dataset, Mirror, Unavailable, split_digests
 from workflow_scripts.advtransfer.data.formats import read_idx
@@ -152,13 +151,6 @@ def assert_is_the_small_dataset(name: str, raw: RawDataset) -> None:
     assert raw.licence
 
 
-def put(folder: Path, files: dict[str, bytes]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    return folder
-
-
 def fetch_local(name: str, folder: Path) -> RawDataset:
     return fetch(DatasetRecipe(name), ["local"], folder, folder / "downloads")
 
@@ -285,45 +277,6 @@ def test_a_label_that_no_class_has(tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------------- official downloads
-
-
-class Server:
-    """Files over HTTP on this machine; ``cut`` bytes of a body are sent before it breaks off."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.cut: int | None = None
-        self.ranges = True
-        self.requests: list[tuple[str, str | None]] = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                name = self.path.strip("/")
-                wanted = self.headers.get("Range")
-                outer.requests.append((name, wanted))
-                if name not in outer.files:
-                    self.send_error(404)
-                    return
-                body, start = outer.files[name], 0
-                if wanted and outer.ranges:
-                    start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-                    if start >= len(body):
-                        self.send_error(416)
-                        return
-                    self.send_response(206)
-                else:
-                    self.send_response(200)
-                self.send_header("Content-Length", str(len(body) - start))
-                self.end_headers()
-                self.wfile.write(body[start:][: outer.cut])
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.http.server_address[1]}/"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture

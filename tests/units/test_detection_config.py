@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, DELETE, addresses, changed, message
-from test_efficiency_config import with_overlay
-from test_transfer_study import IMPORTED
 
+from support.config import DEFAULTS, DELETE, IMPORTED, addresses, changed, message
+from support.detection_config import STUDY, study_of
+from support.efficiency_config import with_overlay
 from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import index_rows, make_plan, page_recipe, study_config
-from workflow_scripts.advtransfer.studies.detection import MISSING, DetectionStudy
+from workflow_scripts.advtransfer.studies.detection import MISSING
 
-STUDY = "detection"
 KEY = f"studies.{STUDY}"
 DATA = "data.detection.fashion_scenes"
 COMPOSED = f"{DATA}.composed"
@@ -26,10 +25,6 @@ COCO = {
     split: {"annotations": f"no/instances_{split}.json", "images": f"no/{split}"}
     for split in ("train", "val")
 }
-
-
-def study_of(changes: dict[str, Any]) -> DetectionStudy:
-    return make_plan(changed(changes)).detection[STUDY]
 
 
 # Mistakes ----------------------------------------------------------------------------------------

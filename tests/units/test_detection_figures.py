@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from figure_tables import write
 from PIL import Image
-from test_figures import run_step as run_line
-from test_figures import texts
 
+from support.figure_tables import write
+from support.steps import run_step as run_line
+from support.steps import texts
+from support.workflow import ROOT
 from workflow_scripts import compare_detectors, write_detection_page
 from workflow_scripts.advtransfer.artifacts import write_hdf5, write_sealed_json
 from workflow_scripts.advtransfer.detection.scenes import make_scenes
@@ -22,7 +23,6 @@ from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import ComposedRecipe, DatasetRecipe, DetectionDataRecipe
 
 STUDY = "detection"
-ROOT = Path(__file__).parents[2]
 TRAININGS = ["natural", "robust_l2_quarter", "robust_l2", "untrained"]
 RECIPE: dict[str, Any] = {
     "study": STUDY,

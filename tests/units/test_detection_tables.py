@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_detection_config import study_of
 
+from support.detection_config import study_of
+from support.workflow import ROOT
 from workflow_scripts import compare_detectors, train_detector
 from workflow_scripts.advtransfer import detection_tables as tables
 from workflow_scripts.advtransfer.addresses import block_path, detector_path, source_path
@@ -16,7 +17,7 @@ from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS, source_table
 
-DOCS = (Path(__file__).parents[2] / "docs/results.md").read_text()
+DOCS = (ROOT / "docs/results.md").read_text()
 
 
 @pytest.fixture

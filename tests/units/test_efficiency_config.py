@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from snakemake.utils import update_config
-from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, addresses, changed, message
 
+from support.config import (
+    DEFAULTS,
+    DELETE,
+    FIRST,
+    OVERLAYS,
+    ROOT,
+    SECOND,
+    addresses,
+    changed,
+    message,
+)
+from support.efficiency_config import GRIDS, KEY, PART, SOURCES, STUDY, TARGETS, with_overlay
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import (
@@ -26,10 +35,6 @@ from workflow_scripts.advtransfer.plan import (
 from workflow_scripts.advtransfer.studies.data_efficiency import EfficiencyStudy
 from workflow_scripts.advtransfer.transfer.modes import cached_features
 
-STUDY = "data_efficiency"
-KEY = f"studies.{STUDY}"
-SOURCES, TARGETS, GRIDS = (f"{KEY}.{part}" for part in ("sources", "targets", "grids"))
-PART = DEFAULTS["studies"][STUDY]
 IMPORTED = {
     "file": "no/such.pth",
     "model": "resnet8",
@@ -38,13 +43,6 @@ IMPORTED = {
     "size": 32,
 }
 ONLY_IMPORTED = {"checkpoints": ["mine"]}
-
-
-def with_overlay(name: str) -> dict[str, Any]:
-    """The configuration as Snakemake merges it."""
-    config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()))
-    return config
 
 
 def study_of(changes: dict[str, Any]) -> EfficiencyStudy:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
-from test_figures import run_step, texts
 
+from support.figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
+from support.steps import run_step, texts
 from workflow_scripts import plot_similarity
 from workflow_scripts.advtransfer import plotting, published_efficiency
 from workflow_scripts.advtransfer.errors import UserError

@@ -13,10 +13,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
-from test_config import changed
-from test_figures import run_step
 
+from support.config import changed
+from support.figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
+from support.steps import run_step
+from support.workflow import ROOT
 from workflow_scripts.advtransfer import efficiency_page
 from workflow_scripts.advtransfer.addresses import block_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_rows
@@ -29,7 +30,6 @@ from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.measure_similarity import COLUMNS as MEASURED
 from workflow_scripts.transfer_subsets import COLUMNS as TRANSFERRED
 
-ROOT = Path(__file__).parents[2]
 HISTORY = ("epoch", "train_loss", "train_accuracy", "seconds")
 SGD = {"epochs": 2, "batch_size": 16, "learning_rate": 0.1}
 SMALL = {"images": [[20]], "subset_seeds": [[0, 1]]}

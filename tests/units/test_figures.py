@@ -9,15 +9,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from figure_tables import FIRST, RECIPES, SECOND, Row, make_tables, write
 
+from support.figure_tables import FIRST, RECIPES, SECOND, Row, make_tables, write
+from support.steps import run_step, texts
+from support.workflow import ROOT
 from workflow_scripts.advtransfer import plotting, study_page
 from workflow_scripts.advtransfer.errors import UserError
-
-ROOT = Path(__file__).parents[2]
 
 # step, study, texts that the figure has to show
 FIGURES = [
@@ -62,17 +61,6 @@ def arguments(step: str, study: str, tables: Path, output: Path, **recipe: objec
         if option in options:
             line += [option, str(tables / name.format(study=study))]
     return line
-
-
-def run_step(step: str, line: list[str]) -> None:
-    module = importlib.import_module(f"workflow_scripts.{step}")
-    module.main(module.parser().parse_args(line))
-
-
-def texts(path: Path) -> str:
-    """All that an SVG says, one line of text per line."""
-    found = ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")
-    return "\n".join("".join(node.itertext()) for node in found)
 
 
 @pytest.mark.parametrize(("step", "study", "expected"), FIGURES)

@@ -24,11 +24,12 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from conftest import skip_loudly, step
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from support.skips import skip_loudly
+from support.workflow import ROOT, step
 from workflow_scripts import compare_checkpoints, import_checkpoint
 from workflow_scripts.advtransfer.artifacts import load_tensors
 from workflow_scripts.advtransfer.errors import UserError
@@ -43,7 +44,6 @@ from workflow_scripts.advtransfer.models.zoo import (
 from workflow_scripts.advtransfer.recipes import ModelRecipe
 
 torch.set_num_threads(1)
-ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 CLASSES = ("cat", "dog", "owl")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from snakemake.utils import update_config
-from test_config import DEFAULTS, DELETE, ROOT, changed, message
 
+from support.config import DEFAULTS, DELETE, ROOT, changed, message
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.plan import figure_recipe, make_plan, page_recipe, study_config

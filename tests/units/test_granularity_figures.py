@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from granularity_data import RECIPE, make_tables
-from test_figures import run_step, texts
+
+from support.granularity_data import RECIPE, make_tables
+from support.steps import run_step, texts
 
 # step: tables it reads, texts that the figure has to show
 FIGURES: dict[str, tuple[list[str], list[str]]] = {

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_figures import run_step
 
+from support.steps import run_step
 from workflow_scripts.advtransfer.artifacts import read_rows, write_hdf5
 from workflow_scripts.advtransfer.data.views import load_view, make_view
 from workflow_scripts.advtransfer.errors import UserError

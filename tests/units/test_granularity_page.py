@@ -9,15 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from figure_tables import Row, write
-from granularity_data import EPSILONS, RANKING, RECIPE, STUDY, TARGETS, measures, transfers
-from test_figures import run_step
 
+from support.figure_tables import Row, write
+from support.granularity_data import EPSILONS, RANKING, RECIPE, STUDY, TARGETS, measures, transfers
+from support.steps import run_step
+from support.workflow import ROOT
 from workflow_scripts.advtransfer import granularity_page
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.measure_ranking import ranking_tables
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,7 @@ def sources() -> list[Row]:
 
 
 def page(folder: Path, seeds: int = 3) -> str:
-    from granularity_data import make_tables
+    from support.granularity_data import make_tables
 
     make_tables(folder, seeds)
     write(folder / "sources.csv", sources())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from official_photographs import jpeg
 from PIL import Image
-from test_config import changed, message
-from test_photographs import by_torchvision, stored
 
+from support.config import changed, message
+from support.official_photographs import jpeg
+from support.photographs import by_torchvision, stored
 from workflow_scripts.advtransfer.data.folders import class_folders
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.data.photographs import RawPhotographs

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 import torch
-from test_training import WITH_NORM, small_network, toy_set, weights
-from test_transfer import CLASSES, FULL, ITERATED
 
+from support.networks import WITH_NORM, small_network, toy_set, weights
+from support.transfers import CLASSES, FULL, ITERATED
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import (
     DatasetRecipe,

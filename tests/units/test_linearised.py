@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from test_training import WITH_NORM, small_network, toy_set
 from torch import nn
 from torch.func import jacrev, vmap
 
+from support.linear import Linear, random_weight
+from support.networks import WITH_NORM, small_network, toy_set
 from workflow_scripts.advtransfer.attacks import singular
 from workflow_scripts.advtransfer.attacks.singular import singular_directions
 from workflow_scripts.advtransfer.data.batches import as_float
@@ -17,22 +18,6 @@ from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import fit
 
 torch.set_num_threads(1)
-
-
-class Linear(nn.Module):
-    """f(x) = W x + b on images (N, 3, 2, 2)."""
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
-        super().__init__()
-        self.weight = weight
-        self.bias = torch.zeros(len(weight)) if bias is None else bias
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.flatten(1) @ self.weight.T + self.bias
-
-
-def random_weight(classes: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(classes, 12, generator=torch.Generator().manual_seed(seed))
 
 
 def perturb(

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_linearised import Linear, random_weight
-from test_training import CONVOLUTIONAL, WITH_NORM, small_network, toy_set
 
 from benchmarks.peers import released_protocol
+from support.linear import Linear, random_weight
+from support.networks import CONVOLUTIONAL, WITH_NORM, small_network, toy_set
 from workflow_scripts.advtransfer.attacks.ball import random_start, towards_zero_half
 from workflow_scripts.advtransfer.attacks.run import attack_images, predict
 from workflow_scripts.advtransfer.data.batches import as_float

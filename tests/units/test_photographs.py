@@ -15,18 +15,26 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from official_photographs import FEW_CLASSES, NAMES, Files, Truth, jpeg, packed, tar, unpacked
 from PIL import Image
-from test_data_providers import Server, put
 
-from workflow_scripts.advtransfer.artifacts import hdf5_writer, read_hdf5
+from support.official_photographs import (
+    FEW_CLASSES,
+    NAMES,
+    Files,
+    Truth,
+    jpeg,
+    packed,
+    tar,
+    unpacked,
+)
+from support.photographs import SIZE, by_torchvision, stored
+from support.servers import Server, put
 from workflow_scripts.advtransfer.data.download import md5_of
 from workflow_scripts.advtransfer.data.photographs import Photographs, RawPhotographs, decoded
 from workflow_scripts.advtransfer.data.providers import fetch
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import DatasetRecipe
 
-SIZE = 16
 DATASETS = "workflow_scripts.advtransfer.data.datasets"
 
 
@@ -65,12 +73,6 @@ def lay_out(folder: Path, files: Files) -> Path:
     return folder
 
 
-def stored(raw: RawPhotographs, folder: Path) -> dict[str, np.ndarray]:
-    with hdf5_writer(folder / "stored.h5", {}) as writer:
-        raw.store(writer)
-    return read_hdf5(folder / "stored.h5")[0]
-
-
 def assert_is(raw: RawPhotographs, truth: Truth, files: Files, folder: Path) -> None:
     """Every split has the true files with the true classes in their order, and their pixels."""
     arrays = stored(raw, folder)
@@ -86,15 +88,6 @@ def assert_is(raw: RawPhotographs, truth: Truth, files: Files, folder: Path) -> 
         assert pixels.dtype == np.uint8 and pixels.shape == (len(images), SIZE, SIZE, 3)
         for row, (path, _) in zip(pixels, images, strict=True):
             np.testing.assert_array_equal(row, by_torchvision(files[path]))
-
-
-def by_torchvision(data: bytes, size: int = SIZE) -> np.ndarray:
-    from torchvision import transforms
-
-    resized = transforms.Resize(round(size * 256 / 224))
-    both = transforms.Compose([resized, transforms.CenterCrop(size)])
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(both(image.convert("RGB")))
 
 
 # The official layouts ----------------------------------------------------------------------------
@@ -478,7 +471,7 @@ def test_a_folder_that_is_not_whole(
 def test_lists_that_are_damaged(
     name: str, path: str, data: bytes | str, says: str, tmp_path: Path
 ) -> None:
-    from official_photographs import mat
+    from support.official_photographs import mat
 
     made = {
         "other": mat(x=np.zeros(3)),

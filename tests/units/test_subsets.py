@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from test_heads import deep_features, logits_of
-from test_training import WITH_NORM, small_network, toy_set, weights
-from test_transfer import BLOCKS, CLASSES, DEEPER, FULL, ITERATED, SOLVED, with_training
 
+from support.heads import deep_features, logits_of
+from support.networks import WITH_NORM, small_network, toy_set, weights
+from support.transfers import BLOCKS, CLASSES, DEEPER, FULL, ITERATED, SOLVED, with_training
 from workflow_scripts.advtransfer.attacks.run import predict
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe, ModeRecipe

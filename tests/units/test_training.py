@@ -10,44 +10,21 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from support.networks import CONVOLUTIONAL, SIZE, WITH_NORM, small_network, toy_set, weights
 from workflow_scripts.advtransfer.artifacts import load_tensors, save_tensors
 from workflow_scripts.advtransfer.attacks.run import attack_images, predict
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.device import compilation_pays
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
-from workflow_scripts.advtransfer.models.zoo import build_network
 from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import Fitted, fit, learning_rate
 
 torch.set_num_threads(1)
-SIZE = 16
-CONVOLUTIONAL = ModelRecipe("lenet")
-WITH_NORM = ModelRecipe("resnet", {"width": 8, "blocks": [1], "stem_stride": 2})
 LINEAR = ModelRecipe("mlp", {"widths": []})
 PLAIN = TrainingRecipe(3, 16, 0.05, schedule="constant")
 PGD = AttackRecipe("pgd", "linf", 8 / 255, steps=2, random_start=True, labels="true")
-
-
-def small_network(model: ModelRecipe = CONVOLUTIONAL, classes: int = 3, seed: int = 0) -> Network:
-    torch.manual_seed(seed)
-    return build_network(model, classes, SIZE)
-
-
-def toy_set(count: int = 96, classes: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Smooth coloured patterns, one a class, under noise: uint8 images and labels.
-
-    The patterns are always the same; ``seed`` draws the noise.
-    """
-    patterns = torch.rand(classes, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    patterns = F.interpolate(patterns, size=(SIZE, SIZE), mode="bilinear")
-    labels = torch.arange(count) % classes
-    noise = torch.randn(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed + 1))
-    pixels = patterns[labels] + 0.1 * noise
-    images = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
-    return images.contiguous(memory_format=torch.channels_last), labels
 
 
 def train(
@@ -55,10 +32,6 @@ def train(
 ) -> tuple[Network, Fitted]:
     network = small_network() if network is None else network
     return network, fit(network, *toy_set(), recipe, seed=seed, **options)
-
-
-def weights(network: nn.Module) -> dict[str, bytes]:
-    return {name: v.contiguous().numpy().tobytes() for name, v in network.state_dict().items()}
 
 
 def numbers(fitted: Fitted) -> list[dict[str, float]]:

@@ -14,8 +14,8 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from test_training import SIZE, WITH_NORM, small_network
 
+from support.networks import SIZE, WITH_NORM, small_network
 from workflow_scripts.advtransfer.models.network import Network
 from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import fit

@@ -7,12 +7,13 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
-from test_training import CONVOLUTIONAL, WITH_NORM, small_network, toy_set, weights
 
+from support.networks import CONVOLUTIONAL, WITH_NORM, small_network, toy_set, weights
+from support.transfers import BLOCKS, CLASSES, DEEPER, FULL, ITERATED, SOLVED, with_training
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network
-from workflow_scripts.advtransfer.recipes import ModelRecipe, ModeRecipe, TrainingRecipe
+from workflow_scripts.advtransfer.recipes import ModelRecipe, ModeRecipe
 from workflow_scripts.advtransfer.transfer.transfer import (
     CACHE_BYTES,
     Transferred,
@@ -22,14 +23,8 @@ from workflow_scripts.advtransfer.transfer.transfer import (
 )
 
 torch.set_num_threads(1)
-SOLVED = ModeRecipe("last_layer", solver="lbfgs", regularization=0.01)
-TRAINING = TrainingRecipe(4, 16, 0.02, schedule="one_cycle", batch_norm="frozen")
-ITERATED = ModeRecipe("last_layer", training=dataclasses.replace(TRAINING, learning_rate=0.2))
-BLOCKS = ModeRecipe("unfrozen_blocks", training=TRAINING, blocks=1)
-FULL = ModeRecipe("full_network", training=dataclasses.replace(TRAINING, batch_norm="adapt"))
 MODES = [SOLVED, ITERATED, BLOCKS, FULL]
 every_mode = pytest.mark.parametrize("mode", MODES, ids=["solved", "iterated", "blocks", "full"])
-CLASSES = 4
 
 
 def carried(mode: ModeRecipe, source: Network | None = None, seed: int = 0) -> Transferred:
@@ -80,12 +75,7 @@ def test_full_network_changes_everything():
 
 # Frozen trunks -----------------------------------------------------------------------------------
 
-DEEPER = ModelRecipe("resnet", {"width": 8, "blocks": [1, 1, 1], "stem_stride": 2})
 NAMES = ["stem", "stage1_0", "stage2_0", "stage3_0", "pool"]
-
-
-def with_training(mode: ModeRecipe, **changes) -> ModeRecipe:
-    return dataclasses.replace(mode, training=dataclasses.replace(mode.training, **changes))
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip"])

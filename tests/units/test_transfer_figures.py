@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figure_tables import Row
-from test_figures import run_step, texts
-from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks, summarise
 
+from support.figure_tables import Row
+from support.steps import run_step, texts
+from support.transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks, summarise
+from support.workflow import ROOT
 from workflow_scripts.advtransfer import plotting, published_transfers, transfer_page
 from workflow_scripts.advtransfer import transfer_figures as figures
 from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.source_tables import EVALUATION_COLUMNS
 
-ROOT = Path(__file__).parents[2]
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured
 FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {
     "plot_over_epsilon": (

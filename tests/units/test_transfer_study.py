@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import yaml
 from snakemake.utils import update_config
-from test_config import DEFAULTS, DELETE, ROOT, changed, message
-from test_figures import run_step
 
+from support.config import DEFAULTS, DELETE, IMPORTED, ROOT, changed, message
+from support.steps import run_step
 from workflow_scripts.advtransfer.addresses import address, block_path, source_path
 from workflow_scripts.advtransfer.artifacts import write_hdf5, write_rows
 from workflow_scripts.advtransfer.data.known import class_names
@@ -38,13 +38,6 @@ STUDY = "fixed_vs_full"
 KEY = f"studies.{STUDY}"
 GROUPS, TARGETS = f"{KEY}.sources.groups", f"{KEY}.targets"
 MODES = "transfers.validated"
-IMPORTED = {
-    "file": "no/such.pth",
-    "model": "resnet8",
-    "training": "l2_3",
-    "classes_file": "no/such.txt",
-    "size": 32,
-}
 
 
 def study_of(changes: dict[str, Any]) -> TransferStudy:

@@ -1,7 +1,7 @@
 """A real SLURM on one machine: four nodes, fake GPUs, in a folder of its own.
 
-    python tests/slurm.py start FOLDER   # prints the line that points a shell at it
-    python tests/slurm.py stop FOLDER
+    python tests/support/slurm.py start FOLDER   # prints the line that points a shell at it
+    python tests/support/slurm.py stop FOLDER
 
 Nothing outside the folder is touched: its own munge key and socket, its own ports, its own process
 ids, by which it is stopped. Debian's packages slurm-wlm and munge are needed; root is not, but only

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figure_tables import Row
-from test_figures import run_step
 
+from support.figure_tables import Row
+from support.steps import run_step
 from workflow_scripts.advtransfer.artifacts import write_rows
 from workflow_scripts.advtransfer.transfer_tables import TRANSFER_COLUMNS
 

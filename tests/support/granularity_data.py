@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figure_tables import Row, write
 
+from support.figure_tables import Row, write
 from workflow_scripts.advtransfer.measure_ranking import ranking_tables
 
 STUDY = "granularity"

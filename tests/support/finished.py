@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import PLAIN_PROFILE, SMOKE, DryRun, copy_workflow, dry_run, restored, snakemake
+from support.plans import DryRun, dry_run
+from support.workflow import PLAIN_PROFILE, SMOKE, copy_workflow, restored, snakemake
 
 
 def finished_study(folder: Path, study: str) -> DryRun:

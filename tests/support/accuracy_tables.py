@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figure_tables import Row, write
+
+from support.figure_tables import Row, write
 
 STUDY = "accuracy_and_robustness"
 ARCHITECTURES = (
@@ -102,7 +103,7 @@ def relate(folder: Path, networks: list[Row], sources: list[Row], **recipe: Any)
     """The tables that the step makes of these two."""
     import json
 
-    from test_figures import run_step
+    from support.steps import run_step
 
     write(folder / f"{STUDY}.csv", networks)
     write(folder / f"{STUDY}_sources.csv", sources)

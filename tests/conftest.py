@@ -12,10 +12,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
+from support.plans import DryRun, dry_run
 from support.skips import not_tested
 from support.workflow import copy_workflow, make_smoke_run
 
@@ -61,3 +64,23 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             lock.write("made")
         shutil.copytree(folder, own, symlinks=True)
     return own
+
+
+@pytest.fixture(scope="session")
+def smoke_plan(smoke_run: Path) -> DryRun:
+    """All jobs of the smoke run, as it would make them anew."""
+    return dry_run(smoke_run, "all", "all_studies", "--forceall")
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow, without results, for dry runs: nobody changes it."""
+    folder = tmp_path_factory.mktemp("pristine")
+    copy_workflow(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def planned(pristine: Path) -> Callable[..., DryRun]:
+    """`dry_run` in the pristine copy: what was asked before is not planned again."""
+    return cache(partial(dry_run, pristine))

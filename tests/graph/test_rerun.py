@@ -1,11 +1,12 @@
 """What an edit re-runs: exactly the jobs whose result it can change, and nothing else.
 
-Every case edits the finished smoke run, asks `snakemake -n`, and puts the bytes back; then nothing
-may be left to do. A new version of Snakemake that triggers otherwise fails here.
+Every case edits the finished smoke run, asks `snakemake -n`, and puts the bytes back; after all of
+them nothing may be left to do. A new version of Snakemake that triggers otherwise fails here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,8 +208,10 @@ CASES = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def finished(smoke_run: Path) -> None:
-    """Cases start from a run in which nothing is left to do."""
+def finished(smoke_run: Path) -> Iterator[None]:
+    """Nothing is left to do before the cases, nor when every edit was taken back."""
+    assert dry_run(smoke_run, "all", "all_studies").counts == {}
+    yield
     assert dry_run(smoke_run, "all", "all_studies").counts == {}
 
 
@@ -221,7 +224,6 @@ def test_edit_re_runs_exactly(case: Case, smoke_run: Path) -> None:
         if case.adds:
             again = {path for path in plan.outputs if (smoke_run / path).exists()}
             assert {path for path in again if not path.startswith("results/smoke/")} == set()
-    assert dry_run(smoke_run).counts == {}
 
 
 def test_hyper_parameter_and_back(smoke_run: Path) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
 import yaml
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
 from support.workflow import ROOT
+from workflow_scripts.advtransfer.data.known import class_names
+from workflow_scripts.advtransfer.data.providers import check_classes
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.plan import make_plan
+from workflow_scripts.advtransfer.recipes import ViewRecipe
 
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
@@ -54,3 +61,28 @@ IMPORTED = {
     "classes_file": "no/such.txt",
     "size": 32,
 }
+
+
+def planning_says(*files: Path | str) -> str:
+    """What planning says of a configuration with a mistake in it, read as Snakemake reads it.
+
+    ``files`` are overlays, or their text, one over the other; the last one is the mistake.
+    """
+    config = load_configfile(str(ROOT / "config.yaml"))
+    for file in files:
+        if isinstance(file, str):
+            with NamedTemporaryFile("w", suffix=".yaml") as written:
+                written.write(file)
+                written.flush()
+                update_config(config, load_configfile(written.name))
+        else:
+            update_config(config, load_configfile(str(file)))
+    return refusal(config)
+
+
+def refusal(config: dict[str, Any]) -> str:
+    """What rules/common.smk would tell of this configuration."""
+    with pytest.raises(UserError) as raised:
+        plan = make_plan(config, class_names)
+        check_classes([r for r in plan.recipes.values() if isinstance(r, ViewRecipe)])
+    return str(raised.value)

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
+from support import calls
 from support.skips import skip_loudly
 
 ROOT = Path(__file__).parents[2]
@@ -39,17 +41,28 @@ def run(
     )
 
 
-def snakemake(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The snakemake beside this Python, as a user calls it: targets before ``--configfile``."""
-    return run([BIN / "snakemake", *arguments], folder, **variables)
+def snakemake(
+    folder: Path, *arguments: str, python: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The snakemake beside this Python, as a user calls it: targets before ``--configfile``.
+
+    ``python`` runs its jobs; by default, one that forks.
+    """
+    if not calls.FORK:
+        return run([BIN / "snakemake", *arguments], folder, **variables)
+    command = ["snakemake", *map(str, arguments)]
+    python = python or calls.interpreter()
+    return calls.call(command, folder, os.environ | variables, TIMEOUT, python)
 
 
 def step(
-    folder: Path, name: str, *arguments: str | Path, **variables: str
+    folder: Path, name: str, *arguments: str | Path, fork: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """One step by hand, as its rule calls it."""
-    command = [sys.executable, "-m", f"workflow_scripts.{name}", *arguments]
-    return run(command, folder, **variables)
+    """One step by hand, as its rule calls it; without ``fork``, in an interpreter of its own."""
+    command = ["-m", f"workflow_scripts.{name}", *map(str, arguments)]
+    if fork and calls.FORK:
+        return calls.call(["python", *command], folder, os.environ | variables, TIMEOUT)
+    return run([sys.executable, *command], folder, **variables)
 
 
 def copy_workflow(folder: Path) -> None:
@@ -83,11 +96,20 @@ def make_smoke_run(folder: Path) -> None:
         if not downloads.exists():
             Path(data).mkdir(parents=True, exist_ok=True)
             downloads.symlink_to(Path(data).resolve(), target_is_directory=True)
-    done = snakemake(folder, "all", "all_studies", *SMOKE)
+    variables = calls.recording(records(folder), folder / ".snakemake/site")
+    python = (
+        calls.interpreter(first=Path(tempfile.mkdtemp(prefix="first-"))) if calls.FORK else None
+    )
+    done = snakemake(folder, "all", "all_studies", *SMOKE, python=python, **variables)
     if done.returncode != 0 and "could not be had from any provider" in done.stdout:
         reason = done.stdout[done.stdout.index("the dataset ") :].split("Ways to supply it")[0]
         skip_loudly(f"everything on the smoke run: {reason}")
     assert done.returncode == 0, done.stdout
+
+
+def records(folder: Path) -> Path:
+    """Where the steps of a smoke run say which files of ours they imported."""
+    return folder / ".snakemake/modules"
 
 
 def without_results(smoke_run: Path, folder: Path) -> Path:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, DryRun, dry_run
-from finished import finished_study, unchanged
 from snakemake.utils import update_config
-from test_rerun import LIBRARY, Edit, append, nothing, overlay, study
 
+from support.edits import LIBRARY, Edit, append, nothing, overlay, study
+from support.finished import finished_study, unchanged
+from support.plans import DryRun, dry_run
+from support.workflow import ROOT
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
 from workflow_scripts.studies.plan import make_plan

@@ -6,6 +6,11 @@
 configfile: "config.yaml"
 
 
+for file in sorted(Path("workflow_scripts/studies").glob("*/config.yaml")):
+
+    configfile: str(file)
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/sources.smk"

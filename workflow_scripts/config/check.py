@@ -88,6 +88,9 @@ def _unfit(value: Any, path: str = "") -> Iterator[str]:
 def _lines(error: Any, schema: Any) -> list[str]:
     """One schema violation in words."""
     path = _dotted(error.absolute_path)
+    place = list(error.absolute_path)
+    if place[:1] == ["studies"] and (lines := _study_lines(error, place, schema)):
+        return lines
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
@@ -120,6 +123,28 @@ def _lines(error: Any, schema: Any) -> list[str]:
     if error.validator == "minProperties":
         return [f"{path}: needs at least {error.validator_value} entry."]
     return [f"{path or 'the file'}: {error.message}."]
+
+
+def _study_lines(error: Any, place: list[Any], schema: Any) -> list[str]:
+    """A study that is not known, or of no known kind."""
+    known = list(schema["properties"]["studies"]["properties"])
+    kinds = schema["properties"]["studies"]["additionalProperties"]["properties"]["kind"]["enum"]
+    path = _dotted(place)
+    if len(place) == 2 and error.validator == "required" and place[1] not in known:
+        near = get_close_matches(place[1], known, 1)
+        hint = f"did you mean '{near[0]}'? If it is" if near else "if it is"
+        return [
+            f"{path}: no such study; {hint} a study of your own, give it a `kind`, one of "
+            f"{', '.join(kinds)}."
+        ]
+    if len(place) == 3 and place[2] == "kind" and error.validator == "enum":
+        near = get_close_matches(str(error.instance), kinds, 1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return [
+            f"{path}: no kind of study is called {_shown(str(error.instance))}; {hint}"
+            f"There are {', '.join(kinds)}."
+        ]
+    return []
 
 
 def _yaml_number(text: str) -> str:

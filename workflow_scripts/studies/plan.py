@@ -19,6 +19,8 @@ from ..advtransfer.addresses import ADDRESSED, address
 from ..advtransfer.errors import UserError
 from ..advtransfer.recipes import to_json
 from ..config.check import Config, check_config, without_nulls
+from ..config.kinds import kind_of, known_studies
+from ..config.named import resolved
 from .accuracy_and_robustness.design import AccuracyReader, AccuracyStudy
 from .checkpoints import check_checkpoints
 from .data_efficiency.design import EfficiencyReader, EfficiencyStudy
@@ -32,15 +34,17 @@ ALL_CLASSES = "all"
 ClassNames = Callable[[str, Mapping[str, Any]], Sequence[str]]
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
 AnyReader = PairReader | EfficiencyReader | TransferReader | DetectionReader
+# By kind of study.
 READERS: dict[str, type[AnyReader]] = {
     "adversarial_to_knowledge": PairReader,
     "knowledge_to_adversarial": PairReader,
     "data_efficiency": EfficiencyReader,
     "fixed_vs_full": TransferReader,
     "granularity": GranularityReader,
-    "pretrained": TransferReader,
     "accuracy_and_robustness": AccuracyReader,
     "detection": DetectionReader,
+    "pairs": PairReader,
+    "whole_targets": TransferReader,
 }
 
 
@@ -130,18 +134,19 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
     Raises:
         UserError: a problem, by key.
     """
-    config = without_nulls(config)
+    config = without_nulls(resolved(config))
     check_config(config)
     check_checkpoints(config)
     _check_length(json.dumps(config), "the configuration")
     config = with_class_names(config, class_names)
-    unknown = [name for name in config["main_job"] if name not in READERS]
+    known = {*known_studies(), *config["studies"]}
+    unknown = [name for name in config["main_job"] if name not in known]
     if unknown:
         raise UserError(
             f"main_job: no study '{unknown[0]}'; there are {', '.join(config['studies'])}."
         )
     studies: dict[str, Study] = {
-        name: READERS[name](config, name).study() for name in config["studies"]
+        name: READERS[kind_of(config, name)](config, name).study() for name in config["studies"]
     }
     plan = Plan(config, studies)
     for name, study in studies.items():
@@ -185,7 +190,7 @@ def study_config(config: Config, study: str) -> str:
     nothing.
     """
     own = config["studies"][study]
-    used = READERS[study].used(config, own)
+    used = READERS[kind_of(config, study)].used(config, own)
     datasets, scenes = used.pop("datasets"), used.pop("detection", set())
     every = config["data"]["datasets"]
     own_datasets = _only(every, datasets) or every  # the schema wants one

@@ -18,7 +18,8 @@ include: "rules/transfers.smk"
 include: "rules/detection.smk"
 include: "rules/attacks.smk"
 include: "rules/metrics.smk"
-include: "rules/figures.smk"
+include: "rules/studies.smk"
+include: "rules/report.smk"
 
 
 report: "rules/report/workflow.rst"
@@ -41,14 +42,10 @@ rule all_studies:
         REPORT_ALL,
 
 
-for study in PLAN.studies:
-
-    include: f"rules/studies/{study}.smk"
-
-
 onstart:
-    told(plans.check_writable, addresses.RESULTS)
-    told(runs.begin, workflow.non_local_exec)
+    runs.lift_rate_limit(workflow)
+    guarded(plans.check_writable, addresses.RESULTS)
+    guarded(runs.begin, workflow.non_local_exec)
 
 
 onsuccess:

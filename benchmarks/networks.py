@@ -15,21 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.data.batches import to_device
 from workflow_scripts.advtransfer.data.datasets.cifar10 import DATASET
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.models.network import Network
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network, load_checkpoint, save_checkpoint
-from workflow_scripts.advtransfer.recipes import (
-    AttackRecipe,
-    DatasetRecipe,
-    ModelRecipe,
-    SourceRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    derived_seed,
-    digest,
-    to_json,
-)
+from workflow_scripts.advtransfer.recipes import derived_seed, digest, to_json
+from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 
 from .harness import CACHE, Settings
 
@@ -168,7 +163,7 @@ def cifar10(
 
 @functools.cache
 def _split(split: str) -> tuple[np.ndarray, np.ndarray]:
-    from workflow_scripts.advtransfer.artifacts import read_hdf5
+    from workflow_scripts.advtransfer.artifacts.hdf5 import read_hdf5
 
     names = [f"{split}/images", f"{split}/labels"]
     arrays, _ = read_hdf5(_dataset_file(), names)

@@ -5,7 +5,7 @@
 rule attack_source:
     """One network on one view: a block of attacks."""
     input:
-        unpack(lambda w: view_and_dataset(told(PLAN.get, w.block).view)),
+        unpack(lambda w: view_and_dataset(guarded(PLAN.get, w.block).view)),
         code=code_of("attack_source", "source", "block"),
         checkpoints=checkpoints,
     output:
@@ -32,8 +32,8 @@ rule attack_source:
 
 
 def response_inputs(wildcards):
-    source = told(PLAN.get, wildcards.source)
-    recipe = told(PLAN.get, wildcards.pairing)
+    source = guarded(PLAN.get, wildcards.source)
+    recipe = guarded(PLAN.get, wildcards.pairing)
     return {
         **view_and_dataset(recipe.attacks.view),
         "source_checkpoints": checkpoints(wildcards),

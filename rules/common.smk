@@ -14,15 +14,18 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
-from workflow_scripts.studies import plan as plans
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
+from workflow_scripts.advtransfer.data.classes import check_classes
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.data.providers import check_classes
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
+from workflow_scripts.advtransfer.detection import paths as detection_paths
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import SourceRecipe, ViewRecipe
 from workflow_scripts.advtransfer.seals import artefact_at
-from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.advtransfer.training.recipe import SourceRecipe
+from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
+from workflow_scripts.studies import folders
+from workflow_scripts.studies import plan as plans
 
 min_version("9.0")
 
@@ -30,8 +33,8 @@ min_version("9.0")
 shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
-def told(function, *arguments):
-    """A user's mistake as Snakemake's own error: one message, no traceback."""
+def guarded(function, *arguments):
+    """Call a function; a user's mistake ends in one message of Snakemake's, without a traceback."""
     try:
         return function(*arguments)
     except UserError as error:
@@ -40,10 +43,10 @@ def told(function, *arguments):
 
 if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
-PLAN = told(plans.make_plan, config, class_names)
-told(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
-for study in PLAN.detection.values():
-    told(check_classes, study.class_views())
+PLAN = guarded(plans.make_plan, config, class_names)
+guarded(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
+for study in PLAN.studies.values():
+    guarded(check_classes, study.class_views())
 AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))
@@ -81,7 +84,7 @@ def code_of(step, *addresses):
     """Input: the step and all it imports, plus the modules named by the recipes at wildcards."""
 
     def files(wildcards):
-        recipes = [told(PLAN.get, wildcards[key]) for key in addresses]
+        recipes = [guarded(PLAN.get, wildcards[key]) for key in addresses]
         modules = [file for recipe in recipes for file in recipe_modules(recipe)]
         return beside(step_code(step, modules))
 
@@ -93,43 +96,9 @@ def beside(files):
     return [local(str(file)) for file in files]
 
 
-# Tables of a study, by what stands behind its name.
-PAIR_TABLES = ("", "_sources", "_curves", "_per_image", "_correlations")
-EFFICIENCY_TABLES = (
-    "",
-    "_sources",
-    "_curves",
-    "_robustness",
-    "_similarity",
-    "_differences",
-)
-
-
-TRANSFER_TABLES = ("", "_sources", "_curves")
-OWN_TABLES = {  # beside those, by study
-    "fixed_vs_full": ("_summary", "_best", "_selection", "_correlations"),
-    "granularity": ("_measures", "_best", "_prediction"),
-    "accuracy_and_robustness": ("_points", "_correlations", "_predictors", "_width"),
-}
-DETECTION_TABLES = ("", "_sources", "_differences")
-
-
-def tables_of(*studies):
-    """Input: every table of the studies."""
-
-    def kinds(study):
-        if study in PLAN.transfers:
-            return (*TRANSFER_TABLES, *OWN_TABLES.get(study, ()))
-        if study in PLAN.detection:
-            return DETECTION_TABLES
-        return PAIR_TABLES if study in PLAN.pairs else EFFICIENCY_TABLES
-
-    return [f"{TABLES}/{study}{kind}.csv" for study in studies for kind in kinds(study)]
-
-
 def recipe_of(key):
     """Param: canonical JSON of the recipe whose address is the wildcard ``key``."""
-    return lambda wildcards: told(PLAN.json, wildcards[key])
+    return lambda wildcards: guarded(PLAN.json, wildcards[key])
 
 
 def one_gpu(wildcards):
@@ -180,7 +149,9 @@ def checkpoint_paths(source, seeds):
 
 def checkpoints(wildcards):
     """Input: the weights of a block of a source's seeds."""
-    return checkpoint_paths(told(PLAN.get, wildcards.source), seeds_of(wildcards.seeds))
+    return checkpoint_paths(
+        guarded(PLAN.get, wildcards.source), seeds_of(wildcards.seeds)
+    )
 
 
 def pair_of_attacks(source, seeds, pairing):

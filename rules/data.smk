@@ -35,7 +35,7 @@ rule make_view:
     """A selection of a dataset's images."""
     input:
         code=code_of("make_view"),
-        dataset=lambda w: addresses.dataset_path(told(PLAN.get, w.view).dataset),
+        dataset=lambda w: addresses.dataset_path(guarded(PLAN.get, w.view).dataset),
     output:
         f"{addresses.RESULTS}/data/views/{{view}}.h5",
     log:

@@ -11,27 +11,13 @@ DETECTOR = (
 
 def composed_of(wildcards):
     """Input: datasets of objects and backgrounds, for composed data."""
-    composed = told(PLAN.get, wildcards.detection).composed
+    composed = guarded(PLAN.get, wildcards.detection).composed
     if composed is None:
         return []
     return [
         addresses.dataset_path(part)
         for part in (composed.objects, composed.backgrounds)
     ]
-
-
-def pictured(study):
-    """Input: data and predictions that the figure of pictures shows."""
-    task, predictions = PLAN.studies[study].pictured()
-    data = addresses.detection_data_path(task.recipe.data)
-    return {"data": data, "predictions": list(predictions.values())}
-
-
-def predictions_option(study, files):
-    """Param: predictions by the training of their source, as the step wants them."""
-    trainings = PLAN.studies[study].pictured()[1]
-    named = (f"{training}={file}" for training, file in zip(trainings, files))
-    return shlex.join(["--predictions", *named])
 
 
 rule make_detection_data:
@@ -75,7 +61,9 @@ rule train_detector:
     input:
         code=code_of("train_detector", "source", "detector"),
         source=f"{addresses.RESULTS}/sources/{{source}}/seed{{seed}}/model.safetensors",
-        data=lambda w: addresses.detection_data_path(told(PLAN.get, w.detector).data),
+        data=lambda w: detection_paths.detection_data_path(
+            guarded(PLAN.get, w.detector).data
+        ),
     output:
         checkpoint=f"{DETECTOR}/model.safetensors",
         history=f"{DETECTOR}/history.csv",

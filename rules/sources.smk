@@ -5,7 +5,7 @@
 
 
 def training_inputs(wildcards):
-    recipe = told(PLAN.get, wildcards.source)
+    recipe = guarded(PLAN.get, wildcards.source)
     inputs = view_and_dataset(recipe.view)
     if recipe.test is not None:
         inputs["test_view"] = addresses.view_path(recipe.test)
@@ -14,7 +14,7 @@ def training_inputs(wildcards):
 
 def imported_files(wildcards):
     """Input: a checkpoint of another program, and the names of its classes."""
-    part = config["checkpoints"][told(PLAN.get, wildcards.source).name]
+    part = config["checkpoints"][guarded(PLAN.get, wildcards.source).name]
     # The recipe has the digest of what they hold; a new date is no new file.
     weights, names = map(ancient, beside([part["file"], part["classes_file"]]))
     return {"weights": weights, "names": names}
@@ -44,7 +44,7 @@ rule import_source:
         source=r"imported-[^/]+",
     localrule: True
     params:
-        options=lambda w: import_options(told(PLAN.get, w.source)),
+        options=lambda w: import_options(guarded(PLAN.get, w.source)),
     shell:
         "python -m workflow_scripts.import_checkpoint --checkpoint {input.weights:q}"
         " {params.options}"
@@ -72,7 +72,7 @@ rule fetch_pretrained:
         source=r"pretrained-[^/]+",
     localrule: True
     params:
-        options=lambda w: pretrained_options(told(PLAN.get, w.source)),
+        options=lambda w: pretrained_options(guarded(PLAN.get, w.source)),
     shell:
         "python -m workflow_scripts.fetch_pretrained {params.options}"
         " --downloads {DOWNLOADS}"
@@ -121,7 +121,7 @@ rule train_source:
 rule evaluate_source:
     """Clean and robust accuracy of one source."""
     input:
-        unpack(lambda w: view_and_dataset(told(PLAN.get, w.evaluation).view)),
+        unpack(lambda w: view_and_dataset(guarded(PLAN.get, w.evaluation).view)),
         code=code_of("evaluate_source", "source", "evaluation"),
         checkpoints=checkpoints,
     output:

@@ -14,8 +14,8 @@ def target_views(recipe):
 
 
 def transfer_inputs(wildcards):
-    source = told(PLAN.get, wildcards.source)
-    inputs = target_views(told(PLAN.get, wildcards.transfer))
+    source = guarded(PLAN.get, wildcards.source)
+    inputs = target_views(guarded(PLAN.get, wildcards.transfer))
     if isinstance(source, SourceRecipe):
         inputs["source_view"] = addresses.view_path(source.view)
     return inputs
@@ -58,7 +58,7 @@ rule transfer_source:
 rule extract_features:
     """The frozen part of a block of seeds, run once over a target's images."""
     input:
-        unpack(lambda w: target_views(told(PLAN.get, w.features))),
+        unpack(lambda w: target_views(guarded(PLAN.get, w.features))),
         code=code_of("extract_features", "source", "features"),
         checkpoints=checkpoints,
     output:
@@ -86,8 +86,8 @@ rule extract_features:
 
 
 def subsets_inputs(wildcards):
-    recipe = told(PLAN.get, wildcards.subsets)
-    source = told(PLAN.get, wildcards.source)
+    recipe = guarded(PLAN.get, wildcards.subsets)
+    source = guarded(PLAN.get, wildcards.source)
     inputs = target_views(recipe)
     features = cached_features(recipe)
     if features is not None:
@@ -134,7 +134,7 @@ rule transfer_subsets:
 
 
 def similarity_inputs(wildcards):
-    recipe = told(PLAN.get, wildcards.similarity)
+    recipe = guarded(PLAN.get, wildcards.similarity)
     return {
         "source_view": addresses.view_path(recipe.source),
         "source_dataset": addresses.dataset_path(recipe.source.dataset),
@@ -177,7 +177,7 @@ rule measure_similarity:
 rule measure_granularity:
     """How fine-grained a target is, by its images, its labels and a source's features."""
     input:
-        unpack(lambda w: view_and_dataset(told(PLAN.get, w.granularity).view)),
+        unpack(lambda w: view_and_dataset(guarded(PLAN.get, w.granularity).view)),
         code=code_of("measure_granularity", "source"),
         checkpoints=checkpoints,
     output:

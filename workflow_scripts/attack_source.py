@@ -21,26 +21,18 @@ def main(arguments: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from .advtransfer.artifacts import hdf5_writer, provenance
+    from .advtransfer.artifacts.hdf5 import hdf5_writer
+    from .advtransfer.artifacts.versions import provenance
     from .advtransfer.attacks.ball import towards_zero_half
-    from .advtransfer.attacks.run import (
-        BATCH,
-        AttackedCopies,
-        attack_images,
-        attack_labels,
-        predict,
-    )
+    from .advtransfer.attacks.block_recipe import AttackBlockRecipe
+    from .advtransfer.attacks.recipe import attack_label
+    from .advtransfer.attacks.run import AttackedCopies, attack_images, attack_labels
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.views import open_view
     from .advtransfer.device import describe, prepare
+    from .advtransfer.models.inference import BATCH, predict
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import (
-        AttackBlockRecipe,
-        attack_label,
-        derived_seed,
-        from_json,
-        to_plain,
-    )
+    from .advtransfer.recipes import derived_seed, from_json, to_plain
 
     recipe = from_json(AttackBlockRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)

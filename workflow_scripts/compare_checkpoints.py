@@ -44,16 +44,16 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
     import torch
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.table_writer import write_rows
+    from .advtransfer.attacks.recipe import AttackRecipe
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.packs import read_pack
     from .advtransfer.device import prepare
+    from .advtransfer.epsilon import parse_epsilon
     from .advtransfer.errors import UserError
     from .advtransfer.metrics.compare import compare
     from .advtransfer.models.network import inference_copy
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import AttackRecipe
-    from .config.check import parse_epsilon
 
     try:
         epsilon = parse_epsilon(arguments.epsilon)

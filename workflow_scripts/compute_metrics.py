@@ -35,9 +35,14 @@ def main(arguments: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from .advtransfer.artifacts import open_hdf5, provenance, read_hdf5, write_hdf5, write_rows
+    from .advtransfer.artifacts.hdf5 import open_hdf5, read_hdf5, write_hdf5
+    from .advtransfer.artifacts.measurements import write_measurements
+    from .advtransfer.artifacts.versions import provenance
+    from .advtransfer.attacks.recipe import attack_label
+    from .advtransfer.metrics.pairing_recipe import pair_name
+    from .advtransfer.metrics.recipe import MetricsRecipe
     from .advtransfer.metrics.transferability import measure_pair, tau_1
-    from .advtransfer.recipes import MetricsRecipe, attack_label, from_json, pair_name, to_plain
+    from .advtransfer.recipes import from_json, to_plain
 
     recipe = from_json(MetricsRecipe, arguments.recipe)
     pairing = recipe.pairing
@@ -104,7 +109,7 @@ def main(arguments: argparse.Namespace) -> None:
                     shown = "" if np.isnan(value) else value
                     row = (*conditions, direction, metric, shown, measured.n_images[metric])
                     rows.append(dict(zip(COLUMNS, row, strict=True)))
-    write_rows(arguments.output, rows, COLUMNS)
+    write_measurements(arguments.output, rows, COLUMNS)
     write_hdf5(
         arguments.per_image, per_image, {"recipe": to_plain(recipe), "versions": provenance()}
     )

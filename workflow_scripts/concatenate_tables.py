@@ -13,7 +13,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import read_rows, write_rows
+    from .advtransfer.artifacts.table_reader import read_rows
+    from .advtransfer.artifacts.table_writer import write_rows
 
     rows = [row for table in arguments.tables for row in read_rows(table)]
     write_rows(arguments.output, rows, list(rows[0]))

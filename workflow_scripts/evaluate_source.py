@@ -20,13 +20,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import torch
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.measurements import write_measurements
+    from .advtransfer.attacks.recipe import attack_label
     from .advtransfer.attacks.run import robust_accuracies
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import load_view
     from .advtransfer.device import prepare
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import EvaluationRecipe, attack_label, derived_seed, from_json
+    from .advtransfer.recipes import derived_seed, from_json
+    from .advtransfer.training.evaluation_recipe import EvaluationRecipe
 
     recipe = from_json(EvaluationRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
@@ -40,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
         for row in robust_accuracies(network, images, labels, recipe.attacks, starts):
             log.info("seed %d, {attack} {norm} {epsilon:g}: {accuracy:.4f}".format(**row), seed)
             rows.append({"seed": seed, **row})
-    write_rows(arguments.output, rows, COLUMNS)
+    write_measurements(arguments.output, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,16 @@ def main(arguments: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from .advtransfer.artifacts import hdf5_writer, provenance
+    from .advtransfer.artifacts.hdf5 import hdf5_writer
+    from .advtransfer.artifacts.versions import provenance
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import open_view
     from .advtransfer.device import describe, prepare
+    from .advtransfer.models.inference import activations
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import FeaturesRecipe, from_json, to_plain
+    from .advtransfer.recipes import from_json, to_plain
     from .advtransfer.transfer.features import BATCH, bits
-    from .advtransfer.transfer.transfer import activations
+    from .advtransfer.transfer.subsets_recipe import FeaturesRecipe
 
     recipe = from_json(FeaturesRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)

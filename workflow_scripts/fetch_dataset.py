@@ -32,9 +32,11 @@ def main(arguments: argparse.Namespace) -> None:
     int64 (N,). The attribute ``digests`` holds the sha256 of each array's bytes. Photographs, which
     are decoded on their way into the file, have ``files`` instead, a sha256 of their files.
     """
-    from .advtransfer.artifacts import hdf5_writer, provenance
+    from .advtransfer.artifacts.hdf5 import hdf5_writer
+    from .advtransfer.artifacts.versions import provenance
     from .advtransfer.data.providers import fetch
-    from .advtransfer.recipes import DatasetRecipe, from_json, to_json
+    from .advtransfer.data.recipe import DatasetRecipe
+    from .advtransfer.recipes import from_json, to_json
 
     recipe = from_json(DatasetRecipe, arguments.recipe)
     raw = fetch(recipe, arguments.providers, arguments.local, arguments.downloads)

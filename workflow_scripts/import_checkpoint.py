@@ -37,10 +37,10 @@ def main(arguments: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from .advtransfer.artifacts import file_error
+    from .advtransfer.artifacts.files import file_error
     from .advtransfer.errors import UserError
     from .advtransfer.models.foreign import import_checkpoint
-    from .advtransfer.recipes import ModelRecipe
+    from .advtransfer.models.recipe import ModelRecipe
 
     try:
         parameters = json.loads(arguments.parameters)

@@ -22,8 +22,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from .advtransfer.detection.data_recipe import DetectionDataRecipe
     from .advtransfer.detection.scenes import SPLITS, load_scenes, make_scenes
-    from .advtransfer.recipes import DetectionDataRecipe, from_json
+    from .advtransfer.recipes import from_json
 
     recipe = from_json(DetectionDataRecipe, arguments.recipe)
     make_scenes(recipe, arguments.output, tuple(arguments.datasets))

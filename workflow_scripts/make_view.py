@@ -13,8 +13,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from .advtransfer.data.view_recipe import ViewRecipe
     from .advtransfer.data.views import make_view
-    from .advtransfer.recipes import ViewRecipe, from_json
+    from .advtransfer.recipes import from_json
 
     make_view(from_json(ViewRecipe, arguments.recipe), arguments.dataset, arguments.output)
 

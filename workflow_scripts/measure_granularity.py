@@ -21,14 +21,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import open_hdf5, write_rows
+    from .advtransfer.artifacts.hdf5 import open_hdf5
+    from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import open_view
     from .advtransfer.device import prepare
     from .advtransfer.metrics.granularity import feature_measures, image_measures, label_depth
+    from .advtransfer.metrics.granularity_recipe import GranularityRecipe
+    from .advtransfer.models.inference import penultimate
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import GranularityRecipe, from_json
-    from .advtransfer.transfer.transfer import penultimate
+    from .advtransfer.recipes import from_json
 
     recipe = from_json(GranularityRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
@@ -58,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
         network, _ = load_checkpoint(checkpoint, device, size=images.shape[-1])
         features = penultimate(network, images).double().cpu().numpy()
         add(seed, "features", feature_measures(features, known))
-    write_rows(arguments.output, rows, COLUMNS)
+    write_measurements(arguments.output, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import load_view
     from .advtransfer.device import prepare
     from .advtransfer.metrics.similarity import similarity
+    from .advtransfer.models.inference import penultimate
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.transfer.transfer import penultimate
 
     device = prepare(arguments.device, arguments.threads)
     images = [
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
             log.info("seed %d, %s: %.4g", seed, measure, value)
             row = {"seed": seed, "measure": measure, "value": value}
             rows.append({**row, "n_source": len(source), "n_target": len(target)})
-    write_rows(arguments.output, rows, COLUMNS)
+    write_measurements(arguments.output, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     import yaml
 
-    from .advtransfer.artifacts import atomic, write_rows
+    from .advtransfer.artifacts.files import atomic
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.data.known import class_names
     from .studies.plan import index_rows, make_plan
 

@@ -24,14 +24,17 @@ def main(arguments: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from .advtransfer.artifacts import hdf5_writer, open_hdf5, provenance
-    from .advtransfer.attacks.run import BATCH, predict
+    from .advtransfer.artifacts.hdf5 import hdf5_writer, open_hdf5
+    from .advtransfer.artifacts.versions import provenance
+    from .advtransfer.attacks.recipe import attack_label
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.views import open_view
     from .advtransfer.device import describe, prepare
+    from .advtransfer.metrics.pairing_recipe import PairingRecipe, pair_name
+    from .advtransfer.models.inference import BATCH, predict
     from .advtransfer.models.network import Network, inference_copy
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import PairingRecipe, attack_label, from_json, pair_name, to_plain
+    from .advtransfer.recipes import from_json, to_plain
 
     recipe = from_json(PairingRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)

@@ -30,15 +30,19 @@ def main(arguments: argparse.Namespace) -> None:
 
     import torch
 
-    from .advtransfer.artifacts import provenance, save_tensors, write_rows, write_sealed_json
+    from .advtransfer.artifacts.measurements import write_measurements
+    from .advtransfer.artifacts.sealed_json import write_sealed_json
+    from .advtransfer.artifacts.tensors import save_tensors
+    from .advtransfer.artifacts.versions import provenance
     from .advtransfer.detection.backbone import build_detector
     from .advtransfer.detection.evaluate import average_precision, detect
+    from .advtransfer.detection.recipe import DetectorRecipe
     from .advtransfer.detection.scenes import load_scenes
     from .advtransfer.detection.training import COLUMNS as HISTORY
     from .advtransfer.detection.training import fit_detector
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import DetectorRecipe, derived_seed, digest, from_json, to_plain
+    from .advtransfer.recipes import derived_seed, digest, from_json, to_plain
 
     recipe = from_json(DetectorRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
@@ -93,8 +97,8 @@ def main(arguments: argparse.Namespace) -> None:
             for metric, value in found.items()
         ]
     columns = [name for name in HISTORY if not history or name in history[0]]
-    write_rows(arguments.history, history, columns)
-    write_rows(arguments.table, rows, COLUMNS)
+    write_measurements(arguments.history, history, columns)
+    write_measurements(arguments.table, rows, COLUMNS)
     write_sealed_json(arguments.predictions, results)
     save_tensors(
         arguments.checkpoint,

@@ -48,14 +48,16 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
 
     import torch
 
-    from .advtransfer.artifacts import write_recipe, write_rows
+    from .advtransfer.artifacts.json_files import write_recipe
+    from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import load_view
     from .advtransfer.device import compilation_pays
     from .advtransfer.models.zoo import build_network, save_checkpoint
-    from .advtransfer.recipes import SourceRecipe, derived_seed, digest, from_json
+    from .advtransfer.recipes import derived_seed, digest, from_json
+    from .advtransfer.training.accuracy import accuracy_and_loss
     from .advtransfer.training.fit import COLUMNS, fit
-    from .advtransfer.transfer.transfer import accuracy_and_loss
+    from .advtransfer.training.recipe import SourceRecipe
 
     recipe = from_json(SourceRecipe, arguments.recipe)
     device = processes.prepare(arguments.device, arguments.threads)
@@ -106,7 +108,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
         return
     # No epochs: an untrained network, whose history has no rows.
     columns = list(fitted.history[0]) if fitted.history else COLUMNS
-    write_rows(arguments.history, fitted.history, columns)
+    write_measurements(arguments.history, fitted.history, columns)
     write_recipe(arguments.recipe_file, arguments.recipe)
     save_checkpoint(
         arguments.checkpoint,

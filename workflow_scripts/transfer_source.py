@@ -35,12 +35,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     import torch
 
-    from .advtransfer.artifacts import provenance, write_hdf5, write_rows
+    from .advtransfer.artifacts.hdf5 import write_hdf5
+    from .advtransfer.artifacts.measurements import write_measurements
+    from .advtransfer.artifacts.versions import provenance
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import check_disjoint, load_view
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import TransferRecipe, derived_seed, from_json, to_plain
+    from .advtransfer.recipes import derived_seed, from_json, to_plain
+    from .advtransfer.transfer.recipe import TransferRecipe
     from .advtransfer.transfer.transfer import transfer
 
     recipe = from_json(TransferRecipe, arguments.recipe)
@@ -71,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
         "device": describe(device),
         "versions": provenance(),
     }
-    write_rows(arguments.curves, rows, COLUMNS)
+    write_measurements(arguments.curves, rows, COLUMNS)
     write_hdf5(arguments.output, arrays, attributes)
 
 

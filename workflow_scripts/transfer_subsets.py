@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from .advtransfer.models.network import Network
-    from .advtransfer.recipes import SubsetsRecipe
+    from .advtransfer.transfer.subsets_recipe import SubsetsRecipe
 
 COLUMNS = (
     "seed",
@@ -49,15 +49,15 @@ def main(arguments: argparse.Namespace) -> None:
 
     import torch
 
-    from .advtransfer.artifacts import write_rows
+    from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.data.batches import to_device
     from .advtransfer.data.views import check_disjoint, open_view
     from .advtransfer.device import prepare
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import SubsetsRecipe, from_json, to_json
+    from .advtransfer.recipes import from_json, to_json
     from .advtransfer.transfer.features import read_features
-    from .advtransfer.transfer.modes import cached_features
     from .advtransfer.transfer.subsets import draw_subsets
+    from .advtransfer.transfer.subsets_recipe import SubsetsRecipe, cached_features
 
     recipe = from_json(SubsetsRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
@@ -103,7 +103,7 @@ def main(arguments: argparse.Namespace) -> None:
             accuracies = [float(history[-1]["test_accuracy"]) for history, _ in found]
             mean = sum(accuracies) / len(accuracies)
             log.info("seed %d, %d images: mean accuracy %.4f", seed, images, mean)
-    write_rows(arguments.output, rows, COLUMNS)
+    write_measurements(arguments.output, rows, COLUMNS)
 
 
 def transferred(
@@ -121,8 +121,8 @@ def transferred(
 
     from .advtransfer.recipes import derived_seed
     from .advtransfer.transfer.heads import solve_subsets
-    from .advtransfer.transfer.modes import cached_features
     from .advtransfer.transfer.subsets import tune_subsets
+    from .advtransfer.transfer.subsets_recipe import cached_features
 
     mode = recipe.mode
     if mode.solver == "lbfgs":
@@ -157,8 +157,9 @@ def robust_rows(
     subset_seed: int,
 ) -> Iterator[dict[str, Any]]:
     """Accuracy of a transferred network without attack and under every one, on the same images."""
+    from .advtransfer.attacks.recipe import attack_label
     from .advtransfer.attacks.run import robust_accuracies
-    from .advtransfer.recipes import attack_label, derived_seed
+    from .advtransfer.recipes import derived_seed
 
     starts = [
         derived_seed([recipe.test, attack], subset_seed, attack_label(attack))

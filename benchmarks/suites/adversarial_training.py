@@ -27,9 +27,10 @@ LEARNING_RATE = 0.01  # the network is trained: nothing may diverge while it is 
 def run(settings: Settings) -> list[Measurement]:
     import torch
 
+    from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
     from workflow_scripts.advtransfer.data.batches import as_float
-    from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
     from workflow_scripts.advtransfer.training.fit import fit
+    from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
     from .. import networks
     from ..peers.trainers import fast_loop, robust_training_loop, torchattacks_in_the_loop

@@ -58,10 +58,11 @@ def one_case(
 ) -> list[Measurement]:
     import torch
 
-    from workflow_scripts.advtransfer.attacks.run import BATCH, attack_images
+    from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
+    from workflow_scripts.advtransfer.attacks.run import attack_images
     from workflow_scripts.advtransfer.data.batches import as_float
+    from workflow_scripts.advtransfer.models.inference import BATCH
     from workflow_scripts.advtransfer.models.network import inference_copy
-    from workflow_scripts.advtransfer.recipes import AttackRecipe
 
     from .. import networks
     from .machine import convolution
@@ -132,7 +133,7 @@ def mean_loss(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tens
     """Mean cross-entropy of a network on images."""
     import torch.nn.functional as F
 
-    from workflow_scripts.advtransfer.attacks.run import predict
+    from workflow_scripts.advtransfer.models.inference import predict
 
     return float(F.cross_entropy(predict(network, images), labels))
 

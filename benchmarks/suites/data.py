@@ -95,7 +95,7 @@ def reading(
     import numpy as np
     import torch
 
-    from workflow_scripts.advtransfer.artifacts import read_hdf5, write_hdf5
+    from workflow_scripts.advtransfer.artifacts.hdf5 import read_hdf5, write_hdf5
     from workflow_scripts.advtransfer.data.batches import to_device
 
     images, labels = train

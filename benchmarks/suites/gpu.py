@@ -63,8 +63,8 @@ def run(settings: Settings) -> list[Measurement]:
 def training(settings: Settings) -> list[Measurement]:
     """Images a second; the compilation belongs to the untimed round."""
     from workflow_scripts.advtransfer.models.network import Network
-    from workflow_scripts.advtransfer.recipes import TrainingRecipe
     from workflow_scripts.advtransfer.training.fit import fit
+    from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
     from .. import networks
 

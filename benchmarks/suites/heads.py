@@ -31,8 +31,8 @@ def run(settings: Settings) -> list[Measurement]:
     from sklearn.linear_model import LogisticRegression
 
     from workflow_scripts.advtransfer.data.batches import as_float
+    from workflow_scripts.advtransfer.models.inference import penultimate
     from workflow_scripts.advtransfer.transfer.heads import solve_heads
-    from workflow_scripts.advtransfer.transfer.transfer import penultimate
 
     from .. import networks
 

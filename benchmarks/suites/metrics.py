@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
     from workflow_scripts.advtransfer.metrics.transferability import PairMetrics
     from workflow_scripts.advtransfer.models.network import Network
-    from workflow_scripts.advtransfer.recipes import AttackRecipe
 
 EPSILON, STEPS = 8 / 255, 50
 PEER = "released protocol, image by image"
@@ -53,7 +53,8 @@ def attacked(network: Network, images: torch.Tensor, recipe: AttackRecipe, seed:
     """
     import torch
 
-    from workflow_scripts.advtransfer.attacks.run import AttackedCopies, attack_images, predict
+    from workflow_scripts.advtransfer.attacks.run import AttackedCopies, attack_images
+    from workflow_scripts.advtransfer.models.inference import predict
 
     copies = AttackedCopies(network)
     exact = copies["fp32"]
@@ -68,8 +69,8 @@ def between(first: Attacked, second: Attacked, images: torch.Tensor) -> PairMetr
     """Every metric of the perturbations of ``first`` shown to ``second``, over all images."""
     import numpy as np
 
-    from workflow_scripts.advtransfer.attacks.run import predict
     from workflow_scripts.advtransfer.metrics.transferability import measure_pair, tau_1
+    from workflow_scripts.advtransfer.models.inference import predict
 
     return measure_pair(
         f1_clean=first.clean,
@@ -95,7 +96,7 @@ def starts(images: torch.Tensor, recipe: AttackRecipe, seed: int) -> torch.Tenso
 
 def recipe_of(precision: str, **changed: float) -> AttackRecipe:
     """PGD-50 from a random start, 2.5 epsilon / steps a step."""
-    from workflow_scripts.advtransfer.recipes import AttackRecipe
+    from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 
     return AttackRecipe(
         "pgd", "linf", EPSILON, steps=STEPS, random_start=True, precision=precision, **changed

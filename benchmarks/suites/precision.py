@@ -59,7 +59,7 @@ COLUMNS = (
 def rows(settings: Settings) -> list[dict[str, object]]:
     """One row a network, attack, direction (or ``own``) and metric."""
     from workflow_scripts.advtransfer.data.batches import as_float
-    from workflow_scripts.advtransfer.recipes import format_epsilon
+    from workflow_scripts.advtransfer.epsilon import format_epsilon
 
     from .. import networks
 
@@ -97,7 +97,7 @@ def _all_attacked(
     network: Network, images: torch.Tensor, norm: str, epsilon: float, seeds: Sequence[int]
 ) -> dict[tuple[str, int], Attacked]:
     """The network attacked in every precision from every start."""
-    from workflow_scripts.advtransfer.recipes import AttackRecipe
+    from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 
     return {
         (precision, seed): attacked(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from ..harness import Measurement, Settings, copy_workflow
 
 if TYPE_CHECKING:
-    from workflow_scripts.advtransfer.recipes import ViewRecipe
+    from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 
 ROOT = Path(__file__).parents[2]
 FACTORS = (1, 2, 4, 8)
@@ -72,10 +72,11 @@ class Steps:
         import numpy as np
         import torch
 
-        from workflow_scripts.advtransfer.artifacts import write_hdf5
+        from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+        from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+        from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
         from workflow_scripts.advtransfer.data.views import make_view
         from workflow_scripts.advtransfer.models.zoo import build_network, save_checkpoint
-        from workflow_scripts.advtransfer.recipes import DatasetRecipe, ViewRecipe
 
         from ..networks import CLASSES, LENET
 
@@ -104,15 +105,12 @@ class Steps:
 
     def chain(self, factor: int, seeds: Sequence[int], reference: int) -> dict[str, Job]:
         """Attack a source's seeds, respond, and compute metrics, with one reference seed."""
-        from workflow_scripts.advtransfer.recipes import (
-            AttackBlockRecipe,
-            AttackRecipe,
-            MetricsRecipe,
-            PairingRecipe,
-            SourceRecipe,
-            TrainingRecipe,
-            to_json,
-        )
+        from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
+        from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
+        from workflow_scripts.advtransfer.metrics.pairing_recipe import PairingRecipe
+        from workflow_scripts.advtransfer.metrics.recipe import MetricsRecipe
+        from workflow_scripts.advtransfer.recipes import to_json
+        from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 
         from ..networks import LENET
 

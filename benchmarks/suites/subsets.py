@@ -36,13 +36,11 @@ from ..harness import Measurement, Settings, interleaved, synchronised
 if TYPE_CHECKING:
     import torch
 
+    from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
     from workflow_scripts.advtransfer.models.network import Network
-    from workflow_scripts.advtransfer.recipes import (
-        ModeRecipe,
-        SubsetsRecipe,
-        TrainingRecipe,
-        ViewRecipe,
-    )
+    from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
+    from workflow_scripts.advtransfer.transfer.recipe import ModeRecipe
+    from workflow_scripts.advtransfer.transfer.subsets_recipe import SubsetsRecipe
 
     from ..peers.fine_tuning import Labelled, Sgd
 
@@ -65,7 +63,8 @@ class Part:
 
 def parts(quick: bool) -> list[Part]:
     """As in config.yaml, which has 1 and 2 blocks in batches of 32 and fewer large sizes."""
-    from workflow_scripts.advtransfer.recipes import ModeRecipe, TrainingRecipe
+    from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
+    from workflow_scripts.advtransfer.transfer.recipe import ModeRecipe
 
     papers = TrainingRecipe(
         epochs=2 if quick else 150,
@@ -127,7 +126,7 @@ class Target:
         return torch.from_numpy(drawn).to(labels.device)
 
     def recipe(self, part: Part, seeds: Sequence[int]) -> SubsetsRecipe:
-        from workflow_scripts.advtransfer.recipes import SubsetsRecipe
+        from workflow_scripts.advtransfer.transfer.subsets_recipe import SubsetsRecipe
 
         return SubsetsRecipe(self.train_view, self.test_view, part.mode, part.images, tuple(seeds))
 
@@ -135,9 +134,9 @@ class Target:
 def run(settings: Settings) -> list[Measurement]:
     import torch
 
-    from workflow_scripts.advtransfer.recipes import ViewRecipe
+    from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
+    from workflow_scripts.advtransfer.models.inference import activations
     from workflow_scripts.advtransfer.transfer.subsets import runs_together
-    from workflow_scripts.advtransfer.transfer.transfer import activations
 
     from .. import networks
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.attacks.run import (
     NOT_ATTACKS,
     attack_images,
@@ -20,8 +21,8 @@ from workflow_scripts.advtransfer.attacks.run import (
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
-from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]

@@ -15,13 +15,13 @@ from torch import nn
 from workflow_scripts.advtransfer.closure import PACKAGE, recipe_modules, step_code
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network, inference_copy, refresh
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import (
     build_network,
     known_families,
     load_checkpoint,
     save_checkpoint,
 )
-from workflow_scripts.advtransfer.recipes import ModelRecipe
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]

@@ -30,7 +30,7 @@ from conftest import (
     step_of,
 )
 
-from workflow_scripts.advtransfer.artifacts import read_rows
+from workflow_scripts.advtransfer.artifacts.table_reader import read_rows
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import sidecar
 

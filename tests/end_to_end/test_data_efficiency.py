@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from workflow_scripts.advtransfer.addresses import block_path, source_path, view_path
 from workflow_scripts.advtransfer.recipes import to_json
-from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.studies.data_efficiency.design import Cell, EfficiencySource
 from workflow_scripts.studies.plan import Plan, make_plan
 

@@ -33,7 +33,9 @@ from conftest import (
 )
 
 from workflow_scripts.advtransfer.addresses import view_path
-from workflow_scripts.advtransfer.recipes import AttackBlockRecipe, attack_label, from_plain
+from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
+from workflow_scripts.advtransfer.attacks.recipe import attack_label
+from workflow_scripts.advtransfer.recipes import from_plain
 from workflow_scripts.studies.plan import Plan, make_plan
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"

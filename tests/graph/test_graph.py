@@ -13,8 +13,8 @@ import yaml
 from conftest import ROOT, Job, arguments_of, copy_workflow, dry_run, run, snakemake, step_of
 
 from workflow_scripts.advtransfer import addresses
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import DatasetRecipe
 from workflow_scripts.studies import plan as plans
 
 PACKAGE = ROOT / "workflow_scripts"
@@ -243,7 +243,10 @@ runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True
 
 # Imported inside functions that not every figure calls; attacks by a job's recipe, which `respond`
 # names and does not run.
-NOT_ALWAYS = ("published.py", "statistics.py", "best_epsilon.py")
+NOT_ALWAYS = ("published.py", "best_epsilon.py")
+NOT_ALWAYS += tuple(
+    f"statistics/{x}.py" for x in ("arrays", "intervals", "regression", "resampling")
+)
 NOT_ALWAYS += ("attacks/pgd.py", "attacks/ball.py", "attacks/fgsm.py")
 
 

@@ -174,7 +174,7 @@ CASES = [
     ),
     Case(
         "statistics",
-        append(f"{LIBRARY}/statistics.py"),
+        append(f"{LIBRARY}/statistics/arrays.py"),
         {"correlate_study": 2, "correlations": 1} | drawn(*BOTH),
     ),
     Case(

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
-from workflow_scripts.advtransfer.statistics import correlate
+from workflow_scripts.advtransfer.statistics.correlations import correlate
 from workflow_scripts.studies.accuracy_and_robustness import published
 from workflow_scripts.studies.accuracy_and_robustness.relation import (
     compare_predictors,

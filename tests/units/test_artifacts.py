@@ -19,22 +19,20 @@ import numpy as np
 import pytest
 import torch
 
-from workflow_scripts.advtransfer.artifacts import (
-    atomic,
-    csv_bytes,
-    file_error,
+from workflow_scripts.advtransfer.artifacts.files import atomic, file_error
+from workflow_scripts.advtransfer.artifacts.hdf5 import (
     hdf5_writer,
-    load_tensors,
     open_hdf5,
-    provenance,
     read_hdf5,
-    read_rows,
-    save_tensors,
     write_hdf5,
-    write_json,
-    write_recipe,
-    write_rows,
 )
+from workflow_scripts.advtransfer.artifacts.json_files import write_json, write_recipe
+from workflow_scripts.advtransfer.artifacts.measurements import write_measurements
+from workflow_scripts.advtransfer.artifacts.sealed import csv_bytes
+from workflow_scripts.advtransfer.artifacts.table_reader import read_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors, save_tensors
+from workflow_scripts.advtransfer.artifacts.versions import provenance
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import RESULTS, sidecar
 
@@ -419,6 +417,24 @@ def test_rows_have_exactly_the_columns(tmp_path):
     assert path.read_text() == "a,b\n"
     with pytest.raises(UserError, match="could not read"):
         read_rows(tmp_path / "missing.csv")
+
+
+def test_measurements_are_written_as_rows_are(tmp_path):
+    columns = ["attack", "epsilon", "value", "n"]
+    rows = [
+        {"attack": "pgd", "epsilon": 8 / 255, "value": np.float64(1e-17), "n": 7},
+        {"attack": "none", "epsilon": 0.0, "value": float("nan"), "n": np.int64(3)},
+        {"attack": "", "value": -12345678901.5, "n": True},
+    ]
+    write_measurements(tmp_path / "a.csv", iter(rows), columns)
+    write_rows(tmp_path / "b.csv", rows, columns)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert [row["attack"] for row in read_rows(tmp_path / "a.csv")] == ["pgd", "none", ""]
+    written = (tmp_path / "a.csv").read_bytes()
+    for row in ({"other": 1}, {"attack": "a,b"}, {"attack": 'a"b'}, {"attack": "a\nb"}):
+        with pytest.raises(ValueError, match="other|plain word"):
+            write_measurements(tmp_path / "a.csv", [row], columns)
+    assert (tmp_path / "a.csv").read_bytes() == written
 
 
 def test_recipe_beside_an_artefact(tmp_path):

@@ -24,19 +24,19 @@ from workflow_scripts.advtransfer.attacks.ball import (
     random_start,
     towards_zero_half,
 )
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.attacks.run import (
-    BATCH,
     AttackedCopies,
     attack_images,
     attack_labels,
     load_attack,
-    predict,
 )
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.models.inference import BATCH, predict
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
-from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import fit
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
 NORMS = ["linf", "l2"]

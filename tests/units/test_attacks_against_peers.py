@@ -21,11 +21,12 @@ import torch
 from test_training import WITH_NORM, small_network, toy_set
 
 from workflow_scripts.advtransfer.attacks.ball import l2_norms, random_start
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.attacks.run import load_attack
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.models.network import Network
-from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import fit
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
 EPSILONS = {"linf": 8 / 255, "l2": 0.5}

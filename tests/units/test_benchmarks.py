@@ -178,7 +178,7 @@ def tiny_network() -> nn.Module:
 )
 def test_peers_are_asked_for_the_attack_that_ours_makes(peer: str, case: Case):
     from workflow_scripts.advtransfer.attacks.pgd import perturb
-    from workflow_scripts.advtransfer.recipes import AttackRecipe
+    from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 
     network = tiny_network()
     images = torch.rand(6, 3, 8, 8) * 0.4 + 0.3  # clipping to [0, 1] plays no part

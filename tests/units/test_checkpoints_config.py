@@ -13,8 +13,9 @@ from test_efficiency_config import PART, SOURCES, STUDY
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.closure import recipe_modules
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.registry import REGISTRY
-from workflow_scripts.advtransfer.recipes import ImportedRecipe, ModelRecipe
+from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
 from workflow_scripts.studies.plan import index_rows, make_plan, study_config
 
 TORCHVISION = "torchvision/ResNet50_Weights.IMAGENET1K_V1"

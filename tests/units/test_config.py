@@ -18,8 +18,9 @@ from snakemake.utils import update_config
 from workflow_scripts import record_run
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
+from workflow_scripts.advtransfer.epsilon import parse_epsilon
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.config.check import SCHEMA, check_config, parse_epsilon, without_nulls
+from workflow_scripts.config.check import SCHEMA, check_config, without_nulls
 from workflow_scripts.studies.plan import Plan, index_rows, make_plan, page_recipe, study_config
 
 ROOT = Path(__file__).parents[2]

@@ -23,23 +23,21 @@ import torch.distributed as dist
 from torch import nn
 
 from workflow_scripts import train_source
-from workflow_scripts.advtransfer.artifacts import load_tensors, save_tensors, write_hdf5
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors, save_tensors
 from workflow_scripts.advtransfer.attacks.ball import PartGenerator, random_start
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import make_view
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
-from workflow_scripts.advtransfer.recipes import (
-    AttackRecipe,
-    DatasetRecipe,
-    ModelRecipe,
-    SourceRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    to_json,
-)
+from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.advtransfer.training.fit import Fitted, fit
 from workflow_scripts.advtransfer.training.parallel import ALONE, Processes
+from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]

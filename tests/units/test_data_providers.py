@@ -27,8 +27,8 @@ from workflow_scripts.advtransfer.data.dataset import Dataset, Mirror, Unavailab
 from workflow_scripts.advtransfer.data.formats import read_idx
 from workflow_scripts.advtransfer.data.known import known_datasets
 from workflow_scripts.advtransfer.data.providers import RawDataset, fetch
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import DatasetRecipe
 
 RNG = np.random.default_rng(0)
 IMAGES = {

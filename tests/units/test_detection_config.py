@@ -12,7 +12,7 @@ from test_config import DEFAULTS, DELETE, addresses, changed, message
 from test_efficiency_config import with_overlay
 from test_transfer_study import IMPORTED
 
-from workflow_scripts.advtransfer.addresses import address, detection_data_path, detector_path
+from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.studies.detection.design import MISSING, DetectionStudy
 from workflow_scripts.studies.plan import index_rows, make_plan, page_recipe, study_config

@@ -11,8 +11,15 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from workflow_scripts.advtransfer.artifacts import write_hdf5
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.detection.compose import compose
+from workflow_scripts.advtransfer.detection.data_recipe import (
+    CocoRecipe,
+    ComposedRecipe,
+    DetectionDataRecipe,
+    VocRecipe,
+)
 from workflow_scripts.advtransfer.detection.formats import read_coco, read_voc
 from workflow_scripts.advtransfer.detection.scenes import (
     Scenes,
@@ -22,13 +29,6 @@ from workflow_scripts.advtransfer.detection.scenes import (
     mask_of,
 )
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import (
-    CocoRecipe,
-    ComposedRecipe,
-    DatasetRecipe,
-    DetectionDataRecipe,
-    VocRecipe,
-)
 
 
 def composed(**changes: Any) -> ComposedRecipe:

@@ -16,10 +16,12 @@ from test_figures import run_step as run_line
 from test_figures import texts
 
 from workflow_scripts import write_detection_page
-from workflow_scripts.advtransfer.artifacts import write_hdf5, write_sealed_json
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.artifacts.sealed_json import write_sealed_json
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.detection.data_recipe import ComposedRecipe, DetectionDataRecipe
 from workflow_scripts.advtransfer.detection.scenes import make_scenes
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import ComposedRecipe, DatasetRecipe, DetectionDataRecipe
 from workflow_scripts.studies.detection import analysis as compare_detectors
 
 STUDY = "detection"

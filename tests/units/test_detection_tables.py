@@ -10,8 +10,9 @@ import pytest
 from test_detection_config import study_of
 
 from workflow_scripts import train_detector
-from workflow_scripts.advtransfer.addresses import block_path, detector_path, source_path
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.addresses import block_path, source_path
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.detection.paths import detector_path
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.studies.detection import analysis as compare_detectors
 from workflow_scripts.studies.detection import tables

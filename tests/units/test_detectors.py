@@ -12,21 +12,18 @@ import numpy as np
 import pytest
 import torch
 
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.detection.backbone import build_detector
 from workflow_scripts.advtransfer.detection.compose import compose
+from workflow_scripts.advtransfer.detection.data_recipe import ComposedRecipe, DetectionDataRecipe
 from workflow_scripts.advtransfer.detection.evaluate import average_precision, detect
+from workflow_scripts.advtransfer.detection.recipe import DetectorRecipe
 from workflow_scripts.advtransfer.detection.scenes import Scenes, Target
 from workflow_scripts.advtransfer.detection.training import fit_detector, learning_rate, mirrored
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
-from workflow_scripts.advtransfer.recipes import (
-    ComposedRecipe,
-    DatasetRecipe,
-    DetectionDataRecipe,
-    DetectorRecipe,
-    ModelRecipe,
-)
 
 CPU = torch.device("cpu")
 RECIPE = DetectorRecipe(

@@ -16,7 +16,7 @@ from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, address
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
 from workflow_scripts.studies.plan import (
     figure_recipe,

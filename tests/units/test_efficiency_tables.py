@@ -18,7 +18,7 @@ from test_config import changed
 from test_figures import run_step
 
 from workflow_scripts.advtransfer.addresses import block_path, source_path
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.plotting import FigureRecipe
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED

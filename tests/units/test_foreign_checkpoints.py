@@ -30,17 +30,17 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from workflow_scripts import compare_checkpoints, import_checkpoint
-from workflow_scripts.advtransfer.artifacts import load_tensors
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models import foreign
 from workflow_scripts.advtransfer.models.network import inference_copy
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import (
     build_network,
     known_families,
     load_checkpoint,
     save_checkpoint,
 )
-from workflow_scripts.advtransfer.recipes import ModelRecipe
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]

@@ -15,24 +15,22 @@ import torch
 import torch.nn.functional as F
 
 from workflow_scripts import train_source
-from workflow_scripts.advtransfer.artifacts import load_tensors, read_rows, write_hdf5
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.artifacts.table_reader import read_rows
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors
 from workflow_scripts.advtransfer.attacks import fgsm
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import make_view
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network, load_checkpoint
-from workflow_scripts.advtransfer.recipes import (
-    AttackRecipe,
-    DatasetRecipe,
-    ModelRecipe,
-    SourceRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    derived_seed,
-    to_json,
-)
+from workflow_scripts.advtransfer.recipes import derived_seed, to_json
 from workflow_scripts.advtransfer.training.fit import Fitted, fit, learning_rate
 from workflow_scripts.advtransfer.training.parallel import Processes
+from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 
 torch.set_num_threads(1)
 SIZE = 12

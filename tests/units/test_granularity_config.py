@@ -14,7 +14,8 @@ from test_config import DEFAULTS, DELETE, ROOT, changed, message
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.recipes import GranularityRecipe, TransferRecipe
+from workflow_scripts.advtransfer.metrics.granularity_recipe import GranularityRecipe
+from workflow_scripts.advtransfer.transfer.recipe import TransferRecipe
 from workflow_scripts.studies.granularity.design import GranularityStudy
 from workflow_scripts.studies.plan import figure_recipe, make_plan, page_recipe, study_config
 

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from test_figures import run_step
 
-from workflow_scripts.advtransfer.artifacts import read_rows, write_hdf5
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.artifacts.table_reader import read_rows
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import load_view, make_view
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.metrics.granularity import (
@@ -21,14 +24,10 @@ from workflow_scripts.advtransfer.metrics.granularity import (
     spectral_slope,
     twonn,
 )
+from workflow_scripts.advtransfer.metrics.granularity_recipe import GranularityRecipe
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network, save_checkpoint
-from workflow_scripts.advtransfer.recipes import (
-    DatasetRecipe,
-    GranularityRecipe,
-    ModelRecipe,
-    ViewRecipe,
-    to_json,
-)
+from workflow_scripts.advtransfer.recipes import to_json
 
 
 def noise_with_power(slope: float, images: int = 60, size: int = 32, seed: int = 0) -> np.ndarray:

@@ -16,9 +16,11 @@ from workflow_scripts.advtransfer.data.folders import class_folders
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.data.photographs import RawPhotographs
 from workflow_scripts.advtransfer.data.providers import fetch
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import select
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import DatasetRecipe, ViewRecipe, to_json
+from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.studies.plan import make_plan
 from workflow_scripts.studies.reader import Reader
 

@@ -11,15 +11,12 @@ import torch
 from test_training import WITH_NORM, small_network, toy_set, weights
 from test_transfer import CLASSES, FULL, ITERATED
 
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import (
-    DatasetRecipe,
-    ModeRecipe,
-    TransferRecipe,
-    ViewRecipe,
-    to_plain,
-)
+from workflow_scripts.advtransfer.recipes import to_plain
 from workflow_scripts.advtransfer.transfer.heads import solve_subsets
+from workflow_scripts.advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from workflow_scripts.advtransfer.transfer.transfer import (
     Transferred,
     held_last,

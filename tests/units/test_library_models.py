@@ -14,8 +14,8 @@ from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models import library
 from workflow_scripts.advtransfer.models.foreign import load_foreign
 from workflow_scripts.advtransfer.models.network import Network, inference_copy, refresh
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
-from workflow_scripts.advtransfer.recipes import ModelRecipe
 
 torch.set_num_threads(1)
 SIZE = 64

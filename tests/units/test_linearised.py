@@ -10,11 +10,12 @@ from torch import nn
 from torch.func import jacrev, vmap
 
 from workflow_scripts.advtransfer.attacks import singular
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.attacks.singular import singular_directions
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
-from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import fit
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
 

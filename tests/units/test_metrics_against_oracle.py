@@ -15,7 +15,8 @@ from test_training import CONVOLUTIONAL, WITH_NORM, small_network, toy_set
 
 from benchmarks.peers import released_protocol
 from workflow_scripts.advtransfer.attacks.ball import random_start, towards_zero_half
-from workflow_scripts.advtransfer.attacks.run import attack_images, predict
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
+from workflow_scripts.advtransfer.attacks.run import attack_images
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.metrics.compare import compare
 from workflow_scripts.advtransfer.metrics.transferability import (
@@ -24,9 +25,11 @@ from workflow_scripts.advtransfer.metrics.transferability import (
     measure_pair,
     tau_1,
 )
+from workflow_scripts.advtransfer.models.inference import predict
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
-from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe, TrainingRecipe
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.training.fit import fit
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
 DIRECTIONS = ("source_to_reference", "reference_to_source")

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.advtransfer.artifacts import load_tensors, save_tensors
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors, save_tensors
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.layers import Residual, conv_norm, global_pool
 from workflow_scripts.advtransfer.models.network import Network, Normalize, inference_copy
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network, load_checkpoint, save_checkpoint
-from workflow_scripts.advtransfer.recipes import ModelRecipe
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
-from workflow_scripts.advtransfer.statistics import mean_interval, paired_difference
+from workflow_scripts.advtransfer.statistics.intervals import mean_interval
+from workflow_scripts.advtransfer.statistics.paired import paired_difference
 
 DESIGN = (3, 10)  # source seeds, subset seeds
 DRAWS = 2000

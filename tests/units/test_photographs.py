@@ -19,12 +19,12 @@ from official_photographs import FEW_CLASSES, NAMES, Files, Truth, jpeg, packed,
 from PIL import Image
 from test_data_providers import Server, put
 
-from workflow_scripts.advtransfer.artifacts import hdf5_writer, read_hdf5
+from workflow_scripts.advtransfer.artifacts.hdf5 import hdf5_writer, read_hdf5
 from workflow_scripts.advtransfer.data.download import md5_of
 from workflow_scripts.advtransfer.data.photographs import Photographs, RawPhotographs, decoded
 from workflow_scripts.advtransfer.data.providers import fetch
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import DatasetRecipe
 
 SIZE = 16
 DATASETS = "workflow_scripts.advtransfer.data.datasets"

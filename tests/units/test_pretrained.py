@@ -28,16 +28,16 @@ from safetensors.torch import save
 from torch import nn
 
 from workflow_scripts import fetch_pretrained
-from workflow_scripts.advtransfer.artifacts import load_tensors
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors
 from workflow_scripts.advtransfer.data import packages
 from workflow_scripts.advtransfer.data.dataset import Unavailable
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models import foreign
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
 from workflow_scripts.advtransfer.models.pretrained import NO_HEAD, import_pretrained
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.registry import REGISTRY, PackagedWeights
 from workflow_scripts.advtransfer.models.zoo import build_network, load_checkpoint
-from workflow_scripts.advtransfer.recipes import ModelRecipe
 
 torch.set_num_threads(1)
 MEMBER = "small/models/weights.pth"

@@ -4,46 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workflow_scripts.advtransfer import recipes
-from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import (
-    AttackBlockRecipe,
-    AttackRecipe,
+from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe, attack_label
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
+from workflow_scripts.advtransfer.detection.data_recipe import (
     CocoRecipe,
     ComposedRecipe,
-    DatasetRecipe,
     DetectionDataRecipe,
-    DetectorRecipe,
-    EvaluationRecipe,
-    FeaturesRecipe,
-    GranularityRecipe,
-    ImportedRecipe,
-    MetricsRecipe,
-    ModelRecipe,
-    ModeRecipe,
-    PairingRecipe,
-    SimilarityRecipe,
-    SourceRecipe,
-    SubsetsRecipe,
-    TrainingRecipe,
-    TransferRecipe,
-    ViewRecipe,
     VocRecipe,
-    attack_label,
+)
+from workflow_scripts.advtransfer.detection.recipe import DetectorRecipe
+from workflow_scripts.advtransfer.epsilon import format_epsilon
+from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.metrics.granularity_recipe import GranularityRecipe
+from workflow_scripts.advtransfer.metrics.pairing_recipe import PairingRecipe, pair_name
+from workflow_scripts.advtransfer.metrics.recipe import MetricsRecipe
+from workflow_scripts.advtransfer.metrics.similarity_recipe import SimilarityRecipe
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
+from workflow_scripts.advtransfer.recipes import (
     derived_seed,
     digest,
-    format_epsilon,
     from_json,
     from_plain,
-    pair_name,
     to_json,
     to_plain,
 )
-from workflow_scripts.advtransfer.transfer.modes import cached_features
+from workflow_scripts.advtransfer.training.evaluation_recipe import EvaluationRecipe
+from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
+from workflow_scripts.advtransfer.training.recipe import SourceRecipe, TrainingRecipe
+from workflow_scripts.advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
+from workflow_scripts.advtransfer.transfer.subsets_recipe import (
+    FeaturesRecipe,
+    SubsetsRecipe,
+    cached_features,
+)
+
+LIBRARY = Path(__file__).parents[2] / "workflow_scripts" / "advtransfer"
 
 DATASET = DatasetRecipe("cifar10")
 VIEW = ViewRecipe(DATASET, "train", ("cat", "dog"), images=100, half=1, size=28)
@@ -136,9 +139,9 @@ def type_name(value: Any) -> str:
 
 def test_every_recipe_type_has_an_example():
     there_are = {
-        kind.__name__
-        for kind in vars(recipes).values()
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type)
+        name
+        for file in LIBRARY.rglob("*recipe.py")
+        for name in re.findall(r"^class (\w+Recipe)", file.read_text(), re.MULTILINE)
     }
     assert {type_name(example) for example in EXAMPLES} == there_are
 

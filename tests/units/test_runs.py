@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.advtransfer import runs
-from workflow_scripts.advtransfer.artifacts import write_json
+from workflow_scripts.advtransfer.artifacts.json_files import write_json
 from workflow_scripts.advtransfer.errors import UserError
 
 DEAD = "1@0"  # process 1 did not start at tick 0

@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workflow_scripts.advtransfer.statistics import (
-    KINDS,
-    correlate,
-    correlate_all,
-    mean_interval,
-    regression_band,
-)
+from workflow_scripts.advtransfer.statistics.correlations import KINDS, correlate, correlate_all
+from workflow_scripts.advtransfer.statistics.intervals import mean_interval
+from workflow_scripts.advtransfer.statistics.regression import regression_band
 from workflow_scripts.studies.kinds.pairs.published import (
     ARCHITECTURE_CORRELATIONS,
     ARCHITECTURES,

@@ -13,12 +13,14 @@ from test_heads import deep_features, logits_of
 from test_training import WITH_NORM, small_network, toy_set, weights
 from test_transfer import BLOCKS, CLASSES, DEEPER, FULL, ITERATED, SOLVED, with_training
 
-from workflow_scripts.advtransfer.attacks.run import predict
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe, ModeRecipe
+from workflow_scripts.advtransfer.models.inference import activations, penultimate, predict
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.transfer import heads as module
 from workflow_scripts.advtransfer.transfer.heads import solve_heads, solve_subsets
 from workflow_scripts.advtransfer.transfer.modes import has_fixed_activations
+from workflow_scripts.advtransfer.transfer.recipe import ModeRecipe
 from workflow_scripts.advtransfer.transfer.subsets import (
     REDRAWS,
     Tuned,
@@ -26,12 +28,7 @@ from workflow_scripts.advtransfer.transfer.subsets import (
     runs_together,
     tune_subsets,
 )
-from workflow_scripts.advtransfer.transfer.transfer import (
-    Transferred,
-    activations,
-    penultimate,
-    transfer,
-)
+from workflow_scripts.advtransfer.transfer.transfer import Transferred, transfer
 
 torch.set_num_threads(1)
 

@@ -12,15 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from workflow_scripts.advtransfer.artifacts import load_tensors, save_tensors
-from workflow_scripts.advtransfer.attacks.run import attack_images, predict
+from workflow_scripts.advtransfer.artifacts.tensors import load_tensors, save_tensors
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
+from workflow_scripts.advtransfer.attacks.run import attack_images
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.device import compilation_pays
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.models.inference import predict
 from workflow_scripts.advtransfer.models.network import Network, inference_copy
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
-from workflow_scripts.advtransfer.recipes import AttackRecipe, ModelRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import Fitted, fit, learning_rate
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
 SIZE = 16

@@ -16,9 +16,10 @@ import torch
 import torch.nn.functional as F
 from test_training import SIZE, WITH_NORM, small_network
 
+from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.models.network import Network
-from workflow_scripts.advtransfer.recipes import AttackRecipe, TrainingRecipe
 from workflow_scripts.advtransfer.training.fit import fit
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
 torch.set_num_threads(1)
 CLASSES = 4

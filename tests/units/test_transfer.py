@@ -11,15 +11,13 @@ from test_training import CONVOLUTIONAL, WITH_NORM, small_network, toy_set, weig
 
 from workflow_scripts.advtransfer.data.batches import as_float
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.models.inference import penultimate
 from workflow_scripts.advtransfer.models.network import Network
-from workflow_scripts.advtransfer.recipes import ModelRecipe, ModeRecipe, TrainingRecipe
-from workflow_scripts.advtransfer.transfer.transfer import (
-    CACHE_BYTES,
-    Transferred,
-    accuracy_and_loss,
-    penultimate,
-    transfer,
-)
+from workflow_scripts.advtransfer.models.recipe import ModelRecipe
+from workflow_scripts.advtransfer.training.accuracy import accuracy_and_loss
+from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
+from workflow_scripts.advtransfer.transfer.recipe import ModeRecipe
+from workflow_scripts.advtransfer.transfer.transfer import CACHE_BYTES, Transferred, transfer
 
 torch.set_num_threads(1)
 SOLVED = ModeRecipe("last_layer", solver="lbfgs", regularization=0.01)

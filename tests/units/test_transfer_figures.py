@@ -16,14 +16,10 @@ from test_figures import run_step, texts
 from transfer_networks import MODES, RECIPE, STUDY, SUMMARIES, network, networks, summarise
 
 from workflow_scripts.advtransfer import plotting
-from workflow_scripts.advtransfer.artifacts import write_rows
-from workflow_scripts.studies.fixed_vs_full import (
-    page as transfer_page,
-)
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.studies.fixed_vs_full import page as transfer_page
 from workflow_scripts.studies.fixed_vs_full import plotting as figures
-from workflow_scripts.studies.fixed_vs_full import (
-    published as published_transfers,
-)
+from workflow_scripts.studies.fixed_vs_full import published as published_transfers
 from workflow_scripts.studies.source_tables import EVALUATION_COLUMNS
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,11 @@ from test_config import DEFAULTS, DELETE, ROOT, changed, message
 from test_figures import run_step
 
 from workflow_scripts.advtransfer.addresses import address, block_path, source_path
-from workflow_scripts.advtransfer.artifacts import write_hdf5, write_rows
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.recipes import ImportedRecipe, SourceRecipe
+from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
+from workflow_scripts.advtransfer.training.recipe import SourceRecipe
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.studies.kinds.whole_targets.design import TransferStudy
 from workflow_scripts.studies.kinds.whole_targets.tables import class_mean_accuracy, transfer_tables

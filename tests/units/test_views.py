@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.advtransfer.artifacts import read_hdf5, write_hdf5
+from workflow_scripts.advtransfer.artifacts.hdf5 import read_hdf5, write_hdf5
+from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import (
     check_disjoint,
     fingerprints,
@@ -22,7 +24,6 @@ from workflow_scripts.advtransfer.data.views import (
     select,
 )
 from workflow_scripts.advtransfer.errors import UserError
-from workflow_scripts.advtransfer.recipes import DatasetRecipe, ViewRecipe
 
 NAMES = ["airplane", "bird", "cat", "dog"]
 COUNTS = [30, 21, 10, 25]

@@ -12,7 +12,7 @@ import numpy as np
 from figure_tables import Row
 from test_figures import run_step
 
-from workflow_scripts.advtransfer.artifacts import write_rows
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.studies.kinds.whole_targets.tables import TRANSFER_COLUMNS
 
 STUDY = "fixed_vs_full"

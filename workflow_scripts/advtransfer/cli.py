@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import UserError
 
@@ -42,9 +42,49 @@ def add_seeds(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed indices")
 
 
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """``--study`` and ``--kind``: whose parts a generic step loads."""
+    parser.add_argument("--study", required=True, help="name of the study in the configuration")
+    parser.add_argument(
+        "--kind",
+        help="its kind, a folder in workflow_scripts/studies (default: the study's own name)",
+    )
+
+
+def add_named(parser: argparse.ArgumentParser, option: str, what: str) -> None:
+    """An option that takes files by name: ``--tables table=a.csv sources=b.csv``."""
+    parser.add_argument(
+        option,
+        nargs="*",
+        default={},
+        action=_Named,
+        metavar="NAME=FILE",
+        help=what,
+    )
+
+
+class _Named(argparse.Action):
+    """Collects ``NAME=FILE`` in a dictionary."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,
+    ) -> None:
+        for value in values:
+            name, equals, file = value.partition("=")
+            if not (name and equals and file):
+                parser.error(f"{option}: '{value}' is not of the form NAME=FILE")
+        setattr(namespace, self.dest, dict(value.split("=", 1) for value in values))
+
+
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
     """Parse, run ``main``, exit: 0, or 1 after one line on stderr for a user's mistake."""
     arguments = parser.parse_args()
+    if getattr(arguments, "study", None) and not arguments.kind:
+        arguments.kind = arguments.study
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )

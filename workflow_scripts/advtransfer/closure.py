@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .recipes import AttackRecipe, DatasetRecipe, ModelRecipe, once_per_recipe
+from .recipes import NamesModule, once_per_recipe
 
 PACKAGE = Path("workflow_scripts")  # relative, so that a moved repository re-runs nothing
 LIBRARY = PACKAGE / "advtransfer"
@@ -64,17 +64,12 @@ def _imports(file: Path) -> tuple[Path, ...]:
 def recipe_modules(recipe: Any) -> tuple[Path, ...]:
     """Files of the extension modules that a recipe names, its upstream recipes included."""
     found: set[Path] = set()
-    if isinstance(recipe, ModelRecipe):
-        found.add(LIBRARY / "models" / "families" / f"{recipe.family}.py")
-    elif isinstance(recipe, AttackRecipe):
-        found.add(LIBRARY / "attacks" / f"{recipe.attack}.py")
-    elif isinstance(recipe, DatasetRecipe):
-        found.add(LIBRARY / "data" / "datasets" / f"{recipe.name}.py")
+    if isinstance(recipe, NamesModule):
+        found.add(LIBRARY / recipe.module())
     elif dataclasses.is_dataclass(recipe):
         for item in dataclasses.fields(recipe):
             part = getattr(recipe, item.name)
-            # Only the step that fetches a dataset runs its module; all others read what it wrote.
-            if not isinstance(part, DatasetRecipe):
+            if not isinstance(part, NamesModule) or part.is_run_downstream():
                 found.update(recipe_modules(part))
     elif isinstance(recipe, (list, tuple)):
         for item in recipe:

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .artifacts import write_json
+from .artifacts.json_files import write_json
 from .errors import UserError
 
 RECORDS = Path(".snakemake") / "runs"
@@ -58,6 +59,20 @@ class Leftover:
 def name_jobs() -> None:
     """What this process starts from now on, here or on a cluster, carries its identity."""
     os.environ[VARIABLE] = _identity(os.getpid())
+
+
+def lift_rate_limit(workflow: Any) -> None:
+    """Take away Snakemake's limit of started jobs a second, for jobs on this machine.
+
+    In 9.27.1 every pass of the scheduler that the limit may hold up starts a timer thread, which
+    starts the next pass, for as long as jobs are open. The passes take a quarter of all CPU time of
+    the main job. Jobs of a cluster keep the limit, which spares its scheduler.
+
+    Args:
+        workflow: Snakemake's, once it runs (``onstart``).
+    """
+    if not workflow.non_local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def begin(on_cluster: bool) -> None:

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..advtransfer.characters import CONTROL
 from ..advtransfer.errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "rules" / "schemas" / "config.schema.json"
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SHOWN = 80  # characters of a text that a message repeats
 Config = dict[str, Any]
 
@@ -49,20 +49,6 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return value
-
-
-def parse_epsilon(value: float | str) -> float:
-    """``8/255``, ``"0.25"`` or a number, as a float.
-
-    Raises:
-        UserError: division by zero.
-    """
-    if isinstance(value, str):
-        numerator, _, denominator = value.partition("/")
-        if denominator and float(denominator) == 0:
-            raise UserError(f"epsilon {value}: division by zero.")
-        return float(numerator) / float(denominator or 1)
-    return float(value)
 
 
 def _unfit(value: Any, path: str = "") -> Iterator[str]:

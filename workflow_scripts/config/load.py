@@ -8,14 +8,13 @@ from typing import Any
 
 import yaml
 
-from .kinds import STUDIES
-
 ROOT = Path(__file__).parents[2]
+STUDIES = "workflow_scripts/studies"
 
 
 def study_files(root: Path = ROOT) -> list[Path]:
     """Settings of the studies, in the order in which they are loaded."""
-    return sorted((root / STUDIES.relative_to(ROOT)).glob("*/config.yaml"))
+    return sorted((root / STUDIES).glob("*/config.yaml"))
 
 
 def load(*overlays: str | Path, root: Path = ROOT) -> dict[str, Any]:

@@ -7,7 +7,6 @@ editors: a file may say a part of it, and null removes an entry.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import re
 from collections.abc import Iterable
@@ -15,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from ..studies import folders
 from .check import SCHEMA
-from .kinds import STUDIES, kinds, known_studies
+from .load import study_files
 from .sections import Configuration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OVERLAY = SCHEMA.with_name("overlay.schema.json")
-PACKAGE = Path(__file__).parents[1]
 LONG_NAME = re.compile(r"workflow_scripts__studies__(?:kinds__)?(\w+?)__settings__(\w+)")
 REFERENCE = "#/$defs/"
 Schema = dict[str, Any]
@@ -70,7 +68,7 @@ class Generator(GenerateJsonSchema):
 
 def full_schema() -> Schema:
     """The schema of a whole configuration, where every `use` is resolved."""
-    settings = {name: _settings(folder) for name, folder in kinds().items()}
+    settings = {name: folders.load(name, name, "settings").Settings for name in folders.kinds()}
     classes = [(one, "validation") for one in (Configuration, *settings.values())]
     _, found = models_json_schema(classes, schema_generator=Generator)  # type: ignore[arg-type]
     text = LONG_NAME.sub(_short_name, json.dumps(found["$defs"]))
@@ -100,10 +98,9 @@ def overlay_schema() -> Schema:
 def _studies(names: Iterable[str]) -> Schema:
     """What stands under `studies`: known studies by name, others by their kind."""
     known: Schema = {}
-    for name in known_studies():
-        kind = yaml.safe_load((STUDIES / name / "config.yaml").read_text())["studies"][name].get(
-            "kind", name
-        )
+    for file in study_files():
+        name = file.parent.name
+        kind = yaml.safe_load(file.read_text())["studies"][name].get("kind", name)
         known[name] = {"$ref": REFERENCE + kind}
         if kind != name:
             known[name]["required"] = ["kind"]
@@ -146,13 +143,6 @@ def _partial(value: Any) -> Any:
         found["enum"] = [*found["enum"], None]
     if isinstance(found.get("const"), (str, int)):
         found["enum"] = [found.pop("const"), None]
-    return found
-
-
-def _settings(folder: Path) -> type[BaseModel]:
-    """The class of a kind's section."""
-    parts = folder.relative_to(PACKAGE.parent).parts
-    found: type[BaseModel] = importlib.import_module(".".join((*parts, "settings"))).Settings
     return found
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
+from ..advtransfer.models.recipe import ModelRecipe
 from ..advtransfer.models.registry import REGISTRY
-from ..advtransfer.recipes import ImportedRecipe, ModelRecipe
-from ..config.check import Config, parse_epsilon
-from .reader import Reader
+from ..advtransfer.training.imported_recipe import ImportedRecipe
+from ..config.check import Config
+from .reader import StudyReader
 
 MISSING = "missing"  # instead of the digest of a checkpoint that is not there
 FILE_KEYS = {
@@ -87,7 +89,7 @@ def trained_against(config: Config, name: str) -> tuple[str, float | None]:
     return part["norm"], radius
 
 
-def read_checkpoint(reader: Reader, name: str, key: str) -> Checkpoint:
+def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
     """The entry ``name`` of `checkpoints`, which the configuration names at ``key``.
 
     Raises:

@@ -1,7 +1,7 @@
 """From the configuration to recipes: everything that the studies need, by address.
 
-The Snakefile asks this module what to make; the steps that collect tables ask it where things are.
-No torch here: it runs at every start of Snakemake.
+The Snakefile asks this module what to make. No step that makes a table, a figure or a page imports
+it, so that a new study re-runs nothing. No torch here: it runs at every start of Snakemake.
 """
 
 from __future__ import annotations
@@ -15,37 +15,18 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from ..advtransfer.addresses import ADDRESSED, address
+from ..advtransfer.addresses import address
 from ..advtransfer.errors import UserError
-from ..advtransfer.recipes import to_json
+from ..advtransfer.recipes import Addressed, to_json
 from ..config.check import Config, check_config, without_nulls
-from ..config.kinds import kind_of, known_studies
 from ..config.named import resolved
-from .accuracy_and_robustness.design import AccuracyReader, AccuracyStudy
+from . import folders
+from .base import Study
 from .checkpoints import check_checkpoints
-from .data_efficiency.design import EfficiencyReader, EfficiencyStudy
-from .detection.design import DetectionReader, DetectionStudy
-from .granularity.design import GranularityReader
-from .kinds.pairs.design import PairReader, PairStudy
-from .kinds.whole_targets.design import TransferReader, TransferStudy
-from .reader import Study
 
 ALL_CLASSES = "all"
 ClassNames = Callable[[str, Mapping[str, Any]], Sequence[str]]
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
-AnyReader = PairReader | EfficiencyReader | TransferReader | DetectionReader
-# By kind of study.
-READERS: dict[str, type[AnyReader]] = {
-    "adversarial_to_knowledge": PairReader,
-    "knowledge_to_adversarial": PairReader,
-    "data_efficiency": EfficiencyReader,
-    "fixed_vs_full": TransferReader,
-    "granularity": GranularityReader,
-    "accuracy_and_robustness": AccuracyReader,
-    "detection": DetectionReader,
-    "pairs": PairReader,
-    "whole_targets": TransferReader,
-}
 
 
 @dataclass
@@ -54,6 +35,8 @@ class Plan:
 
     config: Config
     studies: dict[str, Study]
+    kinds: dict[str, str]  # of every study
+    slices: dict[str, str]  # what of the configuration decides a study's tables, canonical JSON
     recipes: dict[str, Any] = field(default_factory=dict)
 
     def register(self, recipe: Any) -> str:
@@ -73,26 +56,6 @@ class Plan:
     def main(self) -> list[str]:
         """Studies of plain `snakemake`; all, where none of those is configured."""
         return [s for s in self.config["main_job"] if s in self.studies] or list(self.studies)
-
-    @property
-    def pairs(self) -> dict[str, PairStudy]:
-        """The studies of sources against references."""
-        return {n: s for n, s in self.studies.items() if isinstance(s, PairStudy)}
-
-    @property
-    def efficiency(self) -> dict[str, EfficiencyStudy]:
-        """The studies of transfer to few images."""
-        return {n: s for n, s in self.studies.items() if isinstance(s, EfficiencyStudy)}
-
-    @property
-    def transfers(self) -> dict[str, TransferStudy]:
-        """The studies of transfer to whole targets."""
-        return {n: s for n, s in self.studies.items() if isinstance(s, TransferStudy)}
-
-    @property
-    def detection(self) -> dict[str, DetectionStudy]:
-        """The studies of detectors."""
-        return {n: s for n, s in self.studies.items() if isinstance(s, DetectionStudy)}
 
     def json(self, where: str) -> str:
         """Canonical JSON of the recipe at an address.
@@ -139,18 +102,20 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
     check_checkpoints(config)
     _check_length(json.dumps(config), "the configuration")
     config = with_class_names(config, class_names)
-    known = {*known_studies(), *config["studies"]}
+    known = [*config["studies"], *folders.with_settings()]  # an overlay may have removed one
     unknown = [name for name in config["main_job"] if name not in known]
     if unknown:
         raise UserError(
             f"main_job: no study '{unknown[0]}'; there are {', '.join(config['studies'])}."
         )
-    studies: dict[str, Study] = {
-        name: READERS[kind_of(config, name)](config, name).study() for name in config["studies"]
-    }
-    plan = Plan(config, studies)
-    for name, study in studies.items():
-        _check_length(study_config(config, name), f"the configuration of study '{name}'")
+    plan = Plan(config, {}, {}, {})
+    for name, part in config["studies"].items():
+        kind = part.get("kind", name)
+        reader = folders.load(name, kind, "design").Reader(config, name)
+        study: Study = reader.study()
+        text = _canonical(reader.slice())
+        _check_length(text, f"the configuration of study '{name}'")
+        plan.studies[name], plan.kinds[name], plan.slices[name] = study, kind, text
         for recipe in study.recipes():
             plan.register(recipe)
     return plan
@@ -183,43 +148,13 @@ def with_class_names(config: Config, class_names: ClassNames | None) -> Config:
     return {**config, "studies": expanded(config["studies"], "studies")}
 
 
-def study_config(config: Config, study: str) -> str:
-    """The part of the configuration that decides a study's tables, as canonical JSON.
-
-    Of the named parts (models, trainings, ...) only those that the study uses: another one re-runs
-    nothing.
-    """
-    own = config["studies"][study]
-    used = READERS[kind_of(config, study)].used(config, own)
-    datasets, scenes = used.pop("datasets"), used.pop("detection", set())
-    every = config["data"]["datasets"]
-    own_datasets = _only(every, datasets) or every  # the schema wants one
-    part = {
-        "label": "",
-        "main_job": [study],
-        "data": {"datasets": own_datasets, "providers": ["local"]},
-        **{section: _only(config.get(section, {}), names) for section, names in used.items()},
-        "precision": config["precision"],
-        "evaluation": config["evaluation"],
-        "statistics": {"bootstrap": 1, "permutations": 1},  # no table has any
-        "studies": {study: own},
-    }
-    if scenes:
-        part["data"]["detection"] = _only(config["data"]["detection"], scenes)
-    return json.dumps(part, sort_keys=True, separators=(",", ":"))
-
-
-def _only(section: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in section.items() if name in names}
-
-
 def _with_address(recipe: Any) -> list[Any]:
     """Recipes that stand in a recipe and have an address of their own."""
     found: list[Any] = []
     for item in dataclasses.fields(recipe):
         value = getattr(recipe, item.name)
         for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, ADDRESSED):
+            if isinstance(part, Addressed):
                 found.append(part)
     return found
 
@@ -244,44 +179,18 @@ def index_rows(plan: Plan) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def statistics_recipe(plan: Plan, study: str) -> str:
-    """What decides a study's table of correlations, as canonical JSON."""
-    recipe = {
-        "study": study,
-        "primary": dict(plan.pairs[study].primary),
-        **plan.config["statistics"],
-    }
-    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+def settings_recipe(plan: Plan, study: str, names: Sequence[str]) -> str:
+    """What decides an analysis or a figure besides its tables: the study's settings ``names``."""
+    settings = plan.studies[study].settings(plan.config)
+    return _canonical({name: settings[name] for name in names})
 
 
-def summary_recipe(plan: Plan, study: str) -> str:
-    """What decides the tables that summarise a study of transfer to whole targets."""
-    own = plan.transfers[study]
-    recipe = {
-        "study": study,
-        "baseline": own.baseline,
-        "metrics": {target.name: target.metric for target in own.targets},
-        **plan.config["statistics"],
-    }
-    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+def page_recipe(plan: Plan, study: str, names: Sequence[str]) -> str:
+    """What decides a study's page besides its tables and figures."""
+    settings = plan.studies[study].settings(plan.config)
+    facts = plan.studies[study].facts(plan.config)
+    return _canonical({**{name: settings[name] for name in names}, "facts": facts})
 
 
-def relation_recipe(plan: Plan, study: str) -> str:
-    """What decides the tables that relate transfer to accuracy and robustness of the sources."""
-    own = plan.studies[study]
-    assert isinstance(own, AccuracyStudy)
-    recipe = {"study": study, **own.relation(), **plan.config["statistics"]}
-    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
-
-
-def figure_recipe(plan: Plan, study: str, keys: list[str]) -> str:
-    """What decides a figure beside its tables: the study's values for ``keys``."""
-    values = plan.studies[study].figure_values()
-    recipe = {"study": study, **{key: values[key] for key in keys}}
-    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
-
-
-def page_recipe(plan: Plan, study: str) -> str:
-    """What decides a study's page beside its tables and figures."""
-    recipe = {"study": study, **plan.studies[study].page_values(plan.config)}
-    return json.dumps(recipe, sort_keys=True, separators=(",", ":"))
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

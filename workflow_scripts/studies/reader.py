@@ -8,37 +8,24 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from ..advtransfer.addresses import (
-    Seeds,
-    block_path,
-    dataset_path,
-    seeds_name,
-    source_path,
-    view_path,
-)
+from ..advtransfer.addresses import Seeds, seeds_name
+from ..advtransfer.attacks.recipe import AttackRecipe, attack_label
 from ..advtransfer.data.folders import class_folders
+from ..advtransfer.data.recipe import DatasetRecipe
+from ..advtransfer.data.view_recipe import ViewRecipe
+from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
-from ..advtransfer.recipes import (
-    AttackRecipe,
-    DatasetRecipe,
-    EvaluationRecipe,
-    ImportedRecipe,
-    ModelRecipe,
-    ModeRecipe,
-    SourceRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    attack_label,
-    check_replays,
-)
+from ..advtransfer.models.recipe import ModelRecipe
+from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe, check_replays
 from ..advtransfer.transfer.modes import check_mode
-from ..config.check import Config, parse_epsilon
+from ..advtransfer.transfer.recipe import ModeRecipe
+from ..config.check import Config
 
 LIBRARY = Path(__file__).parents[1] / "advtransfer"
 TRANSFER_MODES = ("last_layer", "full_network")  # of a protocol: fixed-feature, full-network
@@ -124,140 +111,6 @@ def repeated(items: list[Any]) -> list[Any]:
     return sorted({item for item in items if items.count(item) > 1})
 
 
-class Study(Protocol):
-    """What the plan asks of a study; it owns no computation."""
-
-    @property
-    def name(self) -> str: ...
-
-    def recipes(self) -> Iterator[Any]:
-        """Everything that is made for it, but what those recipes hold is found by the plan."""
-        ...
-
-    def index(self) -> Iterator[IndexRow]:
-        """Its artefacts by the names of the configuration."""
-        ...
-
-    def files(self) -> list[str]:
-        """Every file that its tables are gathered from."""
-        ...
-
-    def figure_values(self) -> Mapping[str, Any]:
-        """What its figures may be told beside their tables, by the names of their recipe."""
-        ...
-
-    def page_values(self, config: Config) -> dict[str, Any]:
-        """What its page is told: values of its figures, and ``facts`` to print."""
-        ...
-
-
-class IndexRow(NamedTuple):
-    """An artefact, by the name that the configuration knows it by."""
-
-    kind: str
-    name: str
-    seeds: Seeds
-    path: str
-
-
-def index_network(kind: str, name: str, recipe: SourceRecipe, seeds: Seeds) -> Iterator[IndexRow]:
-    """A trained network, and what it was trained on."""
-    yield IndexRow("dataset", recipe.view.dataset.name, (), dataset_path(recipe.view.dataset))
-    yield IndexRow("view", f"{name} training images", (), view_path(recipe.view))
-    for seed in seeds:
-        yield IndexRow(kind, name, (seed,), source_path(recipe, seed, "model.safetensors"))
-
-
-def evaluation_of_source(
-    recipe: SourceRecipe | ImportedRecipe, attacks: tuple[AttackRecipe, ...], images: int
-) -> EvaluationRecipe | None:
-    """None: what an imported source was trained on is not at hand."""
-    if isinstance(recipe, ImportedRecipe):
-        return None
-    return evaluation_of(recipe.view, attacks, images)
-
-
-class OfSources(Protocol):
-    """A study whose artefacts are made of a source each."""
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """With ``recipe``, ``seed_blocks``, ``model`` and ``training``."""
-        ...
-
-    def artefacts(self, source: Any) -> Iterator[tuple[str, str, Any, str]]:
-        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
-        ...
-
-
-def recipes_of(study: OfSources) -> Iterator[Any]:
-    """The sources of a study, and all that is made of them."""
-    for source in study.sources:
-        yield source.recipe
-        for _, _, recipe, _ in study.artefacts(source):
-            yield recipe
-
-
-def index_of(study: OfSources) -> Iterator[IndexRow]:
-    """The same by the names of the configuration."""
-    for source in study.sources:
-        name = f"{source.model}/{source.training}"
-        for seeds in source.seed_blocks:
-            if isinstance(source.recipe, SourceRecipe):
-                yield from index_network("source", name, source.recipe, seeds)
-            else:
-                path = source_path(source.recipe, 0, "model.safetensors")
-                yield IndexRow("source", name, seeds, path)
-            for stage, label, recipe, suffix in study.artefacts(source):
-                path = block_path(stage, source.recipe, seeds, recipe, suffix)
-                yield IndexRow(stage, f"{name}{label}", seeds, path)
-
-
-def files_of(study: OfSources) -> list[str]:
-    """Files that tables are gathered from: histories, and what is made of the sources, but for
-    activations, which only other steps read."""
-    files: dict[str, None] = {}
-    for source in study.sources:
-        for seeds in source.seed_blocks:
-            if isinstance(source.recipe, SourceRecipe):
-                for seed in seeds:
-                    files[source_path(source.recipe, seed, "history.csv")] = None
-            for stage, _, recipe, suffix in study.artefacts(source):
-                if stage != "features":
-                    files[block_path(stage, source.recipe, seeds, recipe, suffix)] = None
-    return list(files)
-
-
-def evaluation_of(
-    view: ViewRecipe, attacks: tuple[AttackRecipe, ...], images: int
-) -> EvaluationRecipe:
-    """Test images of a source's own classes, and the attacks that measure its robustness."""
-    own = ViewRecipe(view.dataset, "test", view.classes, images=images, size=view.size)
-    return EvaluationRecipe(own, attacks)
-
-
-def training_in_words(training: TrainingRecipe) -> str:
-    """Epochs and attack of a source's training."""
-    text = f"{training.epochs} epochs"
-    if training.attack is None:
-        return text
-    attack = attack_label(training.attack).replace("_", "/")
-    return f"{text}, {attack}" + (f", {training.replays} replays" if training.replays else "")
-
-
-def trainings_of(sources: Iterable[Any]) -> list[TrainingRecipe]:
-    """How the sources were trained that are trained here."""
-    recipes = [source.recipe for source in sources]
-    return [recipe.training for recipe in recipes if isinstance(recipe, SourceRecipe)]
-
-
-def selection_warning(trainings: Iterable[TrainingRecipe]) -> dict[str, str]:
-    """The fact that a page states where a training was stopped by test images."""
-    if all(training.checkpoint != "best_on_test" for training in trainings):
-        return {}
-    return {"warning": "checkpoints were selected on test data, as in the papers"}
-
-
 def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
     """The recipe of an entry of ``data.datasets``.
 
@@ -303,7 +156,14 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
     return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
 
 
-class Reader:
+def _section(config: Config, dotted: str) -> Config:
+    """A section of the configuration, such as ``models`` or ``data.datasets``."""
+    for key in dotted.split("."):
+        config = config.get(key, {})
+    return config
+
+
+class StudyReader:
     """Turns one study's part of a checked configuration into recipes."""
 
     def __init__(self, config: Config, name: str) -> None:
@@ -311,23 +171,52 @@ class Reader:
         self.part = config["studies"][name]
         self.key = f"studies.{name}"
         self._datasets: dict[str, DatasetRecipe] = {}
+        self._used: dict[str, set[str]] = {}  # entries that were read, by their section
+
+    def study(self) -> Any:
+        """The study, read and checked: each kind's own."""
+        raise NotImplementedError
 
     def lookup(self, section: str, name: str, key: str) -> Any:
-        named = self.config.get(section, {})
+        """The entry ``name`` of a section such as ``models`` or ``data.datasets``.
+
+        Raises:
+            UserError: there is none; the message names ``key``, where the study asks for it.
+        """
+        named = _section(self.config, section)
         if name not in named:
             known = ", ".join(named) or "none"
             raise UserError(f"{key}: no '{name}' in `{section}`; there are {known}.")
+        self._used.setdefault(section, set()).add(name)
         return named[name]
+
+    def slice(self) -> Config:
+        """The part of the configuration that decides the study's tables, once `study` has read it.
+
+        Of the named entries (models, trainings, ...) it holds those that were read, so that another
+        one re-runs nothing.
+        """
+        own = {key: value for key, value in self.part.items() if key != "kind"}
+        part: Config = {
+            "precision": self.config["precision"],
+            "evaluation": self.config["evaluation"],
+            "studies": {self.name: own},
+        }
+        for section, names in self._used.items():
+            entries = _section(self.config, section)
+            kept = {name: entry for name, entry in entries.items() if name in names}
+            *above, last = section.split(".")
+            place = part
+            for key in above:
+                place = place.setdefault(key, {})
+            place[last] = kept
+        return part
 
     def dataset(self, name: str, key: str) -> DatasetRecipe:
         """The recipe of the dataset that the configuration names at ``key``."""
-        datasets = self.config["data"]["datasets"]
-        if name not in datasets:
-            raise UserError(
-                f"{key}: no '{name}' in `data.datasets`; there are {', '.join(datasets)}."
-            )
+        entry = self.lookup("data.datasets", name, key)
         if name not in self._datasets:
-            self._datasets[name] = _dataset(name, datasets[name])
+            self._datasets[name] = _dataset(name, entry)
         return self._datasets[name]
 
     def metric(self, name: str) -> str:

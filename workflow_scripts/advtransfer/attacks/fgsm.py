@@ -10,8 +10,8 @@ import dataclasses
 
 import torch
 
-from ..recipes import AttackRecipe
 from . import pgd
+from .recipe import AttackRecipe
 
 
 def perturb(

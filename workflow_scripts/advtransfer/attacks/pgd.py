@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from ..recipes import AttackRecipe
 from .ball import Ball, random_start
+from .recipe import AttackRecipe
 
 CERTAIN = -10.0  # log-odds below which float32 loses digits of 1 - p
 PATIENCE = 5  # steps between two looks at who has converged

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from ..data.batches import as_float
 from ..errors import UserError
+from ..models.inference import BATCH, predict
 from ..models.network import Network, inference_copy
-from ..recipes import AttackRecipe, attack_label
+from .recipe import AttackRecipe, attack_label
 
-BATCH = 250
 NORMS = ("linf", "l2")  # of an attack that does not name its own
-NOT_ATTACKS = {"__init__", "ball", "run"}
+NOT_ATTACKS = {"__init__", "ball", "block_recipe", "recipe", "run"}
 Perturb = Callable[
     [Callable[..., torch.Tensor], torch.Tensor, torch.Tensor, AttackRecipe, torch.Generator],
     torch.Tensor,
@@ -58,19 +58,6 @@ def load_attack(recipe: AttackRecipe) -> Perturb:
         )
     perturb: Perturb = module.perturb
     return perturb
-
-
-@torch.no_grad()
-def predict(network: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
-    """Logits float32 (N, classes) in evaluation mode, of uint8 or float images in [0, 1]."""
-    was_training = network.training
-    network.eval()
-    parts = []
-    for start in range(0, len(images), batch):
-        chosen = images[start : start + batch]
-        parts.append(network(as_float(chosen) if chosen.dtype == torch.uint8 else chosen))
-    network.train(was_training)
-    return torch.cat(parts)
 
 
 def attack_images(

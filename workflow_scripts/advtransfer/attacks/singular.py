@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 
 from ..errors import UserError
-from ..recipes import AttackRecipe
 from .ball import Ball
 from .pgd import odds_against
+from .recipe import AttackRecipe
 
 NORMS = ("l2",)  # the norms that there are; in linf the maximum is NP-hard to find
 RANDOM_START = False

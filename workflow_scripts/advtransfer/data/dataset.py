@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..artifacts import Hdf5Writer
+from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from ..artifacts import file_error
+from ..artifacts.files import file_error
 from .dataset import OfficialFile, Unavailable
 
 TIMEOUT = 30.0  # seconds without a byte

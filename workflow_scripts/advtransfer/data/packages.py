@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from ..artifacts import file_error
+from ..artifacts.files import file_error
 from .dataset import Unavailable
 
 TIMEOUT = 1800.0  # seconds for one package

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...config.check import CONTROL
-from ..artifacts import decode_attribute
+from ..artifacts.hdf5 import decode_attribute
+from ..characters import CONTROL
 from ..errors import UserError
 from .dataset import RawDataset, checked_splits
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..artifacts import Hdf5Writer
+from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 from .dataset import Blob, OfficialFile
 from .trees import Tree

@@ -11,15 +11,13 @@ Providers, tried in the order that the config lists:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
-from ..artifacts import file_error
+from ..artifacts.files import file_error
 from ..errors import UserError
-from ..recipes import DatasetRecipe, ViewRecipe
 from .dataset import (
     Blob,
     Dataset,
@@ -36,6 +34,7 @@ from .known import dataset_module, description
 from .packages import fetch_package
 from .packs import read_pack
 from .photographs import Photographs, RawPhotographs, checked_listing
+from .recipe import DatasetRecipe
 from .trees import FolderTree, Tree, open_archives
 
 log = logging.getLogger("advtransfer")
@@ -102,28 +101,6 @@ def fetch(
         + "  - or run the same command again with a network connection: what has already been "
         "downloaded is kept"
     )
-
-
-def check_classes(views: Iterable[ViewRecipe]) -> None:
-    """Refuse a class that a known dataset does not have, before anything is fetched.
-
-    A pack is there already: `views.select` tells the same for it.
-
-    Raises:
-        UserError: with the nearest class and all that there are.
-    """
-    for view in views:
-        if view.dataset.path is not None:
-            continue
-        known = description(view.dataset.name).class_names
-        for name in view.classes:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"Did you mean '{near[0]}'? " if near else ""
-                raise UserError(
-                    f"studies: dataset '{view.dataset.name}' has no class '{name}'. {hint}Its "
-                    f"classes are {', '.join(known)}."
-                )
 
 
 def _from_local(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from ..artifacts import file_error
+from ..artifacts.files import file_error
 from ..errors import UserError
 from .dataset import Blob
 from .folders import folder_files

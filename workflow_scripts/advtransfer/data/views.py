@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..artifacts import hdf5_writer, open_hdf5, provenance, read_hdf5
+from ..artifacts.hdf5 import hdf5_writer, open_hdf5, read_hdf5
+from ..artifacts.versions import provenance
 from ..errors import UserError
-from ..recipes import ViewRecipe, derived_seed, from_plain, to_plain
+from ..recipes import derived_seed, from_plain, to_plain
+from .view_recipe import ViewRecipe
 
 READ_BYTES = 256 << 20  # of images that are in memory at a time while a view is made
 

@@ -21,7 +21,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from ..errors import UserError
 from ..models.network import Network
-from ..recipes import DetectorRecipe
+from .recipe import DetectorRecipe
 
 PROBE = 64  # pixels a side: every stride up to 32 shows
 RATIOS = (0.5, 1.0, 2.0)  # height over width of an anchor, as in Ren et al. 2015

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..recipes import ComposedRecipe, derived_seed
+from ..recipes import derived_seed
+from .data_recipe import ComposedRecipe
 
 MIN_PIXELS = 8  # of a visible mask: less is no object to look for
 Labelled = tuple[np.ndarray, np.ndarray]

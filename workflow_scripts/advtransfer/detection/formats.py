@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import file_error
+from ..artifacts.files import file_error
 from ..errors import UserError
 
 Coco = dict[str, Any]

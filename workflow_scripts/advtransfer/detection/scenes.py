@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts import file_error, provenance, read_hdf5, write_hdf5
+from ..artifacts.files import file_error
+from ..artifacts.hdf5 import read_hdf5, write_hdf5
+from ..artifacts.versions import provenance
 from ..errors import UserError
-from ..recipes import DetectionDataRecipe, from_plain, to_plain
+from ..recipes import from_plain, to_plain
 from .compose import compose, of_classes
+from .data_recipe import DetectionDataRecipe
 from .formats import Coco, read_coco, read_voc, same_categories, same_images, voc_list
 
 SPLITS = ("train", "val")

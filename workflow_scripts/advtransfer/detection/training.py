@@ -18,10 +18,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from ..artifacts import load_tensors, save_tensors
+from ..artifacts.tensors import load_tensors, save_tensors
 from ..errors import UserError
-from ..recipes import DetectorRecipe, digest
+from ..recipes import digest
 from .evaluate import as_tensor
+from .recipe import DetectorRecipe
 from .scenes import Scenes, Target
 
 log = logging.getLogger("advtransfer")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..attacks.run import BATCH, load_attack
-from ..recipes import AttackRecipe
+from ..attacks.recipe import AttackRecipe
+from ..attacks.run import load_attack
+from ..models.inference import BATCH
 from .transferability import PairMetrics, measure_pair, tau_1
 
 Model = Callable[[torch.Tensor], torch.Tensor]

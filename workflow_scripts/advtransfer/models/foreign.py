@@ -24,11 +24,12 @@ from typing import Any
 
 import torch
 
-from ..artifacts import ATTRIBUTES_KEY, file_error
+from ..artifacts.files import file_error
+from ..artifacts.tensors import ATTRIBUTES_KEY
 from ..errors import UserError
-from ..recipes import ModelRecipe
 from .library import foreign_names
 from .network import Network
+from .recipe import ModelRecipe
 from .zoo import build_network, family_module, save_checkpoint
 
 Tensors = dict[str, torch.Tensor]

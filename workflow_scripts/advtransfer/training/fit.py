@@ -18,15 +18,17 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from ..artifacts import load_tensors, save_tensors
+from ..artifacts.tensors import load_tensors, save_tensors
 from ..attacks.ball import TINY, l2_norms
+from ..attacks.recipe import AttackRecipe
 from ..attacks.run import load_attack
 from ..data.batches import batch_bounds, epoch_batches
 from ..device import autocast
 from ..errors import UserError
 from ..models.network import Network, inference_copy, refresh
-from ..recipes import AttackRecipe, TrainingRecipe, check_replays, digest
+from ..recipes import digest
 from .parallel import ALONE, Processes
+from .recipe import TrainingRecipe, check_replays
 
 log = logging.getLogger("advtransfer")
 HistoryRow = dict[str, float]

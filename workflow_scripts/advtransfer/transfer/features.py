@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..artifacts import read_hdf5
+from ..artifacts.hdf5 import read_hdf5
 
 BATCH = 1000  # images whose activations are written at once
 Labelled = tuple[torch.Tensor, torch.Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UserError
-from ..recipes import FeaturesRecipe, ModeRecipe, SubsetsRecipe
+from .recipe import ModeRecipe
 
 MODES = ("last_layer", "unfrozen_blocks", "full_network")
 
@@ -80,12 +80,3 @@ def has_fixed_activations(recipe: ModeRecipe) -> bool:
     return has_still_trunk(recipe) and (
         training is None or (training.augmentation == "none" and training.attack is None)
     )
-
-
-def cached_features(recipe: SubsetsRecipe) -> FeaturesRecipe | None:
-    """Activations that all runs of a block start from; None where they are not fixed."""
-    mode = recipe.mode
-    if not has_fixed_activations(mode):
-        return None
-    precision = mode.training.precision if mode.training else mode.precision
-    return FeaturesRecipe(recipe.train, recipe.test, mode.blocks, precision)

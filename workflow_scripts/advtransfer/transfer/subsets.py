@@ -23,14 +23,15 @@ from torch.func import functional_call, stack_module_state
 from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 
-from ..attacks.run import predict
 from ..data.batches import batch_bounds
 from ..device import autocast
 from ..errors import UserError
+from ..models.inference import predict
 from ..models.network import Network, Tail, inference_copy, refresh
-from ..recipes import ModeRecipe, TrainingRecipe
 from ..training.fit import HistoryRow, learning_rate
+from ..training.recipe import TrainingRecipe
 from .modes import check_mode, has_fixed_activations
+from .recipe import ModeRecipe
 from .transfer import fresh_head, transfer
 
 log = logging.getLogger("advtransfer")

@@ -8,17 +8,15 @@ import logging
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 
-from ..attacks.run import predict
-from ..data.batches import as_float
-from ..device import autocast
 from ..errors import UserError
-from ..models.network import Network, inference_copy
-from ..recipes import ModeRecipe
+from ..models.inference import activations, penultimate, predict
+from ..models.network import Network
+from ..training.accuracy import accuracy_and_loss, accuracy_and_loss_of
 from ..training.fit import DivergenceError, HistoryRow, fit
 from .heads import solve_head, solve_subsets
 from .modes import check_mode, has_fixed_activations, has_still_trunk
+from .recipe import ModeRecipe
 
 log = logging.getLogger("advtransfer")
 Labelled = tuple[torch.Tensor, torch.Tensor]
@@ -172,8 +170,8 @@ def _chosen_rate(
             continue
         network.eval().frozen_blocks = 0
         logits[k] = predict(trained, test[0])
-        found = _accuracy_and_loss(predict(trained, validation[0]), validation[1], "validation")
-        history[-1] |= found | _accuracy_and_loss(logits[k], test[1], "test")
+        found = accuracy_and_loss_of(predict(trained, validation[0]), validation[1], "validation")
+        history[-1] |= found | accuracy_and_loss_of(logits[k], test[1], "test")
         histories.append([{**row, "learning_rate": rate, "chosen": 0} for row in history])
         merit = (found["validation_accuracy"], -found["validation_loss"], -rate)
         if best is None or merit > best[0]:
@@ -273,49 +271,3 @@ def _what_is_trained(
     _, tail = network.split(recipe.blocks)
     network.frozen_blocks = tail.cut if has_still_trunk(recipe) else 0
     return tail if at_cut else network, list(tail.parameters())
-
-
-@torch.no_grad()
-def activations(
-    trunk: torch.nn.Module, images: torch.Tensor, precision: str, batch: int = 250
-) -> torch.Tensor:
-    """Outputs (N, ...) of a trunk, in evaluation mode, for uint8 images.
-
-    float32; bf16 where autocast at ``precision: bf16`` leaves that.
-    """
-    trunk.eval()
-    found = torch.empty(0)
-    with autocast(images.device, precision):
-        for start in range(0, len(images), batch):
-            part = trunk(as_float(images[start : start + batch]))
-            if not start:  # filled in place: a list of parts and their whole would take twice this
-                found = part.new_empty((len(images), *part.shape[1:]))
-            found[start : start + batch] = part
-    return found
-
-
-@torch.no_grad()
-def penultimate(
-    network: Network, images: torch.Tensor, precision: str = "fp32", batch: int = 250
-) -> torch.Tensor:
-    """Features float32 (N, features) of uint8 images, from an `inference_copy`."""
-    copied = inference_copy(network, precision)
-    return torch.cat(
-        [
-            copied.features(as_float(images[k : k + batch])).float()
-            for k in range(0, len(images), batch)
-        ]
-    )
-
-
-def accuracy_and_loss(network: Network, images: torch.Tensor, labels: torch.Tensor) -> HistoryRow:
-    """``test_accuracy`` and ``test_loss`` (mean cross-entropy) in float32."""
-    return _accuracy_and_loss(predict(network, images), labels, "test")
-
-
-def _accuracy_and_loss(logits: torch.Tensor, labels: torch.Tensor, images: str) -> HistoryRow:
-    """The same of logits (N, classes), by the name of the images."""
-    return {
-        f"{images}_accuracy": float((logits.argmax(1) == labels).float().mean()),
-        f"{images}_loss": float(F.cross_entropy(logits, labels)),
-    }

@@ -6,37 +6,43 @@ judged by leaving architectures out, and accuracy over width. Seeds are repeated
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer.cli import log, run, step_parser
+from ...advtransfer.cli import log
+from ..source_tables import Row, Table
+from .columns import (
+    BASELINE,
+    CORRELATION_COLUMNS,
+    LEVEL,
+    POINT_COLUMNS,
+    PREDICTOR_COLUMNS,
+    WAY,
+    WIDTH_COLUMNS,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-Row = dict[str, Any]
-WAY = ("target", "mode", "solver", "selection")  # what is transferred to, and how
-LEVEL = ("source_training", "source_norm", "source_epsilon")
-POINT_COLUMNS = (
-    *("study", *WAY, "source_model", *LEVEL, "source_accuracy", "source_robustness"),
-    *("accuracy", "accuracy_min", "accuracy_max", "n_seeds"),
-)
-CORRELATION_COLUMNS = (
-    *("study", *WAY, *LEVEL, "r_squared", "r_squared_low", "r_squared_high"),
-    *("pearson", "pearson_low", "pearson_high", "p_value", "n_models", "n_rows"),
-)
-PREDICTOR_COLUMNS = (
-    *("study", *WAY, "norm", "predictor", "absolute_error", "root_mean_square_error"),
-    *("gain", "gain_low", "gain_high", "r_squared_left_out", "r_squared_in_sample"),
-    *("n_models", "n_points"),
-)
-WIDTH_COLUMNS = (
-    *("study", *WAY, *LEVEL, "quantity", "width", "from_width", "value", "ci_low", "ci_high"),
-    "n_seeds",
+READS = ("table", "sources")
+TABLES = {
+    "points": "architectures and epsilons",
+    "correlations": "R² by epsilon",
+    "predictors": "left-out errors",
+    "width": "width",
+}  # made here, with their labels in the report
+SETTINGS = (
+    "architectures",
+    "widths",
+    "baseline",
+    "metrics",
+    "robustness",
+    "known_accuracy",
+    "bootstrap",
+    "permutations",
 )
 # Factors of every predictor, by the columns of the points.
 PREDICTORS: dict[str, tuple[str, ...]] = {
@@ -47,42 +53,33 @@ PREDICTORS: dict[str, tuple[str, ...]] = {
     "accuracy_robustness": ("source_accuracy", "source_robustness"),
     "accuracy_epsilon": ("source_accuracy", "source_epsilon"),
 }
-BASELINE = "accuracy"
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__ or "")
-    parser.add_argument("--table", required=True, help="transferred networks (CSV)")
-    parser.add_argument("--sources", required=True, help="accuracy of the sources (CSV)")
-    parser.add_argument("--points", required=True, help="CSV to write: means over seeds")
-    parser.add_argument("--correlations", required=True, help="CSV to write: R^2 by epsilon")
-    parser.add_argument("--predictors", required=True, help="CSV to write: left-out errors")
-    parser.add_argument("--width", required=True, help="CSV to write: accuracy over width")
-    return parser
+def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
+    """Relate transfer to the accuracy, robustness and width of the sources.
 
-
-def main(arguments: argparse.Namespace) -> None:
-    import json
-
-    from ...advtransfer.artifacts import write_rows
-
-    recipe = json.loads(arguments.recipe)
-    networks = measured(read(arguments.table), read(arguments.sources), recipe)
-    compared = networks[networks["source_model"].isin(recipe["architectures"])]
+    Args:
+        tables: paths of the tables in ``READS``.
+        settings: the study's name (``study``) and its settings in ``SETTINGS``.
+    """
+    networks = measured(read(tables["table"]), read(tables["sources"]), settings)
+    compared = networks[networks["source_model"].isin(settings["architectures"])]
     points = averaged(compared)
-    tables = (
-        (arguments.points, POINT_COLUMNS, points.to_dict("records")),
-        (arguments.correlations, CORRELATION_COLUMNS, correlation_rows(compared, recipe)),
-        (arguments.predictors, PREDICTOR_COLUMNS, predictor_rows(points, recipe)),
-        (arguments.width, WIDTH_COLUMNS, width_rows(networks, recipe)),
-    )
-    for path, columns, found in tables:
-        rows = [{str(name): told(value) for name, value in row.items()} for row in found]
-        write_rows(path, [{"study": recipe["study"], **row} for row in rows], columns)
+    made: dict[str, tuple[Sequence[str], Iterable[Mapping[Any, Any]]]] = {
+        "points": (POINT_COLUMNS, points.to_dict("records")),
+        "correlations": (CORRELATION_COLUMNS, correlation_rows(compared, settings)),
+        "predictors": (PREDICTOR_COLUMNS, predictor_rows(points, settings)),
+        "width": (WIDTH_COLUMNS, width_rows(networks, settings)),
+    }
+    found: dict[str, Table] = {}
+    for table, (columns, rows) in made.items():
+        cells = [{str(name): shown(value) for name, value in row.items()} for row in rows]
+        found[table] = (list(columns), [{"study": settings["study"], **row} for row in cells])
     log.info("%d networks, %d points", len(networks), len(points))
+    return found
 
 
-def told(value: Any) -> Any:
+def shown(value: Any) -> Any:
     """A cell of a table: nothing where there is no number."""
     return "" if isinstance(value, float) and value != value else value
 
@@ -93,7 +90,7 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from ...advtransfer.artifacts import csv_bytes
+    from ...advtransfer.artifacts.sealed import csv_bytes
 
     names = (*WAY, "norm", "attack", "source", "source_model", "source_training", "source_norm")
     text = dict.fromkeys(names, "str")
@@ -103,22 +100,24 @@ def read(path: str) -> pd.DataFrame:
     return frame.fillna(dict.fromkeys(names, ""))
 
 
-def measured(table: pd.DataFrame, sources: pd.DataFrame, recipe: Mapping[str, Any]) -> pd.DataFrame:
+def measured(
+    table: pd.DataFrame, sources: pd.DataFrame, settings: Mapping[str, Any]
+) -> pd.DataFrame:
     """One row a transferred network, with clean and robust accuracy of its own source.
 
     Accuracy after transfer is what the target is scored by. Repeated trials of a transfer are
-    averaged. Of a source that could not be measured here the recipe may know the clean accuracy.
+    averaged. Of a source that could not be measured here the settings may know the clean accuracy.
     """
     import numpy as np
 
     scored = table["accuracy"]
-    for target, metric in recipe["metrics"].items():
+    for target, metric in settings["metrics"].items():
         scored = scored.mask(table["target"] == target, table[metric])
     table = table.assign(accuracy=scored)
     keys = ["source", "source_model", *LEVEL, "source_seed", *WAY]
     networks = table.groupby(keys, sort=False, dropna=False)["accuracy"].mean().reset_index()
     own = ["source", "source_seed"]
-    attack = recipe["robustness"]
+    attack = settings["robustness"]
     attacked = (sources["attack"] == attack["attack"]) & (sources["norm"] == attack["norm"])
     attacked &= np.isclose(sources["epsilon"], attack["epsilon"], rtol=1e-6)
     for name, chosen in (
@@ -127,7 +126,7 @@ def measured(table: pd.DataFrame, sources: pd.DataFrame, recipe: Mapping[str, An
     ):
         values = sources[chosen].groupby(own, sort=False)["accuracy"].mean().rename(name)
         networks = networks.join(values, on=own)
-    for known in recipe["known_accuracy"]:
+    for known in settings["known_accuracy"]:
         same = (networks["source_model"] == known["model"]) & (
             networks["source_training"] == known["training"]
         )
@@ -148,11 +147,11 @@ def averaged(networks: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def correlation_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Row]:
+def correlation_rows(networks: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Row]:
     """R^2 of transfer on source accuracy over architectures, at every epsilon."""
     from .relation import squared_pearson
 
-    draws = {name: recipe[name] for name in ("bootstrap", "permutations")}
+    draws = {name: settings[name] for name in ("bootstrap", "permutations")}
     for key, cell in groups(networks, (*WAY, *LEVEL)):
         x, y = (
             cell.pivot(index="source_model", columns="source_seed", values=name)
@@ -173,7 +172,7 @@ def correlation_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Itera
         }
 
 
-def predictor_rows(points: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Row]:
+def predictor_rows(points: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Every predictor's errors on architectures that it was not fitted on.
 
     Sources that are natural or robust in the norm of the robustness alone: epsilons of different
@@ -181,7 +180,7 @@ def predictor_rows(points: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[
     """
     from .relation import compare_predictors
 
-    norm = recipe["robustness"]["norm"]
+    norm = settings["robustness"]["norm"]
     comparable = points[points["source_norm"].isin(["", norm])]
     for key, cell in groups(comparable, WAY):
         known = {
@@ -209,13 +208,13 @@ def predictor_rows(points: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[
             }
 
 
-def width_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Row]:
+def width_rows(networks: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Accuracy at every width, what each step to the next width adds, and how much more it adds
     to a robust source than to a natural one."""
-    from ...advtransfer.statistics import mean_interval
+    from ...advtransfer.statistics.intervals import mean_interval
     from .relation import contrast
 
-    widths: dict[str, int] = recipe["widths"]
+    widths: dict[str, int] = settings["widths"]
     rows = networks[networks["source_model"].isin(list(widths))]
     for way, cells in groups(rows, WAY):
         samples: dict[tuple[str, int], NDArray[np.float64]] = {}
@@ -224,7 +223,7 @@ def width_rows(networks: pd.DataFrame, recipe: Mapping[str, Any]) -> Iterator[Ro
             width = widths[key.pop("source_model")]
             levels[key["source_training"]] = key
             samples[key["source_training"], width] = cell["accuracy"].to_numpy(float)
-        natural = recipe["baseline"]
+        natural = settings["baseline"]
         for training, level in levels.items():
             own = sorted(width for name, width in samples if name == training)
             for width in own:
@@ -256,7 +255,3 @@ def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[Row, pd.Dat
     """Parts of a table with the values that they have in common, in the order of first rows."""
     for values, part in frame.groupby(list(by), sort=False, dropna=False):
         yield dict(zip(by, values, strict=True)), part
-
-
-if __name__ == "__main__":
-    run(main, parser())

@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...advtransfer.attacks.recipe import attack_label
+from ...advtransfer.epsilon import parse_epsilon
 from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import attack_label
-from ...config.check import Config, parse_epsilon
+from ...config.check import Config
 from ..checkpoints import read_checkpoint
-from ..kinds.whole_targets.design import TransferReader, TransferStudy
+from ..kinds.whole_targets import design as whole_targets
 from ..reader import repeated
+from ..sources import check_not_baseline, check_training, trainings_of_names
 
 MIN_ARCHITECTURES = 3  # with fewer, a correlation is +-1 or undefined
 
+BASE = "whole_targets"  # the kind of study that this one extends
+
 
 @dataclass(frozen=True)
-class AccuracyStudy(TransferStudy):
+class AccuracyStudy(whole_targets.TransferStudy):
     """Sources transferred to whole targets, and how the study compares them."""
 
     robust: str  # the adversarial training that the statements on width are about
@@ -27,50 +31,39 @@ class AccuracyStudy(TransferStudy):
     robustness: Mapping[str, Any]  # attack, norm, epsilon: the robust accuracy that predicts
     known_accuracy: tuple[Mapping[str, Any], ...]  # of checkpoints: model, training, accuracy
 
-    def relation(self) -> dict[str, Any]:
-        """What decides the tables that relate sources to transfer, beside their numbers."""
+    def settings(self, config: Config) -> Mapping[str, Any]:
         return {
+            **super().settings(config),
+            "robust": self.robust,
             "architectures": list(self.architectures),
             "widths": dict(self.widths),
-            "baseline": self.baseline,
-            "metrics": {target.name: target.metric for target in self.targets},
             "robustness": dict(self.robustness),
             "known_accuracy": [dict(known) for known in self.known_accuracy],
         }
 
-    def figure_values(self) -> Mapping[str, Any]:
-        return {**super().figure_values(), "robust": self.robust}
-
-    def page_values(self, config: Config) -> dict[str, Any]:
-        values = super().page_values(config)
+    def facts(self, config: Config) -> Mapping[str, Any]:
+        facts = dict(super().facts(config))
         attack = self.robustness
         for target in self.targets:
             modes = [mode.mode for mode in target.transfers[0].modes]
-            values["facts"][f"modes to {target.name}"] = ", ".join(modes).replace("_", " ")
-        values["facts"] |= {
+            facts[f"modes to {target.name}"] = ", ".join(modes).replace("_", " ")
+        return facts | {
             "architectures compared": list(self.architectures),
             "widths compared": dict(self.widths),
             "robustness": f"{attack['attack']} {attack['norm']} {attack['epsilon']:g}",
             "images that measure sources": self.evaluation_images,
             "bootstrap resamples": config["statistics"]["bootstrap"],
         }
-        return values
 
 
-class AccuracyReader(TransferReader):
+class Reader(whole_targets.Reader):
     """The part of the configuration of such a study."""
 
     def study(self) -> AccuracyStudy:
         base = super().study()
         known = {(source.model, source.training) for source in base.sources}
-        trainings = list(dict.fromkeys(source.training for source in base.sources))
-        if self.part["robust"] not in trainings:
-            raise UserError(
-                f"{self.key}.robust: no source has training '{self.part['robust']}'; there are "
-                f"{', '.join(trainings)}."
-            )
-        if self.part["robust"] == base.baseline:
-            raise UserError(f"{self.key}.robust: must be another training than the baseline.")
+        check_training(self, "robust", trainings_of_names(base.sources))
+        check_not_baseline(self)
         unknown_epsilon = [source for source in base.sources if source.epsilon is None]
         if unknown_epsilon:
             raise UserError(

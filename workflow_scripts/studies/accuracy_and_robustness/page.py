@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer import plotting
-from ...advtransfer.study_page import embedded, estimate, fact_text, render, sign, verdict_of_signs
-from . import plotting as figures
-from . import published
+from ...advtransfer.plotting.frames import Tables, rows_where, targets_shown
+from ...advtransfer.plotting.labels import model_label, number, target_label, training_label
+from ...advtransfer.report.words import estimate, sign, verdict_of_signs
+from . import plotting, published
+from .columns import CORRELATION_COLUMNS, POINT_COLUMNS, PREDICTOR_COLUMNS, WIDTH_COLUMNS
+from .plotting import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TABLES = ("points", "correlations", "predictors", "width")
+SETTINGS = ("baseline", "robust", "targets")
 PRIMARY_MODE = "last_layer"
 PRIMARY = "accuracy_robustness"  # the predictor of the one comparison named in advance
 SQUARES = ("r_squared", "r_squared_low", "r_squared_high")
@@ -26,43 +29,32 @@ GAIN = ("gain", "gain_low", "gain_high")
 BOUNDS = ("value", "ci_low", "ci_high")
 
 
-def render_page(
-    recipe: plotting.FigureRecipe, tables: Mapping[str, str], drawn: list[str], template: Path
-) -> str:
-    """One HTML page without scripts that loads nothing.
-
-    Args:
-        recipe: study, baseline and main robust training, targets, facts to print.
-        tables: paths of ``points``, ``correlations``, ``predictors`` and ``width``.
-        drawn: figures, ``name=file`` each; embedded.
-        template: the study's; base, parts and captions lie beside it.
+def context(tables: Tables, settings: Settings) -> dict[str, Any]:
+    """What the template prints beyond facts and figures.
 
     Raises:
-        UserError: a table, figure or template is missing or lacks columns.
+        UserError: a table is missing or lacks columns.
     """
-    points = figures.read(tables["points"], figures.POINT_COLUMNS, recipe)
-    correlations = figures.read(tables["correlations"], figures.CORRELATION_COLUMNS, recipe)
-    predictors = figures.read(tables["predictors"], figures.PREDICTOR_COLUMNS, recipe)
-    width = figures.read(tables["width"], figures.WIDTH_COLUMNS, recipe)
-    main = plotting.those(predictors, mode=PRIMARY_MODE, predictor=PRIMARY)
-    context = {
+    points = plotting.read(tables["points"], POINT_COLUMNS, settings)
+    correlations = plotting.read(tables["correlations"], CORRELATION_COLUMNS, settings)
+    predictors = plotting.read(tables["predictors"], PREDICTOR_COLUMNS, settings)
+    width = plotting.read(tables["width"], WIDTH_COLUMNS, settings)
+    main = rows_where(predictors, mode=PRIMARY_MODE, predictor=PRIMARY)
+    return {
         "verdict": verdict(main),
         "primary": primary_text(main),
-        "facts": [(label, fact_text(value)) for label, value in recipe.facts.items()],
         "sources": source_grid(points),
-        "correlations": correlation_grid(recipe, correlations),
+        "correlations": correlation_grid(settings, correlations),
         "few_models": few_models(correlations),
         "published": published_grid(),
-        "predictors": predictor_grid(recipe, predictors),
-        "width_claims": width_claims(recipe, width),
-        "width": width_grid(recipe, width),
+        "predictors": predictor_grid(settings, predictors),
+        "width_claims": width_claims(settings, width),
+        "width": width_grid(settings, width),
         "names": {
-            "robust": plotting.training_label(recipe.robust),
-            "baseline": plotting.training_label(recipe.baseline),
+            "robust": training_label(settings.robust),
+            "baseline": training_label(settings.baseline),
         },
-        "figures": embedded(drawn, template.parent),
     }
-    return render(template, context)
 
 
 # Sentences --------------------------------------------------------------------------------------
@@ -97,8 +89,8 @@ def primary_text(main: pd.DataFrame) -> str:
         return ""
     parts = []
     for row in main.itertuples():
-        gain = estimate(figures.triple(row, GAIN), signed=True)
-        parts.append(f"{plotting.target_label(str(row.target))} {gain}")
+        gain = estimate(plotting.triple(row, GAIN), signed=True)
+        parts.append(f"{target_label(str(row.target))} {gain}")
     return (
         "How much smaller the mean absolute error is, in shares of images: "
         f"{', '.join(parts)}; {main['n_models'].max():.0f} architectures."
@@ -108,33 +100,33 @@ def primary_text(main: pd.DataFrame) -> str:
 def few_models(correlations: pd.DataFrame) -> str:
     """A warning where the correlations are over few architectures."""
     fewest = correlations["n_models"].min() if len(correlations) else 0
-    if fewest >= figures.FEWEST_MODELS:
+    if fewest >= plotting.FEWEST_MODELS:
         return ""
     return (
         f"Some correlations are over {fewest:.0f} architectures only, fewer than the "
-        f"{figures.FEWEST_MODELS} that we ask for: do not rest on them."
+        f"{plotting.FEWEST_MODELS} that we ask for: do not rest on them."
     )
 
 
-def width_claims(recipe: plotting.FigureRecipe, width: pd.DataFrame) -> list[str]:
+def width_claims(settings: Settings, width: pd.DataFrame) -> list[str]:
     """Whether the last step in width adds to robust sources and no longer to natural ones."""
     sentences = []
-    for mode in figures.modes(width):
-        for target in plotting.efficiency_targets(recipe, width):
-            rows = plotting.those(width, mode=mode, target=target)
+    for mode in plotting.modes(width):
+        for target in targets_shown(settings.targets, width):
+            rows = rows_where(width, mode=mode, target=target)
             steps = {
                 name: last_step(rows, quantity, training)
                 for name, quantity, training in (
-                    ("robust", "step", recipe.robust),
-                    ("natural", "step", recipe.baseline),
-                    ("difference", "step_minus_natural", recipe.robust),
+                    ("robust", "step", settings.robust),
+                    ("natural", "step", settings.baseline),
+                    ("difference", "step_minus_natural", settings.robust),
                 )
             }
-            where = f"{plotting.target_label(target)}, {figures.mode_label(mode)}"
+            where = f"{target_label(target)}, {plotting.mode_label(mode)}"
             if any(step is None for step in steps.values()):
                 sentences.append(f"{where}: not measured.")
                 continue
-            found = {name: figures.triple(step, BOUNDS) for name, step in steps.items()}
+            found = {name: plotting.triple(step, BOUNDS) for name, step in steps.items()}
             signs = {name: sign(*values[1:]) for name, values in found.items()}
             step: Any = steps["robust"]
             text = ", ".join(
@@ -149,7 +141,7 @@ def width_claims(recipe: plotting.FigureRecipe, width: pd.DataFrame) -> list[str
 
 def last_step(rows: pd.DataFrame, quantity: str, training: str) -> Any:
     """The row of the step to the largest width; None if there is none."""
-    own = plotting.those(rows, quantity=quantity, source_training=training)
+    own = rows_where(rows, quantity=quantity, source_training=training)
     return None if own.empty else own.sort_values("width").iloc[-1]
 
 
@@ -175,40 +167,40 @@ def width_claim(signs: Mapping[str, str]) -> str:
 
 def source_grid(points: pd.DataFrame) -> dict[str, Any]:
     """Accuracy and robustness of every architecture at every epsilon."""
-    levels = figures.levels(points)
-    labels = figures.level_labels(levels)
+    levels = plotting.levels(points)
+    labels = plotting.level_labels(levels)
     lines = []
     each = points.drop_duplicates(["source_model", "source_training"])
     for model in each["source_model"].unique():
         cells = []
         for training in labels:
-            own = plotting.those(each, source_model=model, source_training=training)
+            own = rows_where(each, source_model=model, source_training=training)
             values = [own[name].mean() for name in ("source_accuracy", "source_robustness")]
-            cells.append(" / ".join(plotting.number(value, 3) for value in values))
-        lines.append([plotting.model_label(model), *cells])
+            cells.append(" / ".join(number(value, 3) for value in values))
+        lines.append([model_label(model), *cells])
     return {"head": ["architecture", *labels.values()], "rows": lines}
 
 
-def correlation_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
+def correlation_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """R^2 by mode and epsilon, with the correlation's sign; one column a target."""
-    targets = plotting.efficiency_targets(recipe, rows)
-    levels = figures.levels(rows)
-    labels = figures.level_labels(levels)
+    targets = targets_shown(settings.targets, rows)
+    levels = plotting.levels(rows)
+    labels = plotting.level_labels(levels)
     lines = []
-    for mode in figures.modes(rows):
+    for mode in plotting.modes(rows):
         for training, label in labels.items():
             cells = []
             for target in targets:
-                own = plotting.those(rows, mode=mode, target=target, source_training=training)
+                own = rows_where(rows, mode=mode, target=target, source_training=training)
                 cells.append(square_text(own.iloc[0]) if len(own) else "–")
-            lines.append([f"{figures.mode_label(mode)}, {label}", *cells])
-    return {"head": ["R²", *map(plotting.target_label, targets)], "rows": lines}
+            lines.append([f"{plotting.mode_label(mode)}, {label}", *cells])
+    return {"head": ["R²", *map(target_label, targets)], "rows": lines}
 
 
 def square_text(row: Any) -> str:
     """R^2 with its interval; the correlation, where it is negative."""
-    text = estimate(figures.triple(row, SQUARES))
-    return f"{text} (r = {plotting.number(row.pearson)})" if row.pearson < 0 else text
+    text = estimate(plotting.triple(row, SQUARES))
+    return f"{text} (r = {number(row.pearson)})" if row.pearson < 0 else text
 
 
 def published_grid() -> dict[str, Any]:
@@ -216,40 +208,40 @@ def published_grid() -> dict[str, Any]:
     lines = []
     for epsilon, found in published.squared_correlations().items():
         values = (found.value, found.ci_low, found.ci_high)
-        label = figures.level_label("l2" if epsilon else "", epsilon)
+        label = plotting.level_label("l2" if epsilon else "", epsilon)
         printed = f"{published.PRINTED[epsilon]:.2f}"
         lines.append([label, printed, estimate(values), str(found.pearson.n_models)])
     return {"head": ["published", "printed R²", "recomputed", "architectures"], "rows": lines}
 
 
-def predictor_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
+def predictor_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """Left-out error, gain over accuracy alone, and R^2 in sample of every predictor."""
     lines = []
     row: Any
-    for mode in figures.modes(rows):
-        for target in plotting.efficiency_targets(recipe, rows):
-            where = f"{plotting.target_label(target)}, {figures.mode_label(mode)}"
-            for predictor in figures.PREDICTOR_LABELS:
-                for row in plotting.those(
+    for mode in plotting.modes(rows):
+        for target in targets_shown(settings.targets, rows):
+            where = f"{target_label(target)}, {plotting.mode_label(mode)}"
+            for predictor in plotting.PREDICTOR_LABELS:
+                for row in rows_where(
                     rows, mode=mode, target=target, predictor=predictor
                 ).itertuples():
                     lines.append(
                         [
-                            f"{where}: {figures.predictor_label(predictor)}",
-                            plotting.number(row.absolute_error, 3),
-                            estimate(figures.triple(row, GAIN), signed=True),
-                            plotting.number(row.r_squared_in_sample),
+                            f"{where}: {plotting.predictor_label(predictor)}",
+                            number(row.absolute_error, 3),
+                            estimate(plotting.triple(row, GAIN), signed=True),
+                            number(row.r_squared_in_sample),
                         ]
                     )
     head = ["predictor", "mean error, left out", "gain over accuracy alone", "R² in sample"]
     return {"head": head, "rows": lines}
 
 
-def width_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, Any]:
+def width_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """What every step in width adds, and how much more to robust sources; one column a target."""
-    targets = plotting.efficiency_targets(recipe, rows)
-    steps = plotting.those(rows, quantity=("step", "step_minus_natural"))
-    labels = figures.level_labels(figures.levels(rows))
+    targets = targets_shown(settings.targets, rows)
+    steps = rows_where(rows, quantity=("step", "step_minus_natural"))
+    labels = plotting.level_labels(plotting.levels(rows))
     lines = []
     keys = ["mode", "source_training", "quantity", "from_width", "width"]
     values: Any
@@ -258,9 +250,9 @@ def width_grid(recipe: plotting.FigureRecipe, rows: pd.DataFrame) -> dict[str, A
         minus = " minus natural" if quantity == "step_minus_natural" else ""
         cells = []
         for target in targets:
-            own = plotting.those(part, target=target)
-            found = figures.triple(own.iloc[0], BOUNDS) if len(own) else (math.nan,) * 3
+            own = rows_where(part, target=target)
+            found = plotting.triple(own.iloc[0], BOUNDS) if len(own) else (math.nan,) * 3
             cells.append(estimate(found, signed=True))
-        name = f"{figures.mode_label(mode)}, {labels[training]}{minus}"
+        name = f"{plotting.mode_label(mode)}, {labels[training]}{minus}"
         lines.append([f"{name}, {narrow:.0f} to {wide:.0f}", *cells])
-    return {"head": ["step in width", *map(plotting.target_label, targets)], "rows": lines}
+    return {"head": ["step in width", *map(target_label, targets)], "rows": lines}

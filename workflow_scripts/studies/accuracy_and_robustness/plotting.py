@@ -1,43 +1,24 @@
-"""What the figures and page of accuracy and robustness share: tables, names, marks.
-
-Heavy imports stay inside the functions, as in `plotting`.
-"""
+"""What the figures and the page of accuracy and robustness share: tables, names, marks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer import plotting
-from ...advtransfer.plotting import FigureRecipe, Look
+from ...advtransfer.plotting.axes import say_if_empty
+from ...advtransfer.plotting.frames import read_table, select
+from ...advtransfer.plotting.labels import NORM_LABELS, epsilon_label, training_label
+from ...advtransfer.plotting.marks import TRAINING_LOOKS, Look
+from .columns import LEVEL
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-WAY = ("target", "mode", "selection")
-LEVEL = ("source_training", "source_norm", "source_epsilon")
-POINT_COLUMNS = (
-    *("study", *WAY, "source_model", *LEVEL, "source_accuracy", "source_robustness"),
-    *("accuracy", "accuracy_min", "accuracy_max", "n_seeds"),
-)
-CORRELATION_COLUMNS = (
-    *("study", *WAY, *LEVEL, "r_squared", "r_squared_low", "r_squared_high"),
-    *("pearson", "pearson_low", "pearson_high", "p_value", "n_models"),
-)
-PREDICTOR_COLUMNS = (
-    *("study", *WAY, "norm", "predictor", "absolute_error", "root_mean_square_error"),
-    *("gain", "gain_low", "gain_high", "r_squared_left_out", "r_squared_in_sample"),
-    *("n_models", "n_points"),
-)
-WIDTH_COLUMNS = (
-    *("study", *WAY, *LEVEL, "quantity", "width", "from_width", "value", "ci_low", "ci_high"),
-    "n_seeds",
-)
-# Text whatever it looks like, beside those of `plotting`.
+# Text whatever it looks like, beside the columns that all studies read as text.
 TEXT = ("selection", "source_norm", "predictor")
 
 MODE_LABELS = {"last_layer": "fixed-feature transfer", "full_network": "full-network transfer"}
@@ -52,23 +33,33 @@ PREDICTOR_LABELS = {
 }
 # Epsilons beyond those that trainings have a look for.
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "<", ">", "h", "p", "*")
-BASELINE = "accuracy"  # the predictor that others are compared with
 FEWEST_MODELS = 8  # for a correlation over architectures to say something
 
 
-def read(path: str, columns: Iterable[str], recipe: FigureRecipe) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Settings:
+    """What a figure or the page shows, beside its tables. Each reads some of it."""
+
+    study: str
+    baseline: str = "natural"  # the training that others are compared with
+    robust: str = "robust_l2"  # the main adversarial training
+    trainings: tuple[str, ...] = ()  # in the order to draw; none: those of the table
+    targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+
+
+def read(path: str, columns: Iterable[str], settings: Settings) -> pd.DataFrame:
     """The study's rows without those that were selected on test images; perhaps none.
 
     Raises:
-        UserError: as `plotting.read_table` and `plotting.select`.
+        UserError: as `read_table` and `select`.
     """
-    frame = plotting.read_table(path, columns, may_be_empty=True)
+    frame = read_table(path, columns, may_be_empty=True)
     if frame.empty:
         return frame
     for name in TEXT:
         if name in frame:
             frame[name] = frame[name].fillna("").astype(str)
-    frame = plotting.select(frame, study=recipe.study)
+    frame = select(frame, study=settings.study)
     return frame[frame["selection"] != "test"]
 
 
@@ -92,8 +83,8 @@ def level_label(norm: str, epsilon: float) -> str:
     """``natural`` or ``ℓ₂, ε = 0.5``."""
     if not epsilon:
         return "natural"
-    label = plotting.NORM_LABELS.get(norm, norm)
-    return f"{label}, ε = {plotting.epsilon_label(epsilon, norm)}"
+    label = NORM_LABELS.get(norm, norm)
+    return f"{label}, ε = {epsilon_label(epsilon, norm)}"
 
 
 def levels(*frames: pd.DataFrame) -> list[tuple[str, str, float]]:
@@ -111,8 +102,8 @@ def level_looks(found: Sequence[tuple[str, str, float]]) -> dict[str, Look]:
     import seaborn as sns
 
     names = [training for training, _, _ in found]
-    if all(name in plotting.TRAINING_LOOKS for name in names):
-        return {name: Look(*plotting.TRAINING_LOOKS[name]) for name in names}
+    if all(name in TRAINING_LOOKS for name in names):
+        return {name: Look(*TRAINING_LOOKS[name]) for name in names}
     shades = sns.color_palette("viridis", len(names) + 1).as_hex()
     return {
         name: Look(shade, MARKERS[k % len(MARKERS)])
@@ -125,16 +116,9 @@ def level_labels(found: Sequence[tuple[str, str, float]]) -> dict[str, str]:
     labels = {training: level_label(norm, epsilon) for training, norm, epsilon in found}
     texts = list(labels.values())
     return {
-        name: f"{text}, {plotting.training_label(name)}" if texts.count(text) > 1 else text
+        name: f"{text}, {training_label(name)}" if texts.count(text) > 1 else text
         for name, text in labels.items()
     }
-
-
-def panels(
-    recipe: FigureRecipe, targets: Sequence[str], rows: int, height: float, **options: Any
-) -> tuple[Figure, np.ndarray]:
-    """A column of panels for each target under its name."""
-    return plotting.efficiency_panels(recipe, targets, rows, height, **options)
 
 
 def label_columns(axes: np.ndarray, text: str) -> None:
@@ -145,7 +129,7 @@ def label_columns(axes: np.ndarray, text: str) -> None:
         drawn[-1].set_xlabel(text)
         drawn[-1].tick_params(labelbottom=True)
         for panel in column:
-            plotting.say_if_empty(panel, "not measured")
+            say_if_empty(panel, "not measured")
             if panel not in drawn:
                 panel.set_frame_on(False)
                 panel.tick_params(length=0, labelleft=False, labelbottom=False)

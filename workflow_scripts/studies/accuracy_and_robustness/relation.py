@@ -15,14 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from ...advtransfer.statistics import (
-    NAN,
-    QUANTILES,
-    Correlation,
-    MeanInterval,
-    correlate,
-    mean_interval,
-)
+from ...advtransfer.statistics.arrays import NAN, QUANTILES
+from ...advtransfer.statistics.correlations import Correlation, correlate
+from ...advtransfer.statistics.intervals import MeanInterval, mean_interval
 
 Floats = NDArray[np.float64]
 

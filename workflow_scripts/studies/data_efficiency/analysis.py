@@ -5,38 +5,20 @@ Runs are paired by source seed and subset (size and seed); intervals respect tha
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...advtransfer.cli import log, run, step_parser
+from ...advtransfer.cli import log
+from ..source_tables import Table
+from .columns import DIFFERENCE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    "study",
-    "target",
-    "comparison",
-    "model",
-    "grid",
-    "baseline_grid",
-    "training",
-    "baseline_training",
-    "blocks",
-    "baseline_blocks",
-    "images",
-    "epoch",
-    "last",
-    "quantity",
-    "value",
-    "ci_low",
-    "ci_high",
-    "mean",
-    "baseline_mean",
-    "n_source_seeds",
-    "n_subset_seeds",
-)
+READS = ("curves", "robustness")
+# Tables that are made here, with their labels in the report.
+TABLES = {"differences": "paired differences"}
+SETTINGS = ("baseline", "grids")
 
 
 class Cell(NamedTuple):
@@ -53,25 +35,20 @@ class Cell(NamedTuple):
     quantity: str
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__ or "")
-    parser.add_argument("--curves", required=True, help="transfer over epochs (CSV)")
-    parser.add_argument("--robustness", required=True, help="transferred networks attacked (CSV)")
-    parser.add_argument("--output", required=True, help="CSV to write")
-    return parser
+def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
+    """Compare every cell of the transfer grid with those that differ from it in one respect.
 
-
-def main(arguments: argparse.Namespace) -> None:
-    import json
+    Args:
+        tables: paths of the tables in ``READS``.
+        settings: the study's name (``study``) and its settings in ``SETTINGS``.
+    """
     import math
 
     import pandas as pd
 
-    from ...advtransfer.artifacts import write_rows
-    from ...advtransfer.statistics import paired_difference
+    from ...advtransfer.statistics.paired import paired_difference
 
-    recipe = json.loads(arguments.recipe)
-    curves, robustness = read(arguments.curves), read(arguments.robustness)
+    curves, robustness = read(tables["curves"]), read(tables["robustness"])
     curves["quantity"] = "accuracy"
     curves = curves.rename(columns={"test_accuracy": "accuracy"})
     if len(robustness):
@@ -90,14 +67,14 @@ def main(arguments: argparse.Namespace) -> None:
         for key, cell in table.groupby(list(Cell._fields), sort=False)
     }
     rows = []
-    for comparison, cell, other in comparisons(list(runs), recipe):
+    for comparison, cell, other in comparisons(list(runs), settings):
         ours, theirs = runs[cell].align(runs[other])
         found = paired_difference(ours.to_numpy(), theirs.to_numpy())
         if not found.n_subset_seeds:
             continue
         rows.append(
             {
-                "study": recipe["study"],
+                "study": settings["study"],
                 "comparison": comparison,
                 **cell._asdict(),
                 "baseline_grid": other.grid,
@@ -110,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
             }
         )
     log.info("%d differences over %d cells", len(rows), len(runs))
-    write_rows(arguments.output, rows, COLUMNS)
+    return {"differences": (list(DIFFERENCE_COLUMNS), rows)}
 
 
 def read(path: str) -> pd.DataFrame:
@@ -119,13 +96,13 @@ def read(path: str) -> pd.DataFrame:
 
     import pandas as pd
 
-    from ...advtransfer.artifacts import csv_bytes
+    from ...advtransfer.artifacts.sealed import csv_bytes
 
     text = dict.fromkeys(("blocks", "target", "grid", "norm", "attack", "source_training"), "str")
     return pd.read_csv(io.BytesIO(csv_bytes(path)), dtype=text, keep_default_na=False)
 
 
-def comparisons(cells: list[Cell], recipe: dict[str, Any]) -> Iterator[tuple[str, Cell, Cell]]:
+def comparisons(cells: list[Cell], settings: Mapping[str, Any]) -> Iterator[tuple[str, Cell, Cell]]:
     """Name of a comparison, a cell, and the cell that it is compared with.
 
     ``training``: with the baseline's, all else alike. At last epochs: ``blocks`` with solved heads,
@@ -134,7 +111,7 @@ def comparisons(cells: list[Cell], recipe: dict[str, Any]) -> Iterator[tuple[str
     """
     known = set(cells)
     grids = {
-        role: recipe["grids"].get(role, [])
+        role: settings["grids"].get(role, [])
         for role in ("images", "blocks", "statistics", "scratch")
     }
     finals = [cell for cell in cells if cell.last and cell.quantity == "accuracy"]
@@ -142,7 +119,7 @@ def comparisons(cells: list[Cell], recipe: dict[str, Any]) -> Iterator[tuple[str
     scratch = {cell[:2] + (cell.images,): cell for cell in finals if cell.grid in grids["scratch"]}
 
     for cell in cells:
-        other: Cell | None = cell._replace(training=recipe["baseline"])
+        other: Cell | None = cell._replace(training=settings["baseline"])
         if other in known and other != cell:
             yield "training", cell, other
     for cell in finals:
@@ -160,7 +137,3 @@ def comparisons(cells: list[Cell], recipe: dict[str, Any]) -> Iterator[tuple[str
             other = scratch.get(cell[:2] + (cell.images,))
             if other:
                 yield "scratch", cell, other
-
-
-if __name__ == "__main__":
-    run(main, parser())

@@ -7,69 +7,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...advtransfer.addresses import Network, Seeds
+from ...advtransfer.addresses import Seeds
+from ...advtransfer.attacks.recipe import AttackRecipe, attack_label
+from ...advtransfer.data.view_recipe import ViewRecipe
 from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import (
-    AttackRecipe,
-    EvaluationRecipe,
-    ImportedRecipe,
-    ModeRecipe,
-    SimilarityRecipe,
-    SourceRecipe,
-    SubsetsRecipe,
-    TrainingRecipe,
-    ViewRecipe,
-    attack_label,
-)
-from ...advtransfer.transfer.modes import cached_features, has_moving_statistics
+from ...advtransfer.metrics.similarity_recipe import SimilarityRecipe
+from ...advtransfer.training.imported_recipe import ImportedRecipe
+from ...advtransfer.training.recipe import SourceRecipe, TrainingRecipe
+from ...advtransfer.transfer.modes import has_moving_statistics
+from ...advtransfer.transfer.recipe import ModeRecipe
+from ...advtransfer.transfer.subsets_recipe import SubsetsRecipe, cached_features
 from ...config.check import Config
-from ..checkpoints import models_of, read_checkpoint
-from ..reader import (
-    IndexRow,
-    Reader,
-    evaluation_of_source,
-    files_of,
-    index_of,
-    number_blocks,
-    recipes_of,
-    repeated,
-    seed_blocks,
-    selection_warning,
-    training_in_words,
-    trainings_of,
+from ..base import Artefact, Study
+from ..facts import selection_warning, training_in_words, trainings_of
+from ..reader import StudyReader, number_blocks, repeated
+from ..sources import (
+    Source,
+    Target,
+    check_not_baseline,
+    check_once,
+    check_training,
+    check_unseen,
+    models_and_checkpoints,
+    trainings_of_names,
 )
 
 ALL = "all"  # blocks: the whole network is trained
-
-
-@dataclass(frozen=True)
-class EfficiencySource:
-    """A source of the study, and what the tables call it."""
-
-    recipe: Network
-    seed_blocks: tuple[Seeds, ...]
-    model: str
-    training: str
-
-    @property
-    def robust(self) -> bool | None:
-        """Whether it was trained adversarially; None: it was imported, only its name may say so."""
-        if isinstance(self.recipe, ImportedRecipe):
-            return None
-        return self.recipe.training.attack is not None
-
-    @property
-    def family(self) -> str:
-        return self.recipe.model.family
-
-
-@dataclass(frozen=True)
-class EfficiencyTarget:
-    """A target task: what subsets are drawn from, and what measures them."""
-
-    name: str
-    train: ViewRecipe
-    test: ViewRecipe
 
 
 @dataclass(frozen=True)
@@ -77,7 +40,7 @@ class Cell:
     """A part of the transfer grid that one job makes for a block of a source's seeds."""
 
     grid: str
-    target: EfficiencyTarget
+    target: Target
     blocks: str  # how many are unfrozen, or "all"
     recipe: SubsetsRecipe
 
@@ -91,7 +54,7 @@ class Grid:
     images: tuple[Seeds, ...]
     subset_seeds: tuple[Seeds, ...]
     trainings: tuple[str, ...]
-    targets: tuple[EfficiencyTarget, ...]
+    targets: tuple[Target, ...]
     attacks: tuple[AttackRecipe, ...]
     attacked_images: int
 
@@ -113,33 +76,21 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class EfficiencyStudy:
-    """What the study needs; it owns no computation."""
+class EfficiencyStudy(Study):
+    """Parts of the transfer grid of every source, and how figures show them."""
 
-    name: str
-    sources: tuple[EfficiencySource, ...]
-    targets: tuple[EfficiencyTarget, ...]
     grids: tuple[Grid, ...]
     figures: Mapping[str, tuple[str, ...]]  # role in the figures: grids that play it
     baseline: str  # training that all others are compared with
     robust: str  # the adversarial training that the main figures show
-    evaluation_attacks: tuple[AttackRecipe, ...]
-    evaluation_images: int
     similarity_images: int
 
-    def evaluation(self, source: EfficiencySource) -> EvaluationRecipe | None:
-        """None: what an imported source was trained on is not at hand."""
-        attacks, images = self.evaluation_attacks, self.evaluation_images
-        return evaluation_of_source(source.recipe, attacks, images)
-
-    def cells(self, source: EfficiencySource) -> Iterator[Cell]:
+    def cells(self, source: Source) -> Iterator[Cell]:
         for grid in self.grids:
             if source.training in grid.trainings:
                 yield from grid.cells()
 
-    def similarities(
-        self, source: EfficiencySource
-    ) -> Iterator[tuple[EfficiencyTarget, SimilarityRecipe]]:
+    def similarities(self, source: Source) -> Iterator[tuple[Target, SimilarityRecipe]]:
         """Every target, in the features of the sources with the baseline's training."""
         if source.training != self.baseline or isinstance(source.recipe, ImportedRecipe):
             return
@@ -150,40 +101,31 @@ class EfficiencyStudy:
         for target in self.targets:
             yield target, SimilarityRecipe(own, target.test)
 
-    def artefacts(self, source: EfficiencySource) -> Iterator[tuple[str, str, Any, str]]:
-        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
-        evaluation = self.evaluation(source)
-        if evaluation is not None:
-            yield "evaluations", "", evaluation, "csv"
+    def artefacts(self, source: Source) -> Iterator[Artefact]:
+        yield from super().artefacts(source)
         for cell in self.cells(source):
             label = f" -> {cell.target.name}"
             features = cached_features(cell.recipe)
             if features is not None:
-                yield "features", f"{label}, cut before {cell.blocks} blocks", features, "h5"
-            yield "subsets", f"{label}, {cell.grid}, {cell.blocks} blocks", cell.recipe, "csv"
+                cut = f"{label}, cut before {cell.blocks} blocks"
+                yield Artefact("features", cut, features, "h5")
+            part = f"{label}, {cell.grid}, {cell.blocks} blocks"
+            yield Artefact("subsets", part, cell.recipe, "csv")
         for target, similarity in self.similarities(source):
-            yield "similarity", f" -> {target.name}", similarity, "csv"
+            yield Artefact("similarity", f" -> {target.name}", similarity, "csv")
 
-    def recipes(self) -> Iterator[Any]:
-        return recipes_of(self)
-
-    def index(self) -> Iterator[IndexRow]:
-        return index_of(self)
-
-    def files(self) -> list[str]:
-        return files_of(self)
-
-    def figure_values(self) -> Mapping[str, Any]:
+    def settings(self, config: Config) -> Mapping[str, Any]:
         return {
+            **super().settings(config),
             "model": self.sources[0].model,  # of several architectures figures show the first
             "baseline": self.baseline,
             "robust": self.robust,
             "grids": {role: list(names) for role, names in self.figures.items()},
             "targets": {t.name: list(t.train.classes) for t in self.targets},
-            "trainings": list(dict.fromkeys(source.training for source in self.sources)),
+            "trainings": trainings_of_names(self.sources),
         }
 
-    def page_values(self, config: Config) -> dict[str, Any]:
+    def facts(self, config: Config) -> Mapping[str, Any]:
         part = config["studies"][self.name]
         facts: dict[str, Any] = {}
         if "images" in part["sources"]:
@@ -215,8 +157,7 @@ class EfficiencyStudy:
         facts["arithmetic"] = config["precision"]
         modes = [mode for grid in self.grids for _, mode in grid.modes]
         trainings = trainings_of(self.sources) + [m.training for m in modes if m.training]
-        facts.update(selection_warning(trainings))
-        return {**self.figure_values(), "facts": facts}
+        return facts | selection_warning(trainings)
 
 
 def _one_seed(grid: Grid) -> Grid:
@@ -224,51 +165,22 @@ def _one_seed(grid: Grid) -> Grid:
     return dataclasses.replace(grid, subset_seeds=grid.subset_seeds[:1])
 
 
-def _is_untrained(source: EfficiencySource) -> bool:
+def _is_untrained(source: Source) -> bool:
     return isinstance(source.recipe, SourceRecipe) and source.recipe.training.epochs == 0
 
 
-class EfficiencyReader(Reader):
+class Reader(StudyReader):
     """The part of the configuration of such a study."""
 
-    @staticmethod
-    def used(config: Config, own: Config) -> dict[str, set[str]]:
-        """Names of models, trainings, ... that decide the study's tables."""
-        sources = own["sources"]
-        imported = sources.get("checkpoints", [])
-        attacks = {grid["attacks"] for grid in own["grids"].values() if "attacks" in grid}
-        datasets = {target["dataset"] for target in own["targets"].values()}
-        return {
-            "models": {*sources.get("models", []), *models_of(config, imported)},
-            "trainings": set(sources.get("trainings", [])),
-            "checkpoints": set(imported),
-            "transfers": set(),
-            "attacks": attacks | {config["evaluation"]["attacks"]},
-            "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
-        }
-
     def study(self) -> EfficiencyStudy:
-        sources = tuple(self.sources())
-        twice = repeated([(source.model, source.training) for source in sources])
-        if twice:
-            raise UserError(
-                f"{self.key}.sources: {' with training '.join(twice[0])} stands twice; its rows "
-                "could not be told apart. Give one of them another `training`."
-            )
-        trainings = tuple(dict.fromkeys(source.training for source in sources))
+        sources = tuple(models_and_checkpoints(self))
+        check_once(self, sources, "Give one of them another `training`.")
+        trainings = tuple(trainings_of_names(sources))
         targets = tuple(self._target(name) for name in self.part["targets"])
-        for source in sources:
-            if isinstance(source.recipe, SourceRecipe):
-                for target in targets:
-                    self.check_disjoint(source.recipe.view, target.name, target.train)
+        check_unseen(self, sources, targets)
         for role in ("baseline", "robust"):
-            if self.part[role] not in trainings:
-                raise UserError(
-                    f"{self.key}.{role}: no source has training '{self.part[role]}'; there are "
-                    f"{', '.join(trainings)}."
-                )
-        if self.part["baseline"] == self.part["robust"]:
-            raise UserError(f"{self.key}.robust: must be another training than the baseline.")
+            check_training(self, role, trainings)
+        check_not_baseline(self)
         grids = tuple(self._grid(name, trainings, targets) for name in self.part["grids"])
         figures = {role: tuple(names) for role, names in self.part["figures"].items()}
         for role, names in figures.items():
@@ -296,7 +208,7 @@ class EfficiencyReader(Reader):
         self,
         figures: Mapping[str, tuple[str, ...]],
         grids: Mapping[str, Grid],
-        sources: tuple[EfficiencySource, ...],
+        sources: tuple[Source, ...],
     ) -> None:
         """Refuse what a figure would average over although it differs."""
         for role, names in figures.items():
@@ -321,38 +233,15 @@ class EfficiencyReader(Reader):
                     "one entry of blocks, and only trainings with epochs: 0."
                 )
 
-    def sources(self) -> Iterator[EfficiencySource]:
-        """Models with every training, then checkpoints."""
-        part = self.part["sources"]
-        key = f"{self.key}.sources"
-        models, trainings = part.get("models", []), part.get("trainings", [])
-        if models or trainings:
-            missing = [k for k in ("dataset", "classes", "images", "seeds") if k not in part]
-            if missing:
-                raise UserError(f"{key}.{missing[0]} is missing: models are trained on it.")
-            view = self.view(part, part["classes"], "train", part["images"])
-            blocks = seed_blocks(part["seeds"], key)
-            for model in models:
-                for training in trainings:
-                    recipe = self.network(view, model, training, key)
-                    yield EfficiencySource(recipe, blocks, model, training)
-        for name in part.get("checkpoints", []):
-            imported, model, training = read_checkpoint(self, name, f"{key}.checkpoints")
-            yield EfficiencySource(imported, ((0,),), model, training)
-        if not (models and trainings) and not part.get("checkpoints"):
-            raise UserError(f"{key}: name models and trainings, or checkpoints.")
-
-    def _target(self, name: str) -> EfficiencyTarget:
+    def _target(self, name: str) -> Target:
         part = self.part["targets"][name]
-        return EfficiencyTarget(
+        return Target(
             name,
             train=self.view(part, part["classes"], "train", part["images"]),
             test=self.view(part, part["classes"], "test", part["test_images"]),
         )
 
-    def _grid(
-        self, name: str, trainings: tuple[str, ...], targets: tuple[EfficiencyTarget, ...]
-    ) -> Grid:
+    def _grid(self, name: str, trainings: tuple[str, ...], targets: tuple[Target, ...]) -> Grid:
         part = self.part["grids"][name]
         key = f"{self.key}.grids.{name}"
         for field, known in (("trainings", trainings), ("targets", [t.name for t in targets])):

@@ -2,90 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
-from ...advtransfer.addresses import Seeds, address, block_path, source_path
-from ...advtransfer.artifacts import read_rows
-from ...advtransfer.recipes import SourceRecipe
+from ...advtransfer.addresses import block_path
+from ...advtransfer.artifacts.table_reader import read_rows
 from ...advtransfer.transfer.modes import has_moving_statistics
-from .design import EfficiencySource, EfficiencyStudy
+from ..source_tables import Row, Table, blocks, evaluation_rows, of_network
+from .columns import (
+    CURVE_COLUMNS,
+    EVALUATION_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+    SIMILARITY_COLUMNS,
+    TRANSFER_COLUMNS,
+)
+from .design import EfficiencyStudy
 
-Row = dict[str, Any]
-Table = tuple[list[str], list[Row]]
-
-NAME_COLUMNS = ["study", "source", "source_model", "source_family", "source_training", "robust"]
-SOURCE_COLUMNS = [*NAME_COLUMNS, "source_seed"]
-CELL_COLUMNS = [
-    "target",
-    "grid",
-    "mode",
-    "solver",
-    "blocks",
-    "moving_statistics",
-    "images",
-    "subset_seed",
-]
-TRANSFER_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epochs",
-    "accuracy",
-    "best_accuracy",
-    "loss",
-    "regularization",
-    "n_test",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epoch",
-    "train_loss",
-    "test_accuracy",
-    "test_loss",
-]
-ROBUSTNESS_COLUMNS = [
-    *SOURCE_COLUMNS,
-    *CELL_COLUMNS,
-    "epoch",
-    "attack",
-    "norm",
-    "epsilon",
-    "steps",
-    "accuracy",
-    "n_images",
-]
-MEASURED_COLUMNS = [
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "passes",
-    "seconds",
-]
-EVALUATION_COLUMNS = [*SOURCE_COLUMNS, *MEASURED_COLUMNS]
-SIMILARITY_COLUMNS = [*SOURCE_COLUMNS, "target", "measure", "value", "n_source", "n_target"]
-
-
-def of_network(study: Any, source: Any, seed: int | str) -> Row:
-    """The columns that say which source of a study of any kind a row is about."""
-    return {
-        "study": study.name,
-        "source": address(source.recipe),
-        "source_model": source.model,
-        "source_family": source.family,
-        "source_training": source.training,
-        "robust": "" if source.robust is None else int(source.robust),
-        "source_seed": seed,
-    }
-
-
-def _blocks(study: EfficiencyStudy) -> Iterator[tuple[EfficiencySource, Seeds]]:
-    for source in study.sources:
-        for seeds in source.seed_blocks:
-            yield source, seeds
+TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
+    "table": "",
+    "curves": "",
+    "robustness": "",
+    "sources": "sources",
+    "similarity": "similarity",
+}
 
 
 def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
@@ -93,7 +29,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
     last: list[Row] = []
     curves: list[Row] = []
     robustness: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         for cell in study.cells(source):
             mode = cell.recipe.mode
             of_cell = {
@@ -152,45 +88,24 @@ def source_table(study: EfficiencyStudy) -> Table:
     return EVALUATION_COLUMNS, evaluation_rows(study, EVALUATION_COLUMNS, of_network)
 
 
-def evaluation_rows(study: Any, columns: list[str], of_source: Callable[..., Row]) -> list[Row]:
-    """The rows of such a table: ``of_source(study, source, seed)`` has those that name a source."""
-    rows: list[Row] = []
-    for source, seeds in _blocks(study):
-        evaluation = study.evaluation(source)
-        if evaluation is None or not isinstance(source.recipe, SourceRecipe):
-            continue
-        path = block_path("evaluations", source.recipe, seeds, evaluation, "csv")
-        measured = read_rows(path)
-        for seed in map(str, seeds):
-            history = read_rows(source_path(source.recipe, int(seed), "history.csv"))
-            seconds = sum(float(row["seconds"]) for row in history)
-            cost = {
-                "epochs": len(history),
-                "passes": len(history) * passes_an_epoch(source.recipe),
-                "seconds": f"{seconds:.1f}",
-            }
-            for row in measured:
-                if row["seed"] == seed:
-                    kept = {key: row[key] for key in columns if key in row}
-                    rows.append({**of_source(study, source, seed), **kept, **cost})
-    return rows
-
-
-def passes_an_epoch(recipe: SourceRecipe) -> int:
-    """Forward and backward passes of the network an image and epoch: one for the weights, and one
-    a step of the attack; free training has one for both."""
-    training = recipe.training
-    if training.replays:
-        return training.replays
-    return 1 + (training.attack.steps if training.attack else 0)
-
-
 def similarity_table(study: EfficiencyStudy) -> Table:
     """Distance of every target from the source's own images, in the baseline's features."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         for target, recipe in study.similarities(source):
             for row in read_rows(block_path("similarity", source.recipe, seeds, recipe, "csv")):
                 seed = row.pop("seed")
                 rows.append({**of_network(study, source, seed), "target": target.name, **row})
     return SIMILARITY_COLUMNS, rows
+
+
+def collect(study: EfficiencyStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    table, curves, robustness = transfer_tables(study)
+    return {
+        "table": table,
+        "curves": curves,
+        "robustness": robustness,
+        "sources": source_table(study),
+        "similarity": similarity_table(study),
+    }

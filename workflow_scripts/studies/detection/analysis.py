@@ -4,46 +4,34 @@ Detectors are paired by seed: those of one seed began with the same first weight
 backbone, and met the same images in the same order.
 """
 
-import argparse
+from __future__ import annotations
 
-from ...advtransfer.cli import log, run, step_parser
+from collections.abc import Mapping
+from typing import Any
 
-COLUMNS = (
-    "study",
-    "task",
-    "data",
-    "of",
-    "metric",
-    "model",
-    "training",
-    "baseline_training",
-    "value",
-    "ci_low",
-    "ci_high",
-    "mean",
-    "baseline_mean",
-    "n_source_seeds",
-)
+from ...advtransfer.cli import log
+from ..source_tables import Table
+from .columns import AP_COLUMNS, DIFFERENCE_COLUMNS
+
+READS = ("table",)
+# Tables that are made here, with their labels in the report.
+TABLES = {"differences": "paired differences"}
+SETTINGS = ("baseline",)
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__ or "")
-    parser.add_argument("--table", required=True, help="average precision (CSV)")
-    parser.add_argument("--output", required=True, help="CSV to write")
-    return parser
+def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
+    """Compare the detectors of every training with those of the baseline.
 
-
-def main(arguments: argparse.Namespace) -> None:
-    import json
+    Args:
+        tables: paths of the tables in ``READS``.
+        settings: the study's name (``study``) and its settings in ``SETTINGS``.
+    """
     import math
 
-    from ...advtransfer import plotting
-    from ...advtransfer.artifacts import write_rows
-    from ...advtransfer.statistics import paired_difference
-    from .plotting import AP_COLUMNS
+    from ...advtransfer.plotting.frames import read_table
+    from ...advtransfer.statistics.paired import paired_difference
 
-    recipe = json.loads(arguments.recipe)
-    table = plotting.read_table(arguments.table, AP_COLUMNS)
+    table = read_table(tables["table"], AP_COLUMNS)
     rows = []
     places = ["task", "data", "of", "metric", "source_model"]
     for key, cell in table.groupby(places, sort=False):
@@ -51,12 +39,12 @@ def main(arguments: argparse.Namespace) -> None:
         values = cell.pivot_table(
             index="source_seed", columns="source_training", values="value", dropna=False
         )
-        if recipe["baseline"] not in values:
+        if settings["baseline"] not in values:
             continue
         for training in dict.fromkeys(cell["source_training"]):
-            if training == recipe["baseline"]:
+            if training == settings["baseline"]:
                 continue
-            found = paired_difference(values[[training]], values[[recipe["baseline"]]])
+            found = paired_difference(values[[training]], values[[settings["baseline"]]])
             if not found.n_source_seeds:
                 continue
             place["model"] = place.pop("source_model", place.get("model"))
@@ -64,10 +52,10 @@ def main(arguments: argparse.Namespace) -> None:
             measured.pop("n_subset_seeds")
             rows.append(
                 {
-                    "study": recipe["study"],
+                    "study": settings["study"],
                     **place,
                     "training": training,
-                    "baseline_training": recipe["baseline"],
+                    "baseline_training": settings["baseline"],
                     **{
                         name: "" if isinstance(value, float) and math.isnan(value) else value
                         for name, value in measured.items()
@@ -75,8 +63,4 @@ def main(arguments: argparse.Namespace) -> None:
                 }
             )
     log.info("%d differences", len(rows))
-    write_rows(arguments.output, rows, COLUMNS)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return {"differences": (list(DIFFERENCE_COLUMNS), rows)}

@@ -8,38 +8,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...advtransfer.addresses import dataset_path, detection_data_path, detector_path
-from ...advtransfer.detection.formats import voc_list
-from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import (
-    AttackRecipe,
+from ...advtransfer.addresses import dataset_path
+from ...advtransfer.data.view_recipe import ViewRecipe
+from ...advtransfer.detection.data_recipe import (
     CocoRecipe,
     ComposedRecipe,
     DetectionDataRecipe,
-    DetectorRecipe,
-    EvaluationRecipe,
-    SourceRecipe,
-    ViewRecipe,
     VocRecipe,
 )
+from ...advtransfer.detection.formats import voc_list
+from ...advtransfer.detection.paths import detection_data_path, detector_path
+from ...advtransfer.detection.recipe import DetectorRecipe
+from ...advtransfer.errors import UserError
+from ...advtransfer.training.recipe import SourceRecipe
 from ...config.check import Config
-from ..checkpoints import models_of, trained_against
-from ..data_efficiency.design import EfficiencyReader
-from ..kinds.whole_targets.design import TransferSource
-from ..reader import (
-    IndexRow,
-    Reader,
-    evaluation_of_source,
-    files_of,
-    index_of,
-    recipes_of,
-    repeated,
-    selection_warning,
-    trainings_of,
+from ..base import IndexRow, Study
+from ..facts import selection_warning, trainings_of
+from ..reader import StudyReader
+from ..sources import (
+    Source,
+    check_not_baseline,
+    check_once,
+    check_training,
+    models_and_checkpoints,
+    trainings_of_names,
 )
 
 MISSING = "missing"  # instead of the digest of annotations that are not there
 KINDS = ("composed", "coco", "voc")
+PICTURES = "detections"  # the figure that shows images
 
 
 @dataclass(frozen=True)
@@ -57,28 +54,19 @@ class DetectionTask:
 
 
 @dataclass(frozen=True)
-class DetectionStudy:
-    """What the study needs; it owns no computation."""
+class DetectionStudy(Study):
+    """Detectors of every task on every source."""
 
-    name: str
-    sources: tuple[TransferSource, ...]
     tasks: tuple[DetectionTask, ...]
     baseline: str  # training that all others are compared with
     robust: str  # the adversarial training of the pictures and of the page's verdict
-    evaluation_attacks: tuple[AttackRecipe, ...]
-    evaluation_images: int
 
-    def evaluation(self, source: TransferSource) -> EvaluationRecipe | None:
-        """None: what an imported source was trained on is not at hand."""
-        attacks, images = self.evaluation_attacks, self.evaluation_images
-        return evaluation_of_source(source.recipe, attacks, images)
-
-    def tasks_of(self, source: TransferSource) -> Iterator[DetectionTask]:
+    def tasks_of(self, source: Source) -> Iterator[DetectionTask]:
         for task in self.tasks:
             if source.training in task.trainings:
                 yield task
 
-    def detectors(self) -> Iterator[tuple[TransferSource, DetectionTask, int]]:
+    def detectors(self) -> Iterator[tuple[Source, DetectionTask, int]]:
         """Every detector of the study: source, task, seed."""
         for source in self.sources:
             for task in self.tasks_of(source):
@@ -94,14 +82,8 @@ class DetectionStudy:
                 yield ViewRecipe(composed.objects, "train", composed.object_classes)
                 yield ViewRecipe(composed.backgrounds, "train", composed.background_classes)
 
-    def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
-        """What is made of a block of a source's seeds; detectors are made of one seed each."""
-        evaluation = self.evaluation(source)
-        if evaluation is not None:
-            yield "evaluations", "", evaluation, "csv"
-
     def recipes(self) -> Iterator[Any]:
-        yield from recipes_of(self)
+        yield from super().recipes()
         for task in self.tasks:
             yield task.recipe
             if task.recipe.data.composed is not None:
@@ -115,7 +97,7 @@ class DetectionStudy:
             if data.composed is not None:
                 for part in (data.composed.objects, data.composed.backgrounds):
                     yield IndexRow("dataset", part.name, (), dataset_path(part))
-        yield from index_of(self)
+        yield from super().index()
         for source, task, seed in self.detectors():
             name = f"{source.model}/{source.training} -> {task.name}"
             path = detector_path(source.recipe, seed, task.recipe, "model.safetensors")
@@ -127,7 +109,7 @@ class DetectionStudy:
             for source, task, seed in self.detectors()
             for file in ("ap.csv", "history.csv")
         ]
-        return [*files_of(self), *dict.fromkeys(detectors)]
+        return [*super().files(), *dict.fromkeys(detectors)]
 
     @property
     def model(self) -> str:
@@ -149,18 +131,27 @@ class DetectionStudy:
                 found.setdefault(training, path)
         return task, {name: found[name] for name in (self.baseline, self.robust)}
 
-    def figure_values(self) -> Mapping[str, Any]:
+    def settings(self, config: Config) -> Mapping[str, Any]:
         return {
+            **super().settings(config),
             "model": self.model,
             "baseline": self.baseline,
             "robust": self.robust,
-            "trainings": list(dict.fromkeys(source.training for source in self.sources)),
+            "trainings": trainings_of_names(self.sources),
             "tasks": {task.name: _title(task) for task in self.tasks},
             "areas": {task.name: list(task.recipe.data.areas) for task in self.tasks},
             "pictured": self.pictured()[0].name,
         }
 
-    def page_values(self, config: Config) -> dict[str, Any]:
+    def figure_files(self, figure: str) -> Mapping[str, str]:
+        """Of the figure of pictures: the data, and predictions by the training of their source."""
+        if figure != PICTURES:
+            return {}
+        task, predictions = self.pictured()
+        named = {f"predictions:{training}": path for training, path in predictions.items()}
+        return {"data": detection_data_path(task.recipe.data), **named}
+
+    def facts(self, config: Config) -> Mapping[str, Any]:
         part = config["studies"][self.name]
         facts: dict[str, Any] = {}
         if "images" in part["sources"]:
@@ -186,11 +177,10 @@ class DetectionStudy:
                 f"small below {small}, large from {large} pixels a side (COCO: 32, 96)"
             )
         facts["arithmetic of detectors"] = "fp32"
-        facts.update(selection_warning(trainings_of(self.sources)))
-        return {**self.figure_values(), "facts": facts}
+        return facts | selection_warning(trainings_of(self.sources))
 
 
-def _compared(sources: Iterable[TransferSource], *trainings: str) -> list[str]:
+def _compared(sources: Iterable[Source], *trainings: str) -> list[str]:
     """Architectures that have all of the trainings."""
     found: dict[str, set[str]] = {}
     for source in sources:
@@ -203,39 +193,16 @@ def _title(task: DetectionTask) -> str:
     return f"{kind}, {task.recipe.data.name}"
 
 
-class DetectionReader(Reader):
+class Reader(StudyReader):
     """The part of the configuration of such a study."""
 
-    @staticmethod
-    def used(config: Config, own: Config) -> dict[str, set[str]]:
-        """Names of models, trainings, ... that decide the study's tables."""
-        sources = own["sources"]
-        imported = sources.get("checkpoints", [])
-        scenes = {task["data"] for task in own["tasks"].values()}
-        parts = [config["data"].get("detection", {}).get(name, {}) for name in scenes]
-        composed = [part["composed"] for part in parts if "composed" in part]
-        datasets = {part[kind] for part in composed for kind in ("objects", "backgrounds")}
-        return {
-            "models": {*sources.get("models", []), *models_of(config, imported)},
-            "trainings": set(sources.get("trainings", [])),
-            "checkpoints": set(imported),
-            "transfers": set(),
-            "attacks": {config["evaluation"]["attacks"]},
-            "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
-            "detection": scenes,
-        }
-
     def study(self) -> DetectionStudy:
-        sources = tuple(self._sources())
-        trainings = tuple(dict.fromkeys(source.training for source in sources))
+        sources = tuple(models_and_checkpoints(self))
+        check_once(self, sources, "Give one of them another `training`.")
+        trainings = tuple(trainings_of_names(sources))
         for role in ("baseline", "robust"):
-            if self.part[role] not in trainings:
-                raise UserError(
-                    f"{self.key}.{role}: no source has training '{self.part[role]}'; there are "
-                    f"{', '.join(trainings)}."
-                )
-        if self.part["baseline"] == self.part["robust"]:
-            raise UserError(f"{self.key}.robust: must be another training than the baseline.")
+            check_training(self, role, trainings)
+        check_not_baseline(self)
         tasks = tuple(self._task(name, trainings) for name in self.part["tasks"])
         for source in sources:
             for task in tasks:
@@ -248,6 +215,7 @@ class DetectionReader(Reader):
         return DetectionStudy(
             name=self.name,
             sources=sources,
+            targets=(),  # detectors have tasks
             tasks=tasks,
             baseline=self.part["baseline"],
             robust=self.part["robust"],
@@ -255,24 +223,7 @@ class DetectionReader(Reader):
             evaluation_images=self.config["evaluation"]["images"],
         )
 
-    def _sources(self) -> Iterator[TransferSource]:
-        found = list(EfficiencyReader(self.config, self.name).sources())
-        twice = repeated([(source.model, source.training) for source in found])
-        if twice:
-            raise UserError(
-                f"{self.key}.sources: {' with training '.join(twice[0])} stands twice; its rows "
-                "could not be told apart. Give one of them another `training`."
-            )
-        for source in found:
-            own = source.recipe, source.seed_blocks, source.model, source.training
-            if isinstance(source.recipe, SourceRecipe):
-                attack = source.recipe.training.attack
-                norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
-                yield TransferSource(*own, norm, epsilon)
-                continue
-            yield TransferSource(*own, *trained_against(self.config, source.recipe.name))
-
-    def _check_unseen(self, source: TransferSource, task: DetectionTask) -> None:
+    def _check_unseen(self, source: Source, task: DetectionTask) -> None:
         """Refuse composed scenes out of images that a source was trained on."""
         composed = task.recipe.data.composed
         if composed is None or not isinstance(source.recipe, SourceRecipe):
@@ -331,12 +282,7 @@ class DetectionReader(Reader):
         return DetectionTask(name, recipe, chosen)
 
     def _data(self, name: str, key: str) -> DetectionDataRecipe:
-        known = self.config["data"].get("detection", {})
-        if name not in known:
-            raise UserError(
-                f"{key}: no '{name}' in `data.detection`; there are {', '.join(known) or 'none'}."
-            )
-        part = known[name]
+        part = self.lookup("data.detection", name, key)
         where = f"data.detection.{name}"
         kinds = [kind for kind in KINDS if kind in part]
         if len(kinds) != 1:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from ...advtransfer.addresses import detector_path
-from ...advtransfer.artifacts import read_rows
-from ..source_tables import SOURCE_COLUMNS, Row, Table, of_source
+from ...advtransfer.artifacts.table_reader import read_rows
+from ...advtransfer.detection.paths import detector_path
+from ..source_tables import Row, Table, of_source, source_table
+from .columns import AP_COLUMNS
 from .design import DetectionStudy
 
-AP_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "task",
-    "data",
-    "detector",
-    "of",
-    "metric",
-    "value",
-    "epochs",
-    "train_loss",
-    "n_images",
-    "n_objects",
-]
+TABLES = {"table": "average precision", "sources": "sources"}  # labels in the report
 
 
 def ap_table(study: DetectionStudy) -> Table:
@@ -40,3 +29,8 @@ def ap_table(study: DetectionStudy) -> Table:
             row.pop("seed")
             rows.append({**of_detector, **row})
     return AP_COLUMNS, rows
+
+
+def collect(study: DetectionStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    return {"table": ap_table(study), "sources": source_table(study)}

@@ -1,51 +1,50 @@
 """Summarise a study of transfer to whole targets: all-of and best-of tables, what a choice on test
 images would have given, and how fixed-feature and full-network transfer go together."""
 
-import argparse
+from __future__ import annotations
 
-from ...advtransfer.cli import log, run, step_parser
+from collections.abc import Mapping
+from typing import Any
+
+from ...advtransfer.cli import log
+from ..source_tables import Table
+from . import columns, summary
+
+READS = ("table",)
+TABLES = {
+    "summary": "all sources",
+    "best": "best robust sources",
+    "selection": "chosen on test images",
+    "correlations": "fixed against full",
+}  # made here, with their labels in the report
+SETTINGS = ("baseline", "metrics", "bootstrap", "permutations")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="every transferred network (CSV)")
-    parser.add_argument("--summary", required=True, help="CSV to write: every source, every target")
-    parser.add_argument("--best", required=True, help="CSV to write: the best epsilon")
-    parser.add_argument("--selection", required=True, help="CSV to write: choices on test images")
-    parser.add_argument("--correlations", required=True, help="CSV to write: both modes' results")
-    return parser
+def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
+    """Summarise the transferred networks.
 
-
-def main(arguments: argparse.Namespace) -> None:
-    import json
-
-    from ...advtransfer.artifacts import write_rows
-    from . import columns, summary
-
-    recipe = json.loads(arguments.recipe)
-    study, baseline, metrics = (recipe[name] for name in ("study", "baseline", "metrics"))
-    draws = {name: recipe[name] for name in ("bootstrap", "permutations")}
-    cells = summary.cells_of(summary.read_networks(arguments.table))
-    written = {
-        arguments.summary: (
+    Args:
+        tables: paths of the tables in ``READS``.
+        settings: the study's name (``study``) and its settings in ``SETTINGS``.
+    """
+    study, baseline, metrics = (settings[name] for name in ("study", "baseline", "metrics"))
+    draws = {name: settings[name] for name in ("bootstrap", "permutations")}
+    cells = summary.cells_of(summary.read_networks(tables["table"]))
+    made = {
+        "summary": (
             columns.SUMMARY_COLUMNS,
             summary.summary_rows(cells, study, baseline, metrics),
         ),
-        arguments.best: (columns.BEST_COLUMNS, summary.best_rows(cells, study, baseline, metrics)),
-        arguments.selection: (
-            columns.SELECTION_COLUMNS,
-            summary.selection_rows(cells, study, metrics),
-        ),
-        arguments.correlations: (
+        "best": (columns.BEST_COLUMNS, summary.best_rows(cells, study, baseline, metrics)),
+        "selection": (columns.SELECTION_COLUMNS, summary.selection_rows(cells, study, metrics)),
+        "correlations": (
             columns.CORRELATION_COLUMNS,
             summary.correlation_rows(cells, study, metrics, **draws),
         ),
     }
-    for path, (names, rows) in written.items():
+    found = {}
+    for table, (names, rows) in made.items():
         blank = [{key: "" if value != value else value for key, value in r.items()} for r in rows]
-        log.info("%s: %d rows", path, len(blank))
-        write_rows(path, blank, names)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+        log.info("%s: %d rows", table, len(blank))
+        found[table] = (list(names), blank)
+    return found

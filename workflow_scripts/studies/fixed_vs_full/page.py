@@ -6,68 +6,62 @@ which the paper's claim does not hold is named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer import plotting
-from ...advtransfer.study_page import (
-    embedded,
-    estimate,
-    fact_text,
-    render,
-    sign_of,
-    verdict_of_signs,
+from ...advtransfer.plotting.frames import Tables, read_table, rows_where
+from ...advtransfer.plotting.labels import (
+    TRAINING_LABELS,
+    attack_label,
+    interval,
+    model_label,
+    number,
+    training_label,
 )
-from . import plotting as figures
+from ...advtransfer.report.words import estimate, sign_of, verdict_of_signs
+from ..columns import EVALUATION_COLUMNS
+from . import plotting
 from .columns import ALL
+from .plotting import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TABLES = ("summary", "best", "selection", "correlations", "sources")
+SETTINGS = ("baseline", "targets")
 PRIMARY = "last_layer"  # where the paper claims most
 Grid = dict[str, Any]
 
 
-def render_page(
-    recipe: plotting.FigureRecipe, tables: Mapping[str, str], drawn: list[str], template: Path
-) -> str:
-    """One HTML page without scripts that loads nothing.
-
-    Args:
-        recipe: study, baseline, targets, facts to print.
-        tables: paths of ``summary``, ``best``, ``selection``, ``correlations`` and ``sources``.
-        drawn: figures, ``name=file`` each; embedded.
-        template: the study's; base, parts and captions lie beside it.
+def context(tables: Tables, settings: Settings) -> dict[str, Any]:
+    """What the template prints beyond facts and figures.
 
     Raises:
-        UserError: a table, figure or template is missing or lacks columns.
+        UserError: a table is missing or lacks columns.
     """
     kinds = ("summary", "best", "selection", "correlations")
     summary, best, selection, correlations = (
-        figures.read(tables[kind], kind, recipe) for kind in kinds
+        plotting.read(tables[kind], kind, settings) for kind in kinds
     )
-    cost = (*plotting.COST_COLUMNS, "source_norm", "source_epsilon")
-    sources = plotting.those(
-        plotting.read_table(tables["sources"], cost, may_be_empty=True), study=recipe.study
+    sources = rows_where(
+        read_table(tables["sources"], EVALUATION_COLUMNS, may_be_empty=True), study=settings.study
     )
     honest = {"selection": "validation"}
-    main = primary_rows(plotting.those(best, **honest))
-    context = {
+    main = primary_rows(rows_where(best, **honest))
+    return {
         "verdict": verdict(main),
         "primary": primary_text(main),
-        "baseline": plotting.training_label(recipe.baseline),
-        "facts": [(label, fact_text(value)) for label, value in recipe.facts.items()],
-        "sentences": [mode_sentence(main, mode) for mode in figures.modes_of(best)],
-        "strengths": strength_sentence(plotting.those(best, **honest)),
-        "best": [(figures.mode_label(m), best_grid(best, m)) for m in figures.modes_of(best)],
+        "baseline": training_label(settings.baseline),
+        "sentences": [mode_sentence(main, mode) for mode in plotting.modes_of(best)],
+        "strengths": strength_sentence(rows_where(best, **honest)),
+        "best": [(plotting.mode_label(m), best_grid(best, m)) for m in plotting.modes_of(best)],
         "everything": [
-            (figures.mode_label(mode), everything_grid(recipe, summary, mode))
-            for mode in figures.modes_of(summary)
+            (plotting.mode_label(mode), everything_grid(settings, summary, mode))
+            for mode in plotting.modes_of(summary)
         ],
         "class_means": class_mean_sentence(
-            plotting.those(
-                figures.read(tables["summary"], "summary", recipe, every_measure=True),
+            rows_where(
+                plotting.read(tables["summary"], "summary", settings, every_measure=True),
                 selection="validation",
             )
         ),
@@ -76,9 +70,7 @@ def render_page(
         "sources": source_grid(sources),
         "published": published_grid(),
         "published_runs": published_runs_grid(),
-        "figures": embedded(drawn, template.parent),
     }
-    return render(template, context)
 
 
 # Sentences --------------------------------------------------------------------------------------
@@ -89,7 +81,7 @@ def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
     if best.empty:
         return best
     over_all = ALL if ALL in set(best["model"]) else best["model"].iloc[0]
-    rows = plotting.those(best, model=over_all)
+    rows = rows_where(best, model=over_all)
     return rows.assign(
         value=rows["difference"], ci_low=rows["difference_low"], ci_high=rows["difference_high"]
     )
@@ -98,8 +90,8 @@ def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
 def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
     """Targets by what the interval of robust minus natural says."""
     named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
-    for row in figures.records(plotting.those(main, mode=mode)):
-        named[sign_of(row)].append(figures.target_label(row.target))
+    for row in plotting.records(rows_where(main, mode=mode)):
+        named[sign_of(row)].append(plotting.target_label(row.target))
     return named
 
 
@@ -107,7 +99,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     """What fixed-feature transfer says of the claim that robust sources transfer better."""
     named = counts(main, PRIMARY) if len(main) else {}
     total = sum(map(len, named.values()))
-    few = total and plotting.those(main, mode=PRIMARY)["n_source_seeds"].min() < 2
+    few = total and rows_where(main, mode=PRIMARY)["n_source_seeds"].min() < 2
     if not total or named["none"] or few:
         reason = "one source seed says nothing of others, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
@@ -124,12 +116,12 @@ def primary_text(main: pd.DataFrame) -> str:
     """The differences behind the verdict."""
     if main.empty:
         return ""
-    rows = plotting.those(main, mode=PRIMARY)
+    rows = rows_where(main, mode=PRIMARY)
     values = ", ".join(
-        f"{figures.target_label(row.target)} {gain_text(row)}" for row in figures.records(rows)
+        f"{plotting.target_label(row.target)} {gain_text(row)}" for row in plotting.records(rows)
     )
     seeds = f"{rows['n_source_seeds'].max():.0f}" if len(rows) else "0"
-    several = sorted({f"{number:.0f}" for number in rows["n_trainings"]}, key=int)
+    several = sorted({f"{count:.0f}" for count in rows["n_trainings"]}, key=int)
     return (
         f"Best robust minus natural, fixed-feature, {seeds} source seeds: {values}. The best is of "
         f"{' to '.join(several[:: max(1, len(several) - 1)])} robust trainings, chosen on held-out "
@@ -140,7 +132,7 @@ def primary_text(main: pd.DataFrame) -> str:
 
 def mode_sentence(main: pd.DataFrame, mode: str) -> str:
     """Where the best robust source is better in a mode, and where not."""
-    label = figures.mode_label(mode).capitalize()
+    label = plotting.mode_label(mode).capitalize()
     named = counts(main, mode) if len(main) else {}
     if not any(named.values()):
         return f"{label} transfer: nothing was compared."
@@ -156,16 +148,16 @@ def mode_sentence(main: pd.DataFrame, mode: str) -> str:
 
 def strength_sentence(best: pd.DataFrame) -> str:
     """Which strengths were best, over targets and architectures."""
-    rows = plotting.those(best, model=list(figures.models_of(best)))
+    rows = rows_where(best, model=list(plotting.models_of(best)))
     parts = []
-    for mode in figures.modes_of(rows):
+    for mode in plotting.modes_of(rows):
         labels = [
-            figures.strength_label(row.norm, row.epsilon)
-            for row in figures.records(plotting.those(rows, mode=mode))
+            plotting.strength_label(row.norm, row.epsilon)
+            for row in plotting.records(rows_where(rows, mode=mode))
         ]
         counted = ", ".join(f"{name} ({labels.count(name)})" for name in dict.fromkeys(labels))
         if counted:
-            parts.append(f"{figures.mode_label(mode)}: {counted}")
+            parts.append(f"{plotting.mode_label(mode)}: {counted}")
     if not parts:
         return "No epsilon could be chosen on held-out images."
     return (
@@ -177,7 +169,7 @@ def class_mean_sentence(summary: pd.DataFrame) -> str:
     """How far the mean over classes is from the accuracy."""
     keys = ["target", "mode", "model", "training"]
     one, other = (
-        plotting.those(summary, measure=measure).set_index(keys)["mean"]
+        rows_where(summary, measure=measure).set_index(keys)["mean"]
         for measure in ("accuracy", "class_mean_accuracy")
     )
     gap = (other - one).abs()
@@ -185,7 +177,7 @@ def class_mean_sentence(summary: pd.DataFrame) -> str:
         return ""
     return (
         "The mean over classes, which the paper reports for unbalanced targets, differs from the "
-        f"accuracy by at most {plotting.number(100 * gap.max(), 2)} percentage points here."
+        f"accuracy by at most {number(100 * gap.max(), 2)} percentage points here."
     )
 
 
@@ -199,47 +191,47 @@ def gain_text(row: Any) -> str:
 
 def best_grid(best: pd.DataFrame, mode: str) -> Grid:
     """Best-of: the natural and the best robust source, chosen on validation, then on test."""
-    rows = plotting.those(best, mode=mode)
+    rows = rows_where(best, mode=mode)
     lines = []
     for target, model in dict.fromkeys(zip(rows["target"], rows["model"], strict=True)):
         cells = []
         for selection in ("validation", "test"):
-            found = plotting.those(rows, target=target, model=model, selection=selection)
+            found = rows_where(rows, target=target, model=model, selection=selection)
             if found.empty:
                 cells += ["–"] * 4
                 continue
-            (row,) = figures.records(found)
-            which = figures.strength_label(row.norm, row.epsilon)
+            (row,) = plotting.records(found)
+            which = plotting.strength_label(row.norm, row.epsilon)
             if model == ALL:
-                which = f"{plotting.model_label(row.robust_model)}, {which}"
-            means = (plotting.number(v, 3) for v in (row.baseline_mean, row.robust_mean))
+                which = f"{model_label(row.robust_model)}, {which}"
+            means = (number(v, 3) for v in (row.baseline_mean, row.robust_mean))
             cells += [*means, which, gain_text(row)]
-        name = "all architectures" if model == ALL else plotting.model_label(model)
-        lines.append([f"{figures.target_label(target)}, {name}", *cells])
+        name = "all architectures" if model == ALL else model_label(model)
+        lines.append([f"{plotting.target_label(target)}, {name}", *cells])
     head = ["natural", "robust", "best ε", "difference"]
     tested = [f"{text} (on test)" for text in head]
     return {"head": ["target, architecture", *head, *tested], "rows": lines}
 
 
-def everything_grid(recipe: plotting.FigureRecipe, summary: pd.DataFrame, mode: str) -> Grid:
+def everything_grid(settings: Settings, summary: pd.DataFrame, mode: str) -> Grid:
     """All-of: mean accuracy of every source on every target, and the range over networks."""
-    rows = plotting.those(summary, mode=mode, selection="validation")
-    targets, places = figures.targets_of(recipe, rows), figures.strengths(rows)
+    rows = rows_where(summary, mode=mode, selection="validation")
+    targets, places = plotting.targets_of(settings, rows), plotting.strengths(rows)
     lines = []
-    for model in figures.models_of(rows):
+    for model in plotting.models_of(rows):
         for training, (_, label) in places.items():
-            own = plotting.those(rows, model=model, training=training)
+            own = rows_where(rows, model=model, training=training)
             if own.empty:
                 continue
-            there = {row.target: range_text(row) for row in figures.records(own)}
-            name = f"{plotting.model_label(model)}, {label}"
+            there = {row.target: range_text(row) for row in plotting.records(own)}
+            name = f"{model_label(model)}, {label}"
             lines.append([name, *(there.get(target, "–") for target in targets)])
-    return {"head": ["source", *map(figures.target_label, targets)], "rows": lines}
+    return {"head": ["source", *map(plotting.target_label, targets)], "rows": lines}
 
 
 def range_text(row: Any) -> str:
     """``0.612 (0.600–0.620)``: the mean, the lowest and the highest network."""
-    mean, low, high = (plotting.number(v, 3) for v in (row.mean, row.lowest, row.highest))
+    mean, low, high = (number(v, 3) for v in (row.mean, row.lowest, row.highest))
     return f"{mean} ({low}–{high})"
 
 
@@ -247,29 +239,29 @@ def correlation_grid(rows: pd.DataFrame) -> Grid:
     """Fixed-feature against full-network accuracy, by target and set of sources."""
     lines = []
     for target, sources in dict.fromkeys(zip(rows["target"], rows["sources"], strict=True)):
-        own = plotting.those(rows, target=target, sources=sources)
-        there = {row["statistic"]: plotting.interval(row) for _, row in own.iterrows()}
+        own = rows_where(rows, target=target, sources=sources)
+        there = {row["statistic"]: interval(row) for _, row in own.iterrows()}
         cells = [there.get(statistic, "–") for statistic in ("pearson", "spearman")]
         name = "all sources" if sources == ALL else source_set_label(sources)
         count = f"{own['n_sources'].iloc[0]:.0f}"
-        lines.append([f"{figures.target_label(target)}, {name}", *cells, count])
+        lines.append([f"{plotting.target_label(target)}, {name}", *cells, count])
     return {"head": ["target, sources", "Pearson r", "Spearman ρ", "sources"], "rows": lines}
 
 
 def source_set_label(name: str) -> str:
     """A set of sources has the name of its architecture or of its training."""
-    known = plotting.TRAINING_LABELS
-    return known[name] if name in known else plotting.model_label(name)
+    known = TRAINING_LABELS
+    return known[name] if name in known else model_label(name)
 
 
 def selection_grid(rows: pd.DataFrame) -> Grid:
     """What choosing on test images would have given."""
     lines = []
-    for row in figures.records(rows):
-        name = f"{figures.target_label(row.target)}, {figures.mode_label(row.mode)}"
-        chosen = figures.CHOICE_LABELS.get(row.chosen, row.chosen)
-        values = [plotting.number(v, 4) for v in (row.on_validation, row.on_test, row.difference)]
-        largest, agree = plotting.number(row.largest, 4), plotting.number(100 * row.agree, 0)
+    for row in plotting.records(rows):
+        name = f"{plotting.target_label(row.target)}, {plotting.mode_label(row.mode)}"
+        chosen = plotting.CHOICE_LABELS.get(row.chosen, row.chosen)
+        values = [number(v, 4) for v in (row.on_validation, row.on_test, row.difference)]
+        largest, agree = number(row.largest, 4), number(100 * row.agree, 0)
         lines.append([f"{name}, {chosen}", *values, largest, f"{agree} % of {row.n:.0f}"])
     head = ["target, mode, what is chosen", "on validation", "on test", "difference", "largest"]
     return {"head": [*head, "same choice"], "rows": lines}
@@ -286,17 +278,15 @@ def source_grid(sources: pd.DataFrame) -> Grid:
     for model, training in dict.fromkeys(
         zip(sources["source_model"], sources["source_training"], strict=True)
     ):
-        own = plotting.those(sources, source_model=model, source_training=training)
+        own = rows_where(sources, source_model=model, source_training=training)
         cells = [
-            plotting.number(
-                plotting.those(own, attack=attack, norm=norm, epsilon=epsilon)["accuracy"].mean(), 3
-            )
+            number(rows_where(own, attack=attack, norm=norm, epsilon=epsilon)["accuracy"].mean(), 3)
             for attack, norm, epsilon in attacks
         ]
-        passes, seconds = (plotting.number(own[name].mean(), 0) for name in ("passes", "seconds"))
-        name = f"{plotting.model_label(model)}, {plotting.training_label(training)}"
+        passes, seconds = (number(own[name].mean(), 0) for name in ("passes", "seconds"))
+        name = f"{model_label(model)}, {training_label(training)}"
         lines.append([name, *cells, passes, seconds])
-    head = ["source", *(plotting.attack_label(*attack) for attack in attacks)]
+    head = ["source", *(attack_label(*attack) for attack in attacks)]
     return {"head": [*head, "passes an image", "seconds"], "rows": lines}
 
 
@@ -312,8 +302,8 @@ def published_grid() -> Grid:
             (row.full_robust, row.full_standard),
         ):
             values = (standard, robust, robust - standard)
-            cells += [plotting.number(100 * value, 2) for value in values]
-        lines.append([figures.target_label(target), *cells])
+            cells += [number(100 * value, 2) for value in values]
+        lines.append([plotting.target_label(target), *cells])
     names = ("standard", "robust", "difference")
     head = [f"{mode}, {name}" for mode in ("fixed", "full") for name in names]
     return {"head": ["published, %", *head], "rows": lines}
@@ -328,8 +318,8 @@ def published_runs_grid() -> Grid:
     for target, mode in dict.fromkeys((run.target, run.mode) for run in BEST_RUNS):
         own = {run.model: run for run in BEST_RUNS if (run.target, run.mode) == (target, mode)}
         cells = [
-            f"{plotting.number(100 * run.accuracy, 1)} (ε {run.epsilon:g}, {run.learning_rate:g})"
+            f"{number(100 * run.accuracy, 1)} (ε {run.epsilon:g}, {run.learning_rate:g})"
             for run in (own[model] for model in models)
         ]
-        lines.append([f"{figures.target_label(target)}, {figures.mode_label(mode)}", *cells])
+        lines.append([f"{plotting.target_label(target)}, {plotting.mode_label(mode)}", *cells])
     return {"head": ["published, %", *models], "rows": lines}

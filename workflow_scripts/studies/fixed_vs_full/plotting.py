@@ -1,14 +1,20 @@
 """What the figures and the page of a study of transfer to whole targets share: its tables, the
-order of its sources, panels, marks. Beside `plotting`, which has what all studies share."""
+order of its sources, panels, marks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer import plotting
+from ...advtransfer.plotting.figure import new_figure
+from ...advtransfer.plotting.frames import read_table, rows_where
+from ...advtransfer.plotting.labels import NORM_LABELS, epsilon_label, training_label
+from ...advtransfer.plotting.labels import target_label as plain_target_label
+from ...advtransfer.plotting.marks import Look
+from ...advtransfer.plotting.style import INK, MARKERS, PALETTE, WIDTH
 from .columns import ALL, BEST_COLUMNS, CORRELATION_COLUMNS, SELECTION_COLUMNS, SUMMARY_COLUMNS
 
 if TYPE_CHECKING:
@@ -19,8 +25,8 @@ if TYPE_CHECKING:
 MODES = ("last_layer", "full_network")
 MODE_LABELS = {"last_layer": "fixed-feature", "full_network": "full-network"}
 MODE_LOOKS = {
-    "last_layer": plotting.Look("#0072B2", "o"),
-    "full_network": plotting.Look("#D55E00", "s"),
+    "last_layer": Look("#0072B2", "o"),
+    "full_network": Look("#D55E00", "s"),
 }
 CHOICE_LABELS = {
     "learning_rate": "learning rate",
@@ -61,25 +67,35 @@ TESTED: dict[str, Any] = {
     "marker": "x",
     "markersize": 4,
     "markeredgewidth": 1.0,
-    "color": plotting.INK,
+    "color": INK,
 }
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a figure or the page shows, beside its tables. Each reads some of it."""
+
+    study: str
+    baseline: str = "natural"  # the training that others are compared with
+    trainings: tuple[str, ...] = ()  # in the order to draw; none: those of the table
+    targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
+
+
 def read(
-    path: str | Path, kind: str, recipe: plotting.FigureRecipe, *, every_measure: bool = False
+    path: str | Path, kind: str, settings: Settings, *, every_measure: bool = False
 ) -> pd.DataFrame:
     """A table of `summarise_transfers`, perhaps without rows: what could not be compared. Only what
     each target is scored by, unless ``every_measure``.
 
     Raises:
-        UserError: as `plotting.read_table`.
+        UserError: as `read_table`.
     """
-    frame = plotting.read_table(path, COLUMNS[kind], may_be_empty=True)
+    frame = read_table(path, COLUMNS[kind], may_be_empty=True)
     for name in ("norm", "training", "robust_training"):
         if name in frame:
             frame[name] = frame[name].fillna("")
-    frame = plotting.those(frame, study=recipe.study)
-    return frame if every_measure or "scored" not in frame else plotting.those(frame, scored=1)
+    frame = rows_where(frame, study=settings.study)
+    return frame if every_measure or "scored" not in frame else rows_where(frame, scored=1)
 
 
 def records(frame: pd.DataFrame) -> list[Any]:
@@ -88,30 +104,30 @@ def records(frame: pd.DataFrame) -> list[Any]:
 
 
 def target_label(name: str) -> str:
-    return TARGET_LABELS.get(name) or plotting.target_label(name)
+    return TARGET_LABELS.get(name) or plain_target_label(name)
 
 
 def mode_label(name: str) -> str:
     return MODE_LABELS.get(name, name.replace("_", " "))
 
 
-def targets_of(recipe: plotting.FigureRecipe, frame: pd.DataFrame) -> list[str]:
+def targets_of(settings: Settings, frame: pd.DataFrame) -> list[str]:
     """Targets in the order of the configuration; at least one, so that a figure can say why."""
     found = list(dict.fromkeys(frame["target"]))
-    return [name for name in recipe.targets if name in found] or found or [""]
+    return [name for name in settings.targets if name in found] or found or [""]
 
 
 def modes_of(frame: pd.DataFrame) -> list[str]:
     return [mode for mode in MODES if mode in set(frame["mode"])] or ["last_layer"]
 
 
-def models_of(frame: pd.DataFrame) -> dict[str, plotting.Look]:
+def models_of(frame: pd.DataFrame) -> dict[str, Look]:
     """Architectures in the order of the table, each with its colour and marker."""
     names = [name for name in dict.fromkeys(frame["model"]) if name != ALL]
     return {
-        name: plotting.Look(
-            plotting.PALETTE[k % len(plotting.PALETTE)],
-            plotting.MARKERS[k % len(plotting.MARKERS)],
+        name: Look(
+            PALETTE[k % len(PALETTE)],
+            MARKERS[k % len(MARKERS)],
         )
         for k, name in enumerate(names)
     }
@@ -123,7 +139,7 @@ def strength_label(norm: str, epsilon: float) -> str:
         return "ε not known"
     if not epsilon:
         return "natural"
-    return f"{plotting.NORM_LABELS.get(norm, norm)} {plotting.epsilon_label(epsilon, norm)}"
+    return f"{NORM_LABELS.get(norm, norm)} {epsilon_label(epsilon, norm)}"
 
 
 def strengths(frame: pd.DataFrame) -> dict[str, tuple[float, str]]:
@@ -139,7 +155,7 @@ def strengths(frame: pd.DataFrame) -> dict[str, tuple[float, str]]:
         where += 1.0 if row.norm == last or last is None else 1.5
         last = row.norm
         if labels.count(label) > 1:
-            label = plotting.training_label(row.training)
+            label = training_label(row.training)
         found[row.training] = (where, label)
     return found
 
@@ -160,11 +176,11 @@ def target_panels(
     others below. A dictionary a row."""
     across = min(ACROSS, len(targets))
     blocks = math.ceil(len(targets) / across)
-    figure, axes = plotting.new_figure(
+    figure, axes = new_figure(
         rows * blocks,
         across,
         height=1.0 + height * rows * blocks,
-        width=max(plotting.WIDTH * 0.6, plotting.WIDTH * across / 3.2),
+        width=max(WIDTH * 0.6, WIDTH * across / 3.2),
         **options,
     )
     panels: list[dict[str, Axes]] = [{} for _ in range(rows)]
@@ -185,15 +201,15 @@ def at_left(panels: Mapping[str, Axes]) -> list[Axes]:
 
 
 def spread(
-    looks: Mapping[str, plotting.Look],
-) -> Iterator[tuple[float, tuple[str, plotting.Look]]]:
+    looks: Mapping[str, Look],
+) -> Iterator[tuple[float, tuple[str, Look]]]:
     """Every architecture with a shift sideways, so that marks which fall together can be seen."""
     for k, item in enumerate(looks.items()):
         yield 0.16 * (k - (len(looks) - 1) / 2), item
 
 
 def draw(
-    panel: Axes, where: Sequence[float], values: pd.Series, bars: Sequence[Any], look: plotting.Look
+    panel: Axes, where: Sequence[float], values: pd.Series, bars: Sequence[Any], look: Look
 ) -> None:
     """Marks with bars of the given lengths down and up; no bar where a length is not known."""
     if not len(values):

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...advtransfer.artifacts import csv_bytes
-from ...advtransfer.statistics import MeanInterval, correlate_all, mean_interval
+from ...advtransfer.artifacts.sealed import csv_bytes
+from ...advtransfer.statistics.correlations import correlate_all
+from ...advtransfer.statistics.intervals import MeanInterval, mean_interval
 from .columns import ALL, MEASURES
 
 if TYPE_CHECKING:

@@ -1,31 +1,38 @@
 """Find the best epsilon of every target, and how well each measure of granularity predicts it."""
 
-import argparse
+from __future__ import annotations
 
-from ...advtransfer.cli import run, step_parser
+from collections.abc import Mapping
+from typing import Any
+
+from ...advtransfer.artifacts.table_reader import read_rows
+from ..source_tables import Table
+from .ranking import ranking_tables
+
+READS = ("table", "measures")
+TABLES = {
+    "best": "best epsilons",
+    "prediction": "what predicts them",
+}  # made here, with their labels in the report
+SETTINGS = (
+    "estimator",
+    "temperature",
+    "measure",
+    "basis",
+    "bootstrap",
+    "permutations",
+    "scores",
+)
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="the study's transferred networks (CSV)")
-    parser.add_argument("--measures", required=True, help="measures of its targets (CSV)")
-    parser.add_argument("--best", required=True, help="CSV to write: best epsilons")
-    parser.add_argument("--prediction", required=True, help="CSV to write: what predicts them")
-    return parser
+def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
+    """Return the best epsilon of every target, and how well every measure predicts it.
 
-
-def main(arguments: argparse.Namespace) -> None:
-    import json
-
-    from ...advtransfer.artifacts import read_rows, write_rows
-    from .ranking import ranking_tables
-
-    tables = ranking_tables(
-        read_rows(arguments.table), read_rows(arguments.measures), **json.loads(arguments.recipe)
+    Args:
+        tables: paths of the tables in ``READS``.
+        settings: the study's name (``study``) and its settings in ``SETTINGS``.
+    """
+    best, prediction = ranking_tables(
+        read_rows(tables["table"]), read_rows(tables["measures"]), **settings
     )
-    for path, (columns, rows) in zip((arguments.best, arguments.prediction), tables, strict=True):
-        write_rows(path, rows, columns)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return {"best": best, "prediction": prediction}

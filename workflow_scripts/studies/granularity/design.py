@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...advtransfer.data.view_recipe import ViewRecipe
 from ...advtransfer.errors import UserError
-from ...advtransfer.recipes import GranularityRecipe, ViewRecipe
+from ...advtransfer.metrics.granularity_recipe import GranularityRecipe
 from ...config.check import Config
-from ..kinds.whole_targets.design import (
-    TransferReader,
-    TransferSource,
-    TransferStudy,
-    TransferTarget,
-)
+from ..base import Artefact
+from ..kinds.whole_targets import design as whole_targets
 from ..reader import BY_IMAGES
+from ..sources import Source, Target
 
 Path = tuple[str, ...]
 
+BASE = "whole_targets"  # the kind of study that this one extends
+
 
 @dataclass(frozen=True)
-class GranularityStudy(TransferStudy):
+class GranularityStudy(whole_targets.TransferStudy):
     """Transfers over a grid of epsilons, and measures of what the targets are like."""
 
     datasets: Mapping[str, str]  # of every target, by the config's name
@@ -32,10 +32,8 @@ class GranularityStudy(TransferStudy):
     estimator: str  # of the best epsilon: the one that counts; all are reported
     temperature: float
     primary: tuple[str, str]  # measure and basis: the test named in advance
-    bootstrap: int
-    permutations: int
 
-    def measures(self, source: TransferSource) -> Iterator[tuple[TransferTarget, Any]]:
+    def measures(self, source: Source) -> Iterator[tuple[Target, Any]]:
         """Every target, in the features of the sources with the baseline's training."""
         if source.training != self.baseline:
             return
@@ -49,16 +47,15 @@ class GranularityStudy(TransferStudy):
             known = [self.paths[name] for name in view.classes if name in self.paths]
             yield target, GranularityRecipe(view, tuple(known), first)
 
-    def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
-        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
+    def artefacts(self, source: Source) -> Iterator[Artefact]:
         yield from super().artefacts(source)
         for target, recipe in self.measures(source):
-            yield "granularity", f" on {target.name}", recipe, "csv"
+            yield Artefact("granularity", f" on {target.name}", recipe, "csv")
 
     @property
     def series(self) -> dict[str, list[str]]:
         """Targets that differ in their detail alone, the least first, by the last one's name."""
-        alike: dict[ViewRecipe, list[TransferTarget]] = {}
+        alike: dict[ViewRecipe, list[Target]] = {}
         for target in self.targets:
             full = dataclasses.replace(target.train, detail=None)
             alike.setdefault(full, []).append(target)
@@ -69,10 +66,10 @@ class GranularityStudy(TransferStudy):
                 found[targets[-1].name] = [target.name for target in targets]
         return found
 
-    def figure_values(self) -> Mapping[str, Any]:
+    def settings(self, config: Config) -> Mapping[str, Any]:
         measure, basis = self.primary
         return {
-            **super().figure_values(),
+            **super().settings(config),
             "model": self.sources[0].model,  # of several architectures figures show the first
             "estimator": self.estimator,
             "temperature": self.temperature,
@@ -80,13 +77,10 @@ class GranularityStudy(TransferStudy):
             "basis": basis,
             "series": self.series,
             "scores": dict(self.scores),
-            "bootstrap": self.bootstrap,
-            "permutations": self.permutations,
         }
 
-    def page_values(self, config: Config) -> dict[str, Any]:
-        values = super().page_values(config)
-        facts = values["facts"]
+    def facts(self, config: Config) -> Mapping[str, Any]:
+        facts = dict(super().facts(config))
         for target in self.targets:
             view = target.train
             parts = [
@@ -104,10 +98,10 @@ class GranularityStudy(TransferStudy):
         facts["images measured"] = self.measured_images
         facts["best epsilon"] = self.estimator
         facts["primary measure"] = f"{self.primary[0]} of {self.primary[1]}"
-        return values
+        return facts
 
 
-class GranularityReader(TransferReader):
+class Reader(whole_targets.Reader):
     """The part of the configuration of such a study."""
 
     def study(self) -> GranularityStudy:
@@ -140,11 +134,9 @@ class GranularityReader(TransferReader):
             estimator=best["estimator"],
             temperature=float(best["temperature"]),
             primary=(self.part["primary"]["measure"], self.part["primary"]["basis"]),
-            bootstrap=self.config["statistics"]["bootstrap"],
-            permutations=self.config["statistics"]["permutations"],
         )
 
-    def _check_grid(self, study: TransferStudy) -> None:
+    def _check_grid(self, study: whole_targets.TransferStudy) -> None:
         """Refuse sources that have no place on one axis of epsilons."""
         key = f"{self.key}.sources"
         for model in dict.fromkeys(source.model for source in study.sources):

@@ -7,61 +7,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer import plotting
-from ...advtransfer.study_page import embedded, fact_text, render
-from . import plotting as own
+from ...advtransfer.plotting.frames import Tables, read_table, rows_where
+from ...advtransfer.plotting.labels import attack_label, interval, number, training_label
+from ..columns import EVALUATION_COLUMNS
+from . import plotting
+from .columns import BEST_COLUMNS, PREDICTION_COLUMNS
+from .plotting import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SOURCE_COLUMNS = (
-    *("study", "source_model", "source_training", "source_epsilon", "attack", "norm", "epsilon"),
-    "accuracy",
-)
+TABLES = ("table", "sources", "measures", "best", "prediction")
+SETTINGS = ("model", "estimator", "measure", "basis", "trainings", "scores")
 CORRELATIONS = ("spearman", "spearman_within", "spearman_given_resolution")
 ERRORS = ("left_out_error", "left_out_baseline")
 RESOLUTION = {"measure": "resolution", "basis": "pixels"}
 
 
-def render_page(
-    recipe: own.GranularityFigure, tables: Mapping[str, str], figures: list[str], template: Path
-) -> str:
-    """One HTML page without scripts that loads nothing.
-
-    Args:
-        recipe: study, primary estimator and measure, series, facts to print.
-        tables: paths of ``table``, ``sources``, ``measures``, ``best`` and ``prediction``.
-        figures: ``name=file`` each; embedded.
-        template: the study's; base, parts and captions lie beside it.
+def context(tables: Tables, settings: Settings) -> dict[str, Any]:
+    """What the template prints beyond facts and figures.
 
     Raises:
-        UserError: a table, figure or template is missing or lacks columns.
+        UserError: a table is missing or lacks columns.
     """
-    transfers = own.accuracies(tables["table"], recipe)
-    sources = plotting.read_table(tables["sources"], SOURCE_COLUMNS, may_be_empty=True)
-    measures = own.measured(tables["measures"], recipe)
-    best = own.read(tables["best"], own.BEST_COLUMNS, recipe)
-    prediction = own.read(tables["prediction"], own.PREDICTION_COLUMNS, recipe)
-    primary = plotting.those(prediction, estimator=recipe.estimator)
-    context = {
+    transfers = plotting.accuracies(tables["table"], settings)
+    sources = read_table(tables["sources"], EVALUATION_COLUMNS, may_be_empty=True)
+    measures = plotting.measured(tables["measures"], settings)
+    best = plotting.read(tables["best"], BEST_COLUMNS, settings)
+    prediction = plotting.read(tables["prediction"], PREDICTION_COLUMNS, settings)
+    primary = rows_where(prediction, estimator=settings.estimator)
+    return {
         "verdict": verdict(primary),
-        "primary": primary_text(recipe, primary),
-        "dependence": own.dependence_text(primary),
+        "primary": primary_text(settings, primary),
+        "dependence": plotting.dependence_text(primary),
         "best_measure": strongest_text(primary),
-        "facts": [(label, fact_text(value)) for label, value in recipe.facts.items()],
-        "estimator": own.ESTIMATOR_LABELS[recipe.estimator],
+        "estimator": plotting.ESTIMATOR_LABELS[settings.estimator],
         "accuracy": accuracy_grid(transfers),
-        "best": best_grid(recipe, best, measures),
-        "ranking": ranking_grid(recipe, primary),
+        "best": best_grid(settings, best, measures),
+        "ranking": ranking_grid(settings, primary),
         "measures": measure_grid(measures),
-        "sources": source_grid(recipe, sources),
+        "sources": source_grid(settings, sources),
         "published": published_grid(),
-        "figures": embedded(figures, template.parent),
     }
-    return render(template, context)
 
 
 # Sentences --------------------------------------------------------------------------------------
@@ -69,11 +58,11 @@ def render_page(
 
 def verdict(prediction: pd.DataFrame) -> dict[str, str]:
     """What resolution says within datasets: there the paper claims that less wants more epsilon."""
-    row = own.statistic(prediction, statistic="spearman_within", group="", **RESOLUTION)
+    row = plotting.statistic(prediction, statistic="spearman_within", group="", **RESOLUTION)
     if row is None or any(math.isnan(row[name]) for name in ("value", "ci_low", "ci_high")):
         reason = "targets of one dataset do not differ in resolution, or there is no interval."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
-    found = f"rank correlation within datasets {plotting.interval(row)}, p = {row['p_value']:.2g}"
+    found = f"rank correlation within datasets {interval(row)}, p = {row['p_value']:.2g}"
     if row["ci_high"] < 0:
         reason = f"the lower the resolution, the larger the best epsilon ({found})."
         return {"kind": "supported", "headline": "The claim is supported:", "reason": reason}
@@ -84,16 +73,17 @@ def verdict(prediction: pd.DataFrame) -> dict[str, str]:
     return {"kind": "inconclusive", "headline": "Inconclusive:", "reason": reason}
 
 
-def primary_text(recipe: own.GranularityFigure, prediction: pd.DataFrame) -> str:
+def primary_text(settings: Settings, prediction: pd.DataFrame) -> str:
     """The measure that was named before the run."""
-    of = {"measure": recipe.measure, "basis": recipe.basis, "group": ""}
-    label = own.measure_label(recipe.measure, recipe.basis)
+    of = {"measure": settings.measure, "basis": settings.basis, "group": ""}
+    label = plotting.measure_label(settings.measure, settings.basis)
     everywhere, within, given = (
-        own.interval_text(own.statistic(prediction, statistic=name, **of)) for name in CORRELATIONS
+        plotting.interval_text(plotting.statistic(prediction, statistic=name, **of))
+        for name in CORRELATIONS
     )
     text = f"{label}: rank correlation with the best epsilon over all targets {everywhere}, "
     text += f"within datasets {within}"
-    if (recipe.measure, recipe.basis) != tuple(RESOLUTION.values()):
+    if (settings.measure, settings.basis) != tuple(RESOLUTION.values()):
         text += f", given resolution {given}"
     return f"{text}. {error_text(prediction, of)}"
 
@@ -102,31 +92,31 @@ def strongest_text(prediction: pd.DataFrame) -> str:
     """The measure with the strongest correlation, which was chosen after the fact."""
     order = [
         what
-        for what in own.ranking(prediction)
-        if (row := own.statistic(prediction, statistic="spearman", group="", **_of(what)))
+        for what in plotting.ranking(prediction)
+        if (row := plotting.statistic(prediction, statistic="spearman", group="", **_of(what)))
         is not None
         and not math.isnan(row["value"])
     ]
     if not order:
         return ""
     of = {**_of(order[0]), "group": ""}
-    row = own.statistic(prediction, statistic="spearman", **of)
+    row = plotting.statistic(prediction, statistic="spearman", **of)
     return (
         f"The strongest of {len(order)} measures over all targets is "
-        f"{own.measure_label(*order[0])} ({own.interval_text(row)}), which is the largest of as "
-        f"many and so too large. {error_text(prediction, of)}"
+        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}), which is the "
+        f"largest of as many and so too large. {error_text(prediction, of)}"
     )
 
 
 def error_text(prediction: pd.DataFrame, of: Mapping[str, str]) -> str:
     """How far a line fitted to other datasets is off."""
-    error, mean = (own.statistic(prediction, statistic=name, **of) for name in ERRORS)
+    error, mean = (plotting.statistic(prediction, statistic=name, **of) for name in ERRORS)
     if error is None or mean is None or math.isnan(error["value"]):
         return "There is no second dataset to predict."
     return (
         "For a dataset that it has not seen, a line fitted to the others is off by "
-        f"{plotting.number(error['value'])} doublings on average, their mean by "
-        f"{plotting.number(mean['value'])}."
+        f"{number(error['value'])} doublings on average, their mean by "
+        f"{number(mean['value'])}."
     )
 
 
@@ -143,54 +133,52 @@ def accuracy_grid(transfers: pd.DataFrame) -> dict[str, Any]:
     table = means.unstack()
     grid = sorted(table.columns)
     rows = [
-        [own.target_label(str(name)), *(plotting.number(line[e], 3) for e in grid)]
+        [plotting.target_label(str(name)), *(number(line[e], 3) for e in grid)]
         for name, line in table.iterrows()
     ]
     return {"head": ["target", *(f"ε = {epsilon:g}" for epsilon in grid)], "rows": rows}
 
 
-def best_grid(
-    recipe: own.GranularityFigure, best: pd.DataFrame, measures: pd.DataFrame
-) -> dict[str, Any]:
+def best_grid(settings: Settings, best: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Any]:
     """Best epsilon of every target by every estimator."""
-    sides = own.resolutions(measures)
-    estimators = sorted(own.ESTIMATOR_LABELS, key=lambda name: name != recipe.estimator)
+    sides = plotting.resolutions(measures)
+    estimators = sorted(plotting.ESTIMATOR_LABELS, key=lambda name: name != settings.estimator)
     rows = []
     for target in best["target"].unique():
         cells = [
             cell(row)
             for name in estimators
-            for _, row in plotting.those(best, target=target, estimator=name).iterrows()
+            for _, row in rows_where(best, target=target, estimator=name).iterrows()
         ]
-        rows.append([own.target_label(target), str(sides.get(target, "–")), *cells])
-    heads = [own.ESTIMATOR_LABELS[name] for name in estimators]
+        rows.append([plotting.target_label(target), str(sides.get(target, "–")), *cells])
+    heads = [plotting.ESTIMATOR_LABELS[name] for name in estimators]
     return {"head": ["target", "pixels", *heads], "rows": rows}
 
 
 def cell(row: pd.Series) -> str:
     """``0.25 [0.13, 0.50]``."""
-    text = plotting.number(row["epsilon"])
+    text = number(row["epsilon"])
     if math.isnan(row["ci_low"]):
         return text
-    return f"{text} [{plotting.number(row['ci_low'])}, {plotting.number(row['ci_high'])}]"
+    return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
-def ranking_grid(recipe: own.GranularityFigure, prediction: pd.DataFrame) -> dict[str, Any]:
+def ranking_grid(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]:
     """Every measure: correlations and errors, the strongest on top."""
     rows = []
-    for what in own.ranking(prediction):
+    for what in plotting.ranking(prediction):
         of = {**_of(what), "group": ""}
         cells = []
         for name in CORRELATIONS:
-            row = own.statistic(prediction, statistic=name, **of)
-            cells.append("–" if row is None else own.interval_text(row))
+            row = plotting.statistic(prediction, statistic=name, **of)
+            cells.append("–" if row is None else plotting.interval_text(row))
         for name in ERRORS:
-            row = own.statistic(prediction, statistic=name, **of)
-            cells.append("–" if row is None else plotting.number(row["value"]))
-        row = own.statistic(prediction, statistic="spearman", **of)
+            row = plotting.statistic(prediction, statistic=name, **of)
+            cells.append("–" if row is None else number(row["value"]))
+        row = plotting.statistic(prediction, statistic="spearman", **of)
         count = "–" if row is None else f"{row['n_targets']:.0f}"
-        named = " (primary)" if what == (recipe.measure, recipe.basis) else ""
-        rows.append([own.measure_label(*what) + named, *cells, count])
+        named = " (primary)" if what == (settings.measure, settings.basis) else ""
+        rows.append([plotting.measure_label(*what) + named, *cells, count])
     head = ["measure", "ρ, all targets", "ρ within datasets", "ρ given resolution"]
     return {"head": [*head, "error, left out", "error of the mean", "targets"], "rows": rows}
 
@@ -202,17 +190,17 @@ def measure_grid(measures: pd.DataFrame) -> dict[str, Any]:
     for target in measures["target"].unique():
         cells = []
         for measure, basis in kinds:
-            known = plotting.those(measures, target=target, measure=measure, basis=basis)["value"]
+            known = rows_where(measures, target=target, measure=measure, basis=basis)["value"]
             cells.append(f"{known.iloc[0]:.3g}".replace("-", "−") if len(known) else "–")
-        rows.append([own.target_label(target), *cells])
-    return {"head": ["target", *(own.measure_label(*kind) for kind in kinds)], "rows": rows}
+        rows.append([plotting.target_label(target), *cells])
+    return {"head": ["target", *(plotting.measure_label(*kind) for kind in kinds)], "rows": rows}
 
 
-def source_grid(recipe: own.GranularityFigure, sources: pd.DataFrame) -> dict[str, Any]:
+def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     """Accuracies of the sources on their own classes, means over seeds."""
-    sources = plotting.those(sources, study=recipe.study)
-    model = recipe.model or next(iter(sources["source_model"]), None)
-    sources = plotting.those(sources, source_model=model)
+    sources = rows_where(sources, study=settings.study)
+    model = settings.model or next(iter(sources["source_model"]), None)
+    sources = rows_where(sources, source_model=model)
     attacks = [
         (attack, norm, epsilon)
         for attack, norm, epsilon in sources[["attack", "norm", "epsilon"]]
@@ -220,24 +208,24 @@ def source_grid(recipe: own.GranularityFigure, sources: pd.DataFrame) -> dict[st
         .itertuples(index=False)
     ]
     rows = []
-    for training in recipe.trainings:
-        known = plotting.those(sources, source_training=training)
+    for training in settings.trainings:
+        known = rows_where(sources, source_training=training)
         if known.empty:
             continue
         cells = [
-            plotting.number(
-                plotting.those(known, attack=attack, norm=norm, epsilon=float(epsilon))[
+            number(
+                rows_where(known, attack=attack, norm=norm, epsilon=float(epsilon))[
                     "accuracy"
                 ].mean()
                 if attack != "none"
-                else plotting.those(known, attack=attack)["accuracy"].mean(),
+                else rows_where(known, attack=attack)["accuracy"].mean(),
                 3,
             )
             for attack, norm, epsilon in attacks
         ]
-        label = f"{plotting.training_label(training)}, ε = {known['source_epsilon'].iloc[0]:g}"
+        label = f"{training_label(training)}, ε = {known['source_epsilon'].iloc[0]:g}"
         rows.append([label, *cells])
-    return {"head": ["source", *(plotting.attack_label(*one) for one in attacks)], "rows": rows}
+    return {"head": ["source", *(attack_label(*one) for one in attacks)], "rows": rows}
 
 
 def published_grid() -> dict[str, Any]:
@@ -247,9 +235,9 @@ def published_grid() -> dict[str, Any]:
     rows = [
         [
             row.name,
-            plotting.number(row.natural, 3),
-            plotting.number(row.robust, 3),
-            plotting.number(row.robust - row.natural, 3),
+            number(row.natural, 3),
+            number(row.robust, 3),
+            number(row.robust - row.natural, 3),
             f"{row.best_full:g}",
         ]
         for row in published.TARGETS

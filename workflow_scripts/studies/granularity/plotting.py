@@ -1,4 +1,4 @@
-"""What the figures and the page of granularity share: recipe, tables, names, the epsilon axis."""
+"""What the figures and the page of granularity share: settings, tables, names, epsilon axis."""
 
 from __future__ import annotations
 
@@ -8,27 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...advtransfer import plotting
+from ...advtransfer.plotting.frames import read_table, rows_where, select
+from ...advtransfer.plotting.labels import interval, number
+from ...advtransfer.plotting.labels import target_label as plain_target_label
+from ...advtransfer.plotting.marks import Look
+from ...advtransfer.plotting.style import MARKERS, PALETTE
+from ..kinds.whole_targets.columns import TRANSFER_COLUMNS
+from .columns import MEASURE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-TRANSFER_COLUMNS = (
-    *("study", "source_model", "source_norm", "source_epsilon", "source_seed", "target", "mode"),
-    *("selection", "accuracy"),
-)
-MEASURE_COLUMNS = (
-    *("study", "source_model", "source_seed", "target", "dataset", "measure", "basis", "value"),
-)
-BEST_COLUMNS = (
-    *("study", "source_model", "target", "dataset", "estimator", "primary", "epsilon"),
-    *("ci_low", "ci_high"),
-)
-PREDICTION_COLUMNS = (
-    *("study", "source_model", "estimator", "measure", "basis", "role", "statistic", "group"),
-    *("value", "ci_low", "ci_high", "p_value", "n_targets", "n_groups"),
-)
 TEXT_COLUMNS = ("dataset", "estimator", "basis", "group", "source_norm", "selection")
 MEASURE_LABELS = {
     ("resolution", "pixels"): "resolution, pixels a side",
@@ -51,86 +42,80 @@ TARGET_LABELS = {"near": "CIFAR-10, unseen classes"}
 
 
 @dataclass(frozen=True)
-class GranularityFigure:
-    """What a figure or page shows. Each step says which fields it reads; the rest may be absent."""
+class Settings:
+    """What a figure or the page shows, beside its tables. Each reads some of it."""
 
     study: str
     model: str | None = None  # architecture of the sources; None: the table's first
     estimator: str = "vertex"  # of the best epsilon: the primary one
-    temperature: float = 0.01
     measure: str = ""  # the primary one, taken on ``basis``
     basis: str = ""
     series: dict[str, list[str]] = field(default_factory=dict)  # targets of rising resolution
-    targets: dict[str, list[str]] = field(default_factory=dict)  # name: classes
     scores: dict[str, str] = field(default_factory=dict)  # target: column, if not accuracy
-    baseline: str = "natural"
-    trainings: tuple[str, ...] = ()
-    bootstrap: int = 0
-    permutations: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
+    trainings: tuple[str, ...] = ()  # of the sources, in the order of the page
 
 
-def read(path: str | Path, columns: Iterable[str], recipe: GranularityFigure) -> pd.DataFrame:
+def read(path: str | Path, columns: Iterable[str], settings: Settings) -> pd.DataFrame:
     """The study's rows of one architecture.
 
     Raises:
-        UserError: as `plotting.read_table` and `plotting.select`.
+        UserError: as `read_table` and `select`.
     """
-    frame = plotting.select(plotting.read_table(path, columns), study=recipe.study)
+    frame = select(read_table(path, columns), study=settings.study)
     for name in set(TEXT_COLUMNS) & set(frame):
         frame[name] = frame[name].astype("object").where(frame[name].notna(), "")
-    model = recipe.model or frame["source_model"].iloc[0]
-    return plotting.select(frame, source_model=model)
+    model = settings.model or frame["source_model"].iloc[0]
+    return select(frame, source_model=model)
 
 
-def accuracies(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:
+def accuracies(path: str | Path, settings: Settings) -> pd.DataFrame:
     """Fixed-feature transfers, what held-out images chose, by what their targets are scored by."""
-    table = read(path, [*TRANSFER_COLUMNS, *sorted(set(recipe.scores.values()))], recipe)
-    table = plotting.select(table, mode="last_layer", selection="validation").copy()
-    for target, column in recipe.scores.items():
+    table = read(path, TRANSFER_COLUMNS, settings)
+    table = select(table, mode="last_layer", selection="validation").copy()
+    for target, column in settings.scores.items():
         own = table["target"] == target
         table.loc[own, "accuracy"] = table.loc[own, column]
     return table
 
 
-def measured(path: str | Path, recipe: GranularityFigure) -> pd.DataFrame:
+def measured(path: str | Path, settings: Settings) -> pd.DataFrame:
     """Measures of every target, means over source seeds."""
-    table = read(path, MEASURE_COLUMNS, recipe)
+    table = read(path, MEASURE_COLUMNS, settings)
     keys = ["target", "dataset", "measure", "basis"]
     return table.groupby(keys, sort=False)["value"].mean().reset_index()
 
 
 def resolutions(measures: pd.DataFrame) -> dict[str, int]:
     """Pixels a side of every target's detail."""
-    rows = plotting.those(measures, measure="resolution")
+    rows = rows_where(measures, measure="resolution")
     return {str(name): int(side) for name, side in zip(rows["target"], rows["value"], strict=True)}
 
 
 def target_label(name: str) -> str:
-    return TARGET_LABELS.get(name, plotting.target_label(name))
+    return TARGET_LABELS.get(name, plain_target_label(name))
 
 
 def measure_label(measure: str, basis: str) -> str:
     return MEASURE_LABELS.get((measure, basis), f"{measure.replace('_', ' ')}, {basis}")
 
 
-def dataset_looks(names: Iterable[str]) -> dict[str, plotting.Look]:
+def dataset_looks(names: Iterable[str]) -> dict[str, Look]:
     """Colour and marker of every dataset, in the order given."""
     order = list(dict.fromkeys(names))
-    colours, markers = plotting.PALETTE, plotting.MARKERS
+    colours, markers = PALETTE, MARKERS
     return {
-        name: plotting.Look(colours[k % len(colours)], markers[k % len(markers)])
+        name: Look(colours[k % len(colours)], markers[k % len(markers)])
         for k, name in enumerate(order)
     }
 
 
-def series_looks(recipe: GranularityFigure, best: pd.DataFrame) -> dict[str, plotting.Look]:
+def series_looks(settings: Settings, best: pd.DataFrame) -> dict[str, Look]:
     """Of every series of resolutions: the look of its dataset; of a second one, broken lines."""
     looks = dataset_looks(best["dataset"])
     lines: dict[str, int] = {}
     found = {}
-    for name, targets in recipe.series.items():
-        datasets = plotting.those(best, target=targets)["dataset"]
+    for name, targets in settings.series.items():
+        datasets = rows_where(best, target=targets)["dataset"]
         if len(datasets):
             dataset = str(datasets.iloc[0])
             lines[dataset] = lines.get(dataset, -1) + 1
@@ -165,18 +150,18 @@ def with_coordinates(best: pd.DataFrame, grid: Iterable[float]) -> pd.DataFrame:
 
 def statistic(prediction: pd.DataFrame, **conditions: Any) -> pd.Series | None:
     """The one row of the table of predictions that meets ``conditions``; None if none does."""
-    rows = plotting.those(prediction, **conditions)
+    rows = rows_where(prediction, **conditions)
     return rows.iloc[0] if len(rows) else None
 
 
 def interval_text(row: pd.Series | None) -> str:
     """``0.83 [0.41, 0.97]``, or why there is none."""
-    return "not measured" if row is None else plotting.interval(row)
+    return "not measured" if row is None else interval(row)
 
 
 def ranking(prediction: pd.DataFrame) -> list[tuple[str, str]]:
     """Measures by the size of their rank correlation over all targets; undefined ones last."""
-    rows = plotting.those(prediction, statistic="spearman", group="")
+    rows = rows_where(prediction, statistic="spearman", group="")
     order = rows["value"].abs().sort_values(ascending=False, kind="stable", na_position="last")
     rows = rows.loc[order.index]
     return list(zip(rows["measure"], rows["basis"], strict=True))
@@ -191,9 +176,9 @@ def dependence_text(prediction: pd.DataFrame) -> str:
     if share is None or worth is None:
         return ""
     text = f"{share['n_targets']:.0f} targets of {share['n_groups']:.0f} datasets"
-    if plotting.number(share["value"]) == "–":
+    if number(share["value"]) == "–":
         return text
     return (
-        f"{text}, intraclass correlation of the best ε {plotting.number(share['value'])}: "
-        f"worth {plotting.number(worth['value'], 1)} independent ones"
+        f"{text}, intraclass correlation of the best ε {number(share['value'])}: "
+        f"worth {number(worth['value'], 1)} independent ones"
     )

@@ -13,41 +13,11 @@ import numpy as np
 from ...advtransfer.errors import UserError
 from ...advtransfer.metrics.granularity import LOGARITHMIC
 from . import best_epsilon
+from .columns import BEST_COLUMNS, PREDICTION_COLUMNS
 
 Row = dict[str, Any]
 Table = tuple[list[str], list[Row]]
 
-BEST_COLUMNS = [
-    "study",
-    "source_model",
-    "source_norm",
-    "target",
-    "dataset",
-    "estimator",
-    "primary",
-    "epsilon",
-    "ci_low",
-    "ci_high",
-    "natural_accuracy",
-    "n_seeds",
-    "n_test",
-]
-PREDICTION_COLUMNS = [
-    "study",
-    "source_model",
-    "estimator",
-    "measure",
-    "basis",
-    "role",
-    "statistic",
-    "group",
-    "value",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n_targets",
-    "n_groups",
-]
 RESOLUTION = ("resolution", "pixels")
 NO_SCORES: Mapping[str, str] = {}
 

@@ -13,7 +13,7 @@ from ..kinds.whole_targets import settings as whole_targets
 Hierarchy = TypeAliasType(  # type: ignore[misc]
     "Hierarchy",
     Annotated[
-        Annotated[dict[str, "Hierarchy"], Field(min_length=1)] | Texts,
+        Annotated[dict[str, "Hierarchy"], Field(min_length=1)] | Texts,  # type: ignore[misc]
         Field(
             description="A hierarchy of classes: names in names, with lists of classes at their "
             "ends"

@@ -5,29 +5,19 @@ docs/results.md documents the columns.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...advtransfer.addresses import block_path
-from ...advtransfer.artifacts import read_rows
+from ...advtransfer.artifacts.table_reader import read_rows
+from ..kinds.whole_targets import tables as whole_targets
+from ..source_tables import Row, Table
+from .columns import MEASURE_COLUMNS
 from .design import GranularityStudy
 
-Row = dict[str, Any]
-Table = tuple[list[str], list[Row]]
-
-MEASURE_COLUMNS = [
-    "study",
-    "source_model",
-    "source_training",
-    "source_seed",
-    "target",
-    "dataset",
-    "detail",
-    "labels",
-    "measure",
-    "basis",
-    "value",
-    "n_images",
-]
+TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
+    "table": "",
+    "sources": "sources",
+    "curves": "",
+    "measures": "measures of granularity",
+}
 
 
 def measure_table(study: GranularityStudy) -> Table:
@@ -49,3 +39,8 @@ def measure_table(study: GranularityStudy) -> Table:
                 for row in read_rows(path):
                     rows.append({**fixed, "source_seed": row.pop("seed"), **row})
     return MEASURE_COLUMNS, rows
+
+
+def collect(study: GranularityStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    return {**whole_targets.collect(study), "measures": measure_table(study)}

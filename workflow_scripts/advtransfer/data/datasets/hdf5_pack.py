@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ...errors import UserError
-from ...recipes import DatasetRecipe
 from ..dataset import RawDataset
 from ..packs import read_pack
+from ..recipe import DatasetRecipe
 
 
 def from_recipe(recipe: DatasetRecipe) -> RawDataset:

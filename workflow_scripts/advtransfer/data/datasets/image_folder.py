@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 from ...errors import UserError
-from ...recipes import DatasetRecipe
 from ..folders import class_folders
 from ..photographs import RawPhotographs
+from ..recipe import DatasetRecipe
 from ..trees import FolderTree
 
 log = logging.getLogger("advtransfer")

@@ -1,40 +1,40 @@
 """Draw transfer accuracy against the source's own accuracy, one mark per epsilon."""
 
-import argparse
+from __future__ import annotations
+
 from typing import Any
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
-from .. import plotting as figures
+import numpy as np
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.figure import finish, legend_below, panels_by_target
+from ....advtransfer.plotting.frames import Tables, rows_where, targets_shown
+from ....advtransfer.plotting.labels import model_label
+from ....advtransfer.statistics.regression import regression_band
+from .. import plotting
+from ..columns import POINT_COLUMNS
+from ..plotting import Settings
+
+ALT = "Transfer accuracy against source accuracy, one mark per epsilon"
+LABEL = "transfer against source accuracy"
+TABLES = ("points",)
+SETTINGS = ("baseline", "trainings", "targets")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--points", required=True, help="table of architectures and epsilons (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    import numpy as np
-
-    from ....advtransfer.recipes import from_json
-    from ....advtransfer.statistics import regression_band
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    points = figures.read(arguments.points, figures.POINT_COLUMNS, recipe)
+def draw(tables: Tables, settings: Settings) -> Figure:
+    points = plotting.read(tables["points"], POINT_COLUMNS, settings)
     points = points.dropna(subset=["source_accuracy", "accuracy"])
-    targets = plotting.efficiency_targets(recipe, points)
-    modes = figures.modes(points)
-    levels = figures.levels(points)
-    looks, labels = figures.level_looks(levels), figures.level_labels(levels)
-    letters = figures.model_letters(points["source_model"])
+    targets = targets_shown(settings.targets, points)
+    modes = plotting.modes(points)
+    levels = plotting.levels(points)
+    looks, labels = plotting.level_looks(levels), plotting.level_labels(levels)
+    letters = plotting.model_letters(points["source_model"])
 
-    figure, axes = figures.panels(recipe, targets, len(modes), 2.0, sharex=True)
+    figure, axes = panels_by_target(targets, settings.targets, len(modes), 2.0, sharex=True)
     for row, mode in zip(axes, modes, strict=True):
         for panel, target in zip(row, targets, strict=True):
             for training, look in looks.items():
-                own = plotting.those(points, target=target, mode=mode, source_training=training)
+                own = rows_where(points, target=target, mode=mode, source_training=training)
                 if own.empty:
                     continue
                 x, y = own["source_accuracy"].to_numpy(), own["accuracy"].to_numpy()
@@ -56,14 +56,10 @@ def main(arguments: argparse.Namespace) -> None:
                         color=look.colour,
                     )
             panel.margins(0.09)
-        row[0].set_ylabel(f"accuracy,\n{figures.mode_label(mode)}")
-    figures.label_columns(axes, "accuracy of the source")
-    plotting.efficiency_legend(figure, [look.entry(labels[name]) for name, look in looks.items()])
-    names = [f"{letter} {plotting.model_label(model)}" for model, letter in letters.items()]
+        row[0].set_ylabel(f"accuracy,\n{plotting.mode_label(mode)}")
+    plotting.label_columns(axes, "accuracy of the source")
+    legend_below(figure, [look.entry(labels[name]) for name, look in looks.items()])
+    names = [f"{letter} {model_label(model)}" for model, letter in letters.items()]
     note = ", ".join(names)
     heading = "Transfer accuracy against source accuracy at every epsilon"
-    plotting.finish(figure, arguments.output, heading, note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return finish(figure, heading, note)

@@ -1,9 +1,29 @@
 """Draw the published image experiment beside ours."""
 
-import argparse
+from __future__ import annotations
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.figure import finish, new_figure
+from ....advtransfer.plotting.frames import Tables, read_table, select
+from ....advtransfer.plotting.labels import metric_label, number, target_label
+from ...kinds.pairs import published
+from ...kinds.pairs.columns import CORRELATION_COLUMNS, METRIC_COLUMNS
+from ...kinds.pairs.marks import published_marks, source_legend, source_marks
+from ...kinds.pairs.plotting import (
+    Settings,
+    correlation_title,
+    draw_scatter,
+    per_source,
+    settings_line,
+    transfer_label,
+)
+
+ALT = "Published points beside this study's"
+LABEL = "published and ours"
+TABLES = ("table", "correlations")
+SETTINGS = ("target", "reference", "attack", "norm", "epsilon")
 
 # The published columns alpha_2 and alpha_1 * alpha_2 are squared norms: ours are taken alike.
 METRICS = {
@@ -16,35 +36,21 @@ DIRECTION = "reference_to_source"
 PUBLISHED_SETTINGS = "CIFAR-10 → STL-10, FGSM ℓ∞, ε = 0.1"
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="table of the study (CSV)")
-    parser.add_argument("--correlations", required=True, help="table of correlations (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    import pandas as pd
-
-    from ....advtransfer.recipes import from_json
-    from ...kinds.pairs import published
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.read_table(arguments.table, plotting.STUDY_COLUMNS)
-    correlations = plotting.read_table(arguments.correlations, plotting.CORRELATION_COLUMNS)
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = read_table(tables["table"], METRIC_COLUMNS)
+    correlations = read_table(tables["correlations"], CORRELATION_COLUMNS)
     chosen = {
-        "study": recipe.study,
-        "target": recipe.target,
-        "reference": recipe.reference,
-        **recipe.attacked(),
+        "study": settings.study,
+        "target": settings.target,
+        "reference": settings.reference,
+        **settings.attacked(),
         "direction": DIRECTION,
     }
-    table = plotting.select(table, **chosen, robust=0)
-    ours = plotting.source_marks(table)
-    theirs = plotting.published_marks(table)
+    table = select(table, **chosen, robust=0)
+    ours = source_marks(table)
+    theirs = published_marks(table, [row.model for row in published.ARCHITECTURES])
 
-    figure, axes = plotting.new_figure(len(METRICS), 2, height=7.6, width=6.0, sharey=True)
+    figure, axes = new_figure(len(METRICS), 2, height=7.6, width=6.0, sharey=True)
     for (left, right), (metric, attribute) in zip(axes, METRICS.items(), strict=True):
         printed = pd.DataFrame(
             {
@@ -55,32 +61,26 @@ def main(arguments: argparse.Namespace) -> None:
             }
             for row in published.ARCHITECTURES
         )
-        measured = plotting.per_source(plotting.select(table, metric=metric), TRANSFER)
+        measured = per_source(select(table, metric=metric), TRANSFER)
         # Lines without bands: five points published without seeds bear none.
-        plotting.draw_scatter(left, printed, theirs, bootstrap=0)
-        plotting.draw_scatter(right, measured, ours, bootstrap=0)
+        draw_scatter(left, printed, theirs, bootstrap=0)
+        draw_scatter(right, measured, ours, bootstrap=0)
         pearson = published.ARCHITECTURE_CORRELATIONS[attribute]["pearson"]
-        left.set_title(f"r = {plotting.number(pearson)}, n = {len(printed)}", fontsize=7.5)
-        title = plotting.correlation_title(
-            correlations, False, **chosen, metric=metric, transfer=TRANSFER
-        )
+        left.set_title(f"r = {number(pearson)}, n = {len(printed)}", fontsize=7.5)
+        title = correlation_title(correlations, False, **chosen, metric=metric, transfer=TRANSFER)
         right.set_title(title, fontsize=7.5)
         for panel in (left, right):
-            panel.set_xlabel(plotting.metric_label(metric))
+            panel.set_xlabel(metric_label(metric))
             panel.set_ylim(0, 1)
-        left.set_ylabel(plotting.transfer_label(TRANSFER))
-    strength = plotting.settings_line(recipe, target=False)
-    target = plotting.target_label(recipe.target or "")
+        left.set_ylabel(transfer_label(TRANSFER))
+    strength = settings_line(settings, target=False)
+    target = target_label(settings.target or "")
     for panel, heading in (
         (axes[0, 0], f"Published\n{PUBLISHED_SETTINGS}"),
         (axes[0, 1], f"Ours: target {target}\n{strength}"),
     ):
         panel.set_title(f"{heading}\n\n{panel.get_title()}", fontsize=7.5)
     marks = {mark.label: mark for mark in [*theirs.values(), *ours.values()]}
-    plotting.source_legend(figure, marks.values())
+    source_legend(figure, marks.values())
     note = "data, models and attacks differ: compare shapes, not values; reference → source"
-    plotting.finish(figure, arguments.output, "Liang et al. (2021) and this study", note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return finish(figure, "Liang et al. (2021) and this study", note)

@@ -1,55 +1,61 @@
 """Draw transferability metrics against knowledge transfer, one mark per source model."""
 
-import argparse
+from __future__ import annotations
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.axes import row_label
+from ....advtransfer.plotting.figure import finish, new_figure
+from ....advtransfer.plotting.frames import Tables, read_table, select
+from ....advtransfer.plotting.labels import metric_label
+from ...kinds.pairs.columns import CORRELATION_COLUMNS, METRIC_COLUMNS
+from ...kinds.pairs.marks import source_legend, source_marks
+from ...kinds.pairs.plotting import (
+    DIRECTIONS,
+    Settings,
+    correlation_title,
+    direction_label,
+    draw_scatter,
+    per_source,
+    settings_line,
+    transfer_label,
+)
+
+ALT = "Scatter of transferability metrics against transfer accuracy"
+LABEL = "metrics against transfer accuracy"
+TABLES = ("table", "correlations")
+SETTINGS = ("target", "reference", "attack", "norm", "epsilon", "transfer")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="table of the study (CSV)")
-    parser.add_argument("--correlations", required=True, help="table of correlations (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.read_table(arguments.table, plotting.STUDY_COLUMNS)
-    correlations = plotting.read_table(arguments.correlations, plotting.CORRELATION_COLUMNS)
-    chosen = {"target": recipe.target, "reference": recipe.reference, **recipe.attacked()}
-    table = plotting.select(table, study=recipe.study, **chosen)
-    marks = plotting.source_marks(table)
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = read_table(tables["table"], METRIC_COLUMNS)
+    correlations = read_table(tables["correlations"], CORRELATION_COLUMNS)
+    chosen = {"target": settings.target, "reference": settings.reference, **settings.attacked()}
+    table = select(table, study=settings.study, **chosen)
+    marks = source_marks(table)
     robust = any(mark.robust for mark in marks.values())
 
-    size = (len(plotting.DIRECTIONS), len(recipe.metrics))
-    figure, axes = plotting.new_figure(*size, height=5.7, sharey=True)
-    for row, direction in enumerate(plotting.DIRECTIONS):
-        for column, metric in enumerate(recipe.metrics):
+    size = (len(DIRECTIONS), len(settings.metrics))
+    figure, axes = new_figure(*size, height=5.7, sharey=True)
+    for row, direction in enumerate(DIRECTIONS):
+        for column, metric in enumerate(settings.metrics):
             panel = axes[row, column]
-            rows = plotting.select(table, direction=direction, metric=metric)
-            points = plotting.per_source(rows, recipe.transfer)
-            plotting.draw_scatter(panel, points, marks, recipe.bootstrap)
-            title = plotting.correlation_title(
+            rows = select(table, direction=direction, metric=metric)
+            points = per_source(rows, settings.transfer)
+            draw_scatter(panel, points, marks, settings.bootstrap)
+            title = correlation_title(
                 correlations,
                 robust,
-                study=recipe.study,
+                study=settings.study,
                 metric=metric,
                 direction=direction,
-                transfer=recipe.transfer,
+                transfer=settings.transfer,
                 **chosen,
             )
             panel.set_title(title, fontsize=6.6)
-            panel.set_xlabel(plotting.metric_label(metric))
-        axes[row, 0].set_ylabel(plotting.transfer_label(recipe.transfer))
-        plotting.row_label(axes[row, -1], plotting.direction_label(direction))
-    plotting.source_legend(figure, marks.values())
+            panel.set_xlabel(metric_label(metric))
+        axes[row, 0].set_ylabel(transfer_label(settings.transfer))
+        row_label(axes[row, -1], direction_label(direction))
+    source_legend(figure, marks.values())
     heading = "Adversarial transferability and knowledge transferability"
-    plotting.finish(figure, arguments.output, heading, plotting.settings_line(recipe))
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return finish(figure, heading, settings_line(settings))

@@ -1,76 +1,75 @@
 """Draw accuracy on the target over the number of its images, and robust minus natural."""
 
-import argparse
+from __future__ import annotations
+
 from dataclasses import replace
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.axes import image_axis, say_if_empty, share_rows, zero_line
+from ....advtransfer.plotting.draw import certainty_entries, draw_differences, draw_means
+from ....advtransfer.plotting.figure import finish, legend_below, panels_by_target
+from ....advtransfer.plotting.frames import Tables, rows_where, targets_shown
+from ....advtransfer.plotting.labels import model_note, training_label
+from ....advtransfer.plotting.marks import Look, training_look, training_looks
+from ....advtransfer.plotting.style import INK
+from .. import plotting
+from ..columns import TRANSFER_COLUMNS
+from ..plotting import Settings
+
+ALT = "Accuracy over the number of target images, and robust minus natural"
+LABEL = "accuracy over images of the target"
+TABLES = ("table", "differences")
+SETTINGS = ("baseline", "robust", "model", "grids", "trainings", "targets")
 
 # What is drawn of the grid: role, which number of blocks, style of the line, shift of the bars.
-SETTINGS = (("images", "fewest", "-", -0.07), ("blocks", "most", "--", 0.07))
+PARTS = (("images", "fewest", "-", -0.07), ("blocks", "most", "--", 0.07))
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="table of the study (CSV)")
-    parser.add_argument("--differences", required=True, help="table of paired differences (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.read_efficiency(arguments.table, plotting.TRANSFER_COLUMNS, recipe)
-    differences = plotting.read_efficiency(
-        arguments.differences, plotting.DIFFERENCE_COLUMNS, recipe, "model"
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = plotting.read(tables["table"], TRANSFER_COLUMNS, settings)
+    differences = plotting.read_differences(tables["differences"], settings)
+    compared = rows_where(plotting.robust_minus_baseline(differences, settings), last=1)
+    looks = training_looks(table["source_training"], settings.trainings)
+    pair = {name: looks[name] for name in (settings.baseline, settings.robust) if name in looks}
+    scratch = rows_where(
+        plotting.of_grid(table, settings, "scratch"), source_training=plotting.UNTRAINED
     )
-    compared = plotting.those(plotting.robust_minus_baseline(differences, recipe), last=1)
-    looks = plotting.training_looks(recipe, table["source_training"])
-    pair = {name: looks[name] for name in (recipe.baseline, recipe.robust) if name in looks}
-    scratch = plotting.those(
-        plotting.of_grid(table, recipe, "scratch"), source_training=plotting.UNTRAINED
-    )
-    from_scratch = replace(plotting.training_look(recipe, plotting.UNTRAINED), line=":")
-    targets = plotting.efficiency_targets(recipe, table)
+    from_scratch = replace(training_look(plotting.UNTRAINED, settings.trainings), line=":")
+    targets = targets_shown(settings.targets, table)
 
-    figure, axes = plotting.efficiency_panels(recipe, targets, 2, sharex=True)
-    plotting.share_rows(axes[1:])
-    settings, shown, sizes = [], [], set(scratch["images"])
-    for role, number, line, shift in SETTINGS:
-        rows = plotting.of_grid(table, recipe, role, blocks=number)
-        paired = plotting.of_grid(compared, recipe, role, blocks=number)
+    figure, axes = panels_by_target(targets, settings.targets, 2, sharex=True)
+    share_rows(axes[1:])
+    lines, shown, sizes = [], [], set(scratch["images"])
+    for role, number, line, shift in PARTS:
+        rows = plotting.of_grid(table, settings, role, blocks=number)
+        paired = plotting.of_grid(compared, settings, role, blocks=number)
         if rows.empty:
             continue
         label = " or ".join(map(plotting.blocks_label, sorted(rows["blocks"].unique())))
-        settings.append(plotting.Look(plotting.INK, "", line).entry(label))
+        lines.append(Look(INK, "", line).entry(label))
         shown.append(paired)
         sizes |= set(rows["images"])
         for (top, bottom), target in zip(axes.T, targets, strict=True):
             for name, look in pair.items():
-                own = plotting.those(rows, target=target, source_training=name)
-                plotting.draw_means(top, own, replace(look, line=line))
-            look = replace(plotting.training_look(recipe, recipe.robust), line=line)
-            plotting.draw_differences(bottom, plotting.those(paired, target=target), look, shift)
+                own = rows_where(rows, target=target, source_training=name)
+                draw_means(top, own, replace(look, line=line))
+            look = replace(training_look(settings.robust, settings.trainings), line=line)
+            draw_differences(bottom, rows_where(paired, target=target), look, shift)
     for (top, bottom), target in zip(axes.T, targets, strict=True):
-        plotting.draw_means(top, plotting.those(scratch, target=target), from_scratch)
-        plotting.say_if_empty(top, "not measured")
-        plotting.say_if_empty(bottom, "no differences")
-        plotting.zero_line(bottom)
+        draw_means(top, rows_where(scratch, target=target), from_scratch)
+        say_if_empty(top, "not measured")
+        say_if_empty(bottom, "no differences")
+        zero_line(bottom)
         bottom.set_xlabel("images of the target")
-    plotting.image_axis(axes.flat, sizes)
-    names = plotting.training_label(recipe.robust), plotting.training_label(recipe.baseline)
+    image_axis(axes.flat, sizes)
+    names = training_label(settings.robust), training_label(settings.baseline)
     axes[0, 0].set_ylabel("accuracy on the target")
     axes[1, 0].set_ylabel(f"{names[0]} − {names[1]}")
-    entries = [look.entry(plotting.training_label(name)) for name, look in pair.items()]
+    entries = [look.entry(training_label(name)) for name, look in pair.items()]
     if len(scratch):
         entries.append(from_scratch.entry("from scratch"))
-    entries += [*settings, *plotting.certainty_entries(shown)]
-    plotting.efficiency_legend(figure, entries)
-    note = plotting.model_note(table)
-    plotting.finish(figure, arguments.output, "Transfer with fewer images", note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    entries += [*lines, *certainty_entries(shown)]
+    legend_below(figure, entries)
+    note = model_note(table)
+    return finish(figure, "Transfer with fewer images", note)

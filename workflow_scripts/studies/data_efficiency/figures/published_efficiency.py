@@ -1,11 +1,26 @@
 """Draw robust minus natural accuracy on the target as published, beside ours."""
 
-import argparse
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.axes import image_axis, say_if_empty, zero_line
+from ....advtransfer.plotting.draw import certainty_entries, draw_differences
+from ....advtransfer.plotting.figure import finish, new_figure
+from ....advtransfer.plotting.frames import Tables, rows_where, targets_shown
+from ....advtransfer.plotting.labels import model_note, target_label, target_title, training_label
+from ....advtransfer.plotting.marks import training_look
+from .. import plotting
+from .. import published as published_efficiency
+from ..plotting import Settings
+
+ALT = "Published differences beside this study's"
+LABEL = "published and ours"
+TABLES = ("differences",)
+SETTINGS = ("baseline", "robust", "model", "grids", "trainings", "targets")
 
 # Published sources: column of the data, training whose look they have, strength.
 PUBLISHED = {
@@ -15,29 +30,16 @@ PUBLISHED = {
 }
 ALL = 51200  # where the last row of a target stands, whose sizes are close to it but differ
 ALIKE = {"near": "cifar10"}  # our targets that are part of a published one
-SETTINGS = (("images", "fewest", "-", -0.07), ("blocks", "most", "--", 0.07))
+PARTS = (("images", "fewest", "-", -0.07), ("blocks", "most", "--", 0.07))
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--differences", required=True, help="table of paired differences (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
+def draw(tables: Tables, settings: Settings) -> Figure:
+    differences = plotting.read_differences(tables["differences"], settings)
+    compared = rows_where(plotting.robust_minus_baseline(differences, settings), last=1)
+    targets = targets_shown(settings.targets, differences)
+    ours = training_look(settings.robust, settings.trainings)
 
-
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-    from .. import published as published_efficiency
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    differences = plotting.read_efficiency(
-        arguments.differences, plotting.DIFFERENCE_COLUMNS, recipe, "model"
-    )
-    compared = plotting.those(plotting.robust_minus_baseline(differences, recipe), last=1)
-    targets = plotting.efficiency_targets(recipe, differences)
-    ours = plotting.training_look(recipe, recipe.robust)
-
-    figure, axes = plotting.new_figure(
+    figure, axes = new_figure(
         len(targets), 2, height=1.5 + 1.7 * len(targets), width=6.2, sharey=True, sharex="col"
     )
     figure.set_layout_engine("constrained", wspace=0.12)
@@ -48,54 +50,50 @@ def main(arguments: argparse.Namespace) -> None:
         sizes = [min(row.images, ALL) for row in printed]
         for column, (training, _) in PUBLISHED.items():
             gains = [getattr(row, column) - row.natural for row in printed]
-            look = plotting.training_look(recipe, training)
+            look = training_look(training, settings.trainings)
             style: dict[str, Any] = {"marker": look.marker, "markersize": 4, "linewidth": 1}
             if printed:
                 panel.plot(sizes, gains, color=look.colour, **style)
-        panel.set_title(plotting.target_label(name), fontweight="bold")
-        plotting.say_if_empty(panel, "not published")
+        panel.set_title(target_label(name), fontweight="bold")
+        say_if_empty(panel, "not published")
         panel.set_ylabel("robust − natural")
     printed_entries = [
-        plotting.training_look(recipe, training).entry(label)
+        training_look(training, settings.trainings).entry(label)
         for training, label in PUBLISHED.values()
     ]
     figure.legend(handles=printed_entries, loc="outside lower left")
-    for role, number, line, shift in SETTINGS:
-        rows = plotting.of_grid(compared, recipe, role, blocks=number)
+    for role, number, line, shift in PARTS:
+        rows = plotting.of_grid(compared, settings, role, blocks=number)
         if rows.empty:
             continue
         shown.append(rows)
         look = replace(ours, line=line)
         blocks = " or ".join(map(plotting.blocks_label, sorted(rows["blocks"].unique())))
-        label = f"{plotting.training_label(recipe.robust)}, {blocks}"
+        label = f"{training_label(settings.robust)}, {blocks}"
         entries.append(look.entry(label))
         for panel, target in zip(axes[:, 1], targets, strict=True):
-            plotting.draw_differences(panel, plotting.those(rows, target=target), look, shift)
+            draw_differences(panel, rows_where(rows, target=target), look, shift)
     for panel, target in zip(axes[:, 1], targets, strict=True):
-        classes = recipe.targets.get(target, [])
-        title = plotting.target_title(target, classes if len(classes) < 6 else [], width=44)
+        classes = settings.targets.get(target, [])
+        title = target_title(target, classes if len(classes) < 6 else [], width=44)
         panel.set_title(title, fontweight="bold")
-        plotting.say_if_empty(panel, "no differences")
+        say_if_empty(panel, "no differences")
     for panel in axes.flat:
-        plotting.zero_line(panel)
+        zero_line(panel)
     ticks = [100 * 2**doublings for doublings in range(10)]
-    plotting.image_axis(axes[:, 0], ticks)
+    image_axis(axes[:, 0], ticks)
     for panel in axes[:, 0]:
         panel.set_xticks(ticks, [*map(str, ticks[:-1]), "all"])
-    plotting.image_axis(axes[:, 1], {size for rows in shown for size in rows["images"]})
+    image_axis(axes[:, 1], {size for rows in shown for size in rows["images"]})
     for panel, heading in zip(axes[0], ("Published", "Ours"), strict=True):
         panel.set_title(f"{heading}\n\n{panel.get_title()}", fontweight="bold")
     for panel in axes[-1]:
         panel.set_xlabel("images of the target")
-    entries += plotting.certainty_entries(shown)
+    entries += certainty_entries(shown)
     if entries:
         figure.legend(handles=entries, loc="outside lower right")
     note = (
         "published: ResNet-50 trained on ImageNet, 224 pixels, 3 blocks\n"
-        f"ours: {plotting.model_note(differences) or 'none'}; compare shapes, not values"
+        f"ours: {model_note(differences) or 'none'}; compare shapes, not values"
     )
-    plotting.finish(figure, arguments.output, "Utrera et al. (2021) and this study", note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return finish(figure, "Utrera et al. (2021) and this study", note)

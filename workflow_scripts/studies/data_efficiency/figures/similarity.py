@@ -1,33 +1,37 @@
 """Draw which transfer is best for a target against how far the target is from the source."""
 
-import argparse
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.axes import say_if_empty
+from ....advtransfer.plotting.figure import finish, legend_below, new_figure
+from ....advtransfer.plotting.frames import Tables, mean_and_range, rows_where, targets_shown
+from ....advtransfer.plotting.labels import target_label, training_label
+from ....advtransfer.plotting.marks import Look, size_colours, training_looks
+from ....advtransfer.plotting.style import FAINT
+from .. import plotting
+from ..columns import SIMILARITY_COLUMNS, TRANSFER_COLUMNS
+from ..plotting import Settings
+
+ALT = "Best blocks and trainings over the distance of the target"
+LABEL = "what is best, by distance from the source"
+TABLES = ("table", "similarity")
+SETTINGS = ("baseline", "robust", "model", "grids", "trainings", "targets")
 
 MEASURES = {"frechet": "Fréchet distance from the source", "mmd": "maximum mean discrepancy"}
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="table of the study (CSV)")
-    parser.add_argument("--similarity", required=True, help="table of distances to targets (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def best(rows: "pd.DataFrame", column: str) -> "pd.DataFrame":
+def best(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Per target and number of images the ``column`` with the highest mean accuracy.
 
     Only where there was a choice, and over the source seeds and subsets that all choices have.
     """
-    import pandas as pd
-
     found = []
     for (target, images), cell in rows.groupby(["target", "images"], sort=False):
         runs = cell.pivot_table(
@@ -38,64 +42,59 @@ def best(rows: "pd.DataFrame", column: str) -> "pd.DataFrame":
     return pd.DataFrame(found, columns=["target", "images", column])
 
 
-def draw(
-    panel: "Axes",
-    distances: "pd.DataFrame",
-    winners: "pd.DataFrame",
+def draw_panel(
+    panel: Axes,
+    distances: pd.DataFrame,
+    winners: pd.DataFrame,
     column: str,
     order: list[str],
     colours: dict[int, str],
 ) -> None:
     """A column of marks for every target, numbers of images side by side within a category."""
-    import numpy as np
-
     offsets = np.linspace(-0.3, 0.3, max(2, len(colours)))
     place: Any
     for place in distances.itertuples():
-        own = plotting.those(winners, target=place.target)
+        own = rows_where(winners, target=place.target)
         if own.empty:
             continue
-        panel.axvspan(place.low, place.high, color=plotting.FAINT, alpha=0.2, lw=0, zorder=0)
-        panel.axvline(place.mean, color=plotting.FAINT, linewidth=0.5, zorder=0)
+        panel.axvspan(place.low, place.high, color=FAINT, alpha=0.2, lw=0, zorder=0)
+        panel.axvline(place.mean, color=FAINT, linewidth=0.5, zorder=0)
         for k, (size, colour) in enumerate(colours.items()):
-            for name in plotting.those(own, images=size)[column]:
+            for name in rows_where(own, images=size)[column]:
                 height = order.index(name) + offsets[k]
                 panel.plot(place.mean, height, "o", color=colour, markersize=3.5)
 
 
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.read_efficiency(arguments.table, plotting.TRANSFER_COLUMNS, recipe)
-    similarity = plotting.read_efficiency(arguments.similarity, plotting.SIMILARITY_COLUMNS, recipe)
-    targets = plotting.efficiency_targets(recipe, table, similarity)
-    similarity = plotting.those(similarity, source_training=recipe.baseline, target=targets)
-    blocks = plotting.those(plotting.with_heads(table, recipe), source_training=recipe.robust)
-    trainings = plotting.of_grid(table, recipe, "images", blocks="fewest")
-    names = list(plotting.training_looks(recipe, trainings["source_training"]))
-    trainings = plotting.those(trainings, source_training=names)
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = plotting.read(tables["table"], TRANSFER_COLUMNS, settings)
+    similarity = plotting.read(tables["similarity"], SIMILARITY_COLUMNS, settings)
+    targets = targets_shown(settings.targets, table, similarity)
+    similarity = rows_where(similarity, source_training=settings.baseline, target=targets)
+    blocks = rows_where(plotting.with_heads(table, settings), source_training=settings.robust)
+    trainings = plotting.of_grid(table, settings, "images", blocks="fewest")
+    names = list(training_looks(trainings["source_training"], settings.trainings))
+    trainings = rows_where(trainings, source_training=names)
     # column of the table, its values in order, their labels, the best ones
     choices = [
         ("blocks", list(plotting.block_looks(blocks["blocks"])), plotting.blocks_label),
-        ("source_training", names, plotting.training_label),
+        ("source_training", names, training_label),
     ]
     winners = [best(blocks, "blocks"), best(trainings, "source_training")]
-    colours = plotting.size_colours({size for found in winners for size in found["images"]})
+    colours = size_colours({size for found in winners for size in found["images"]})
 
     heights = [max(1.6, 0.36 * len(order) + 0.5) for _, order, _ in choices]
-    figure, axes = plotting.new_figure(
+    figure, axes = new_figure(
         2, len(MEASURES), height=sum(heights) + 1.8, height_ratios=heights, sharex="col"
     )
     for column, (measure, label) in zip(axes.T, MEASURES.items(), strict=True):
-        rows = plotting.those(similarity, measure=measure)
-        distances = plotting.mean_and_range(rows, ["target"], "value")
+        rows = rows_where(similarity, measure=measure)
+        distances = mean_and_range(rows, ["target"], "value")
         for panel, (choice, order, _), found in zip(column, choices, winners, strict=True):
-            draw(panel, distances, found, choice, order, colours)
-            plotting.say_if_empty(panel, "no distances" if rows.empty else "no choice measured")
+            draw_panel(panel, distances, found, choice, order, colours)
+            say_if_empty(panel, "no distances" if rows.empty else "no choice measured")
         column[-1].set_xlabel(label)
         top = column[0].secondary_xaxis("top")
-        labels = [plotting.target_label(target) for target in distances["target"]]
+        labels = [target_label(target) for target in distances["target"]]
         top.set_xticks(distances["mean"].tolist(), labels, rotation=35, ha="left")
         top.tick_params(length=2, pad=1)
         top.spines["top"].set_visible(False)
@@ -105,19 +104,14 @@ def main(arguments: argparse.Namespace) -> None:
             panel.set_ylim(-0.5, max(1, len(order)) - 0.5)
             for edge in range(1, len(order)):
                 panel.axhline(edge - 0.5, color="#dddddd", linewidth=0.6, zorder=0)
-    axes[0, 0].set_ylabel(f"best number of blocks\n({plotting.training_label(recipe.robust)})")
+    axes[0, 0].set_ylabel(f"best number of blocks\n({training_label(settings.robust)})")
     axes[1, 0].set_ylabel("best training of the source")
     entries = [
-        plotting.Look(colour, "o", "none").entry(f"{size:g} images")
-        for size, colour in colours.items()
+        Look(colour, "o", "none").entry(f"{size:g} images") for size, colour in colours.items()
     ]
-    plotting.efficiency_legend(figure, entries)
+    legend_below(figure, entries)
     count = similarity["target"].nunique()
     heading = "What is best for a target, by its distance from the source"
     note = f"{count} target{'s' * (count != 1)}"
     note += ": too few for a correlation, none is drawn" if count < 5 else ""
-    plotting.finish(figure, arguments.output, heading, note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return finish(figure, heading, note)

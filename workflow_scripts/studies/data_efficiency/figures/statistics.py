@@ -1,57 +1,54 @@
 """Draw what moving batch norm statistics in the frozen part change, against frozen ones."""
 
-import argparse
+from __future__ import annotations
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.axes import image_axis, row_label, say_if_empty, zero_line
+from ....advtransfer.plotting.draw import certainty_entries, draw_differences
+from ....advtransfer.plotting.figure import finish, legend_below, panels_by_target
+from ....advtransfer.plotting.frames import Tables, rows_where, targets_shown
+from ....advtransfer.plotting.labels import model_note, training_label
+from ....advtransfer.plotting.marks import training_looks
+from .. import plotting
+from ..plotting import Settings
+
+ALT = "Moving minus frozen batch norm statistics"
+LABEL = "moving batch norm statistics"
+TABLES = ("differences",)
+SETTINGS = ("model", "grids", "trainings", "targets")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--differences", required=True, help="table of paired differences (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    differences = plotting.read_efficiency(
-        arguments.differences, plotting.DIFFERENCE_COLUMNS, recipe, "model"
-    )
-    targets = plotting.efficiency_targets(recipe, differences)
-    rows = plotting.those(
-        plotting.of_grid(differences, recipe, "statistics"),
+def draw(tables: Tables, settings: Settings) -> Figure:
+    differences = plotting.read_differences(tables["differences"], settings)
+    targets = targets_shown(settings.targets, differences)
+    rows = rows_where(
+        plotting.of_grid(differences, settings, "statistics"),
         comparison="statistics",
         quantity="accuracy",
         last=1,
     )
-    looks = plotting.training_looks(recipe, rows["training"])
+    looks = training_looks(rows["training"], settings.trainings)
     numbers = list(plotting.block_looks(rows["blocks"])) or [""]
 
-    figure, axes = plotting.efficiency_panels(recipe, targets, len(numbers), height=2, sharey=True)
+    figure, axes = panels_by_target(targets, settings.targets, len(numbers), height=2, sharey=True)
     for row, blocks in zip(axes, numbers, strict=True):
         for panel, target in zip(row, targets, strict=True):
             for k, (training, look) in enumerate(looks.items()):
-                own = plotting.those(rows, target=target, blocks=blocks, training=training)
+                own = rows_where(rows, target=target, blocks=blocks, training=training)
                 shift = 0.14 * (k - (len(looks) - 1) / 2)
-                plotting.draw_differences(panel, own, look, shift)
-            plotting.say_if_empty(panel, "not measured")
-            plotting.zero_line(panel)
+                draw_differences(panel, own, look, shift)
+            say_if_empty(panel, "not measured")
+            zero_line(panel)
         row[0].set_ylabel("moving − frozen statistics\n(accuracy)")
         if blocks:
-            plotting.row_label(row[-1], plotting.blocks_label(blocks))
+            row_label(row[-1], plotting.blocks_label(blocks))
     for panel in axes[-1]:
         panel.set_xlabel("images of the target")
-    plotting.image_axis(axes.flat, rows["images"])
-    entries = [look.entry(plotting.training_label(name)) for name, look in looks.items()]
-    entries += plotting.certainty_entries([rows])
-    plotting.efficiency_legend(figure, entries)
+    image_axis(axes.flat, rows["images"])
+    entries = [look.entry(training_label(name)) for name, look in looks.items()]
+    entries += certainty_entries([rows])
+    legend_below(figure, entries)
     heading = "Batch norm statistics of the frozen part"
-    note = plotting.model_note(differences)
-    plotting.finish(figure, arguments.output, heading, note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    note = model_note(differences)
+    return finish(figure, heading, note)

@@ -6,53 +6,57 @@ how well it was found.
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
-from .. import plotting as detection
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from ....advtransfer.artifacts.sealed_json import read_sealed_json
+from ....advtransfer.detection.scenes import Scenes, load_scenes, mask_of
+from ....advtransfer.plotting.figure import finish, new_figure
+from ....advtransfer.plotting.frames import Tables
+from ....advtransfer.plotting.labels import training_label
+from ....advtransfer.plotting.style import INK, WIDTH
+from .. import plotting
+from ..plotting import Settings
 
-    from ....advtransfer.detection.scenes import Scenes
+ALT = "Objects of validation images and what detectors find"
+LABEL = "pictures of detections"
+TABLES = ()
+FILES = ("data", "predictions")  # artefacts that it shows
+SETTINGS = ("baseline", "robust", "model", "tasks", "pictured")
+SUFFIX = "png"
 
 IMAGES = 5
 FEWEST = 2  # objects
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__ or "")
-    parser.add_argument("--data", required=True, help="detection data (HDF5)")
-    parser.add_argument(
-        "--predictions", nargs="+", required=True, metavar="TRAINING=FILE", help="COCO results"
-    )
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
+def draw(tables: Tables, settings: Settings, files: Mapping[str, str]) -> Figure:
+    """The figure.
 
+    Args:
+        tables: none.
+        settings: what is drawn.
+        files: ``data`` (HDF5), and by the training of each source, in the order to draw, what a
+            detector on it found (COCO results).
 
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.artifacts import read_sealed_json
-    from ....advtransfer.detection.scenes import load_scenes
-    from ....advtransfer.errors import UserError
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(detection.DetectionFigureRecipe, arguments.recipe)
-    scenes, _ = load_scenes(arguments.data, "val")
+    Raises:
+        UserError: a file is missing, or is not as it was made.
+    """
+    scenes, _ = load_scenes(files["data"], "val")
     shown = [k for k in range(len(scenes)) if len(scenes.objects(k)) >= FEWEST][:IMAGES]
     shown = shown or list(range(min(IMAGES, len(scenes))))
     rows = [("annotated", scenes.coco["annotations"])]
-    for argument in arguments.predictions:
-        training, _, file = argument.partition("=")
-        if not file:
-            raise UserError(f"--predictions {argument}: expected TRAINING=FILE.")
-        rows.append((plotting.training_label(training), read_sealed_json(file)))
-    figure, axes = plotting.new_figure(
-        len(rows), len(shown), height=1.0 + 1.42 * len(rows), width=plotting.WIDTH
-    )
+    for training, file in files.items():
+        if training != "data":
+            rows.append((training_label(training), read_sealed_json(file)))
+    figure, axes = new_figure(len(rows), len(shown), height=1.0 + 1.42 * len(rows), width=WIDTH)
     colours = {
-        category["id"]: detection.CLASS_COLOURS[k % len(detection.CLASS_COLOURS)]
+        category["id"]: plotting.CLASS_COLOURS[k % len(plotting.CLASS_COLOURS)]
         for k, category in enumerate(scenes.categories)
     }
     for line, (label, objects) in zip(axes, rows, strict=True):
@@ -61,28 +65,28 @@ def main(arguments: argparse.Namespace) -> None:
             own = [
                 item
                 for item in objects
-                if item["image_id"] == number and item.get("score", 1) >= detection.SCORE
+                if item["image_id"] == number and item.get("score", 1) >= plotting.SCORE
             ]
-            draw(panel, scenes, position, own, colours)
+            draw_panel(panel, scenes, position, own, colours)
         line[0].set_ylabel(label)
     found = {c for k in shown for c in (a["category_id"] for a in scenes.objects(k))}
     found |= {
         item["category_id"]
         for _, objects in rows[1:]
         for item in objects
-        if item["score"] >= detection.SCORE
+        if item["score"] >= plotting.SCORE
         and item["image_id"] in {scenes.coco["images"][k]["id"] for k in shown}
     }
     entries = class_entries(scenes, colours, found)
     figure.legend(handles=entries, loc="outside lower center", ncols=min(6, len(entries)))
     note = (
-        f"{recipe.tasks.get(recipe.pictured, '')}; first validation images with {FEWEST} or more "
-        f"objects, first seed; scores from {detection.SCORE:g}"
+        f"{settings.tasks.get(settings.pictured, '')}; first validation images with {FEWEST} or "
+        f"more objects, first seed; scores from {plotting.SCORE:g}"
     )
-    plotting.finish(figure, arguments.output, "What is there, and what detectors find", note)
+    return finish(figure, "What is there, and what detectors find", note)
 
 
-def draw(
+def draw_panel(
     panel: Axes,
     scenes: Scenes,
     position: int,
@@ -90,12 +94,6 @@ def draw(
     colours: dict[int, str],
 ) -> None:
     """An image, and objects on it: annotations, or detections with scores."""
-    import numpy as np
-    from matplotlib.colors import to_rgb
-    from matplotlib.patches import Rectangle
-
-    from ....advtransfer.detection.scenes import mask_of
-
     image = scenes.image(position).astype(np.float32) / 255
     for item in objects:
         if item.get("segmentation"):
@@ -128,14 +126,8 @@ def draw(
 
 def class_entries(scenes: Scenes, colours: dict[int, str], found: set[int]) -> list[Any]:
     """Legend entries of the classes that are drawn."""
-    from matplotlib.patches import Patch
-
     return [
-        Patch(facecolor=colours[c["id"]], edgecolor=plotting.INK, linewidth=0.5, label=c["name"])
+        Patch(facecolor=colours[c["id"]], edgecolor=INK, linewidth=0.5, label=c["name"])
         for c in scenes.categories
         if c["id"] in found
     ]
-
-
-if __name__ == "__main__":
-    run(main, parser())

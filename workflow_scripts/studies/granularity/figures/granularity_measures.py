@@ -1,47 +1,44 @@
 """Draw the best epsilon of every target against every measure of its granularity."""
 
-import argparse
+from __future__ import annotations
+
 from typing import Any
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
-from .. import plotting as own
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+
+from ....advtransfer.metrics.granularity import LOGARITHMIC
+from ....advtransfer.plotting.figure import finish, legend_below, new_figure
+from ....advtransfer.plotting.frames import Tables, rows_where, select
+from ....advtransfer.plotting.labels import model_note
+from .. import plotting
+from ..columns import BEST_COLUMNS, PREDICTION_COLUMNS
+from ..plotting import Settings
+
+ALT = "Best epsilon over every measure of granularity"
+LABEL = "best epsilon over measures of granularity"
+TABLES = ("table", "best", "measures", "prediction")
+SETTINGS = ("model", "estimator", "measure", "basis", "scores")
 
 COLUMNS = 3
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="the study's transferred networks (CSV)")
-    parser.add_argument("--best", required=True, help="best epsilons (CSV)")
-    parser.add_argument("--measures", required=True, help="measures of its targets (CSV)")
-    parser.add_argument("--prediction", required=True, help="what predicts them (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
-
-    from ....advtransfer.metrics.granularity import LOGARITHMIC
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(own.GranularityFigure, arguments.recipe)
-    grid = own.accuracies(arguments.table, recipe)["source_epsilon"].unique()
-    best = own.with_coordinates(own.read(arguments.best, own.BEST_COLUMNS, recipe), grid)
-    best = plotting.select(best, estimator=recipe.estimator)
-    measures = own.measured(arguments.measures, recipe)
-    prediction = own.read(arguments.prediction, own.PREDICTION_COLUMNS, recipe)
-    prediction = plotting.select(prediction, estimator=recipe.estimator)
-    looks = own.dataset_looks(best["dataset"])
+def draw(tables: Tables, settings: Settings) -> Figure:
+    grid = plotting.accuracies(tables["table"], settings)["source_epsilon"].unique()
+    best = plotting.with_coordinates(plotting.read(tables["best"], BEST_COLUMNS, settings), grid)
+    best = select(best, estimator=settings.estimator)
+    measures = plotting.measured(tables["measures"], settings)
+    prediction = plotting.read(tables["prediction"], PREDICTION_COLUMNS, settings)
+    prediction = select(prediction, estimator=settings.estimator)
+    looks = plotting.dataset_looks(best["dataset"])
 
     shown = list(dict.fromkeys(zip(measures["measure"], measures["basis"], strict=True)))
     rows = -(-len(shown) // COLUMNS)
-    figure, axes = plotting.new_figure(rows, COLUMNS, height=1.0 + 2.15 * rows, sharey=True)
+    figure, axes = new_figure(rows, COLUMNS, height=1.0 + 2.15 * rows, sharey=True)
     for panel in axes.flat[len(shown) :]:
         panel.set_visible(False)
     for panel, (measure, basis) in zip(axes.flat, shown, strict=False):
-        points = plotting.those(measures, measure=measure, basis=basis)
+        points = rows_where(measures, measure=measure, basis=basis)
         points = points.drop(columns="dataset").merge(best, on="target")
         point: Any
         for point in points.itertuples():
@@ -62,26 +59,22 @@ def main(arguments: argparse.Namespace) -> None:
                 panel.set_xlim(ends[0] / 1.08, ends[1] * 1.08)
             else:
                 panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        own.epsilon_axis(panel, grid, "y")
-        panel.set_xlabel(own.measure_label(measure, basis))
+        plotting.epsilon_axis(panel, grid, "y")
+        panel.set_xlabel(plotting.measure_label(measure, basis))
         of = {"measure": measure, "basis": basis, "group": ""}
-        lines = [
-            f"{name}: {own.interval_text(own.statistic(prediction, statistic=kind, **of))}"
-            for name, kind in (("ρ", "spearman"), ("within datasets", "spearman_within"))
-        ]
-        primary = (measure, basis) == (recipe.measure, recipe.basis)
+        lines = []
+        for name, kind in (("ρ", "spearman"), ("within datasets", "spearman_within")):
+            row = plotting.statistic(prediction, statistic=kind, **of)
+            lines.append(f"{name}: {plotting.interval_text(row)}")
+        primary = (measure, basis) == (settings.measure, settings.basis)
         title = "\n".join(lines)
         panel.set_title(f"primary; {title}" if primary else title, fontsize=7)
-    for row in axes:
-        row[0].set_ylabel("best ε")
-    entries = [look.entry(own.target_label(name), linestyle="none") for name, look in looks.items()]
-    plotting.efficiency_legend(figure, entries)
-    note = (
-        f"{len(best)} targets of {len(looks)} datasets; {plotting.model_note(best)}; Spearman's ρ"
-    )
+    for panel in axes[:, 0]:
+        panel.set_ylabel("best ε")
+    entries = [
+        look.entry(plotting.target_label(name), linestyle="none") for name, look in looks.items()
+    ]
+    legend_below(figure, entries)
+    note = f"{len(best)} targets of {len(looks)} datasets; {model_note(best)}; Spearman's ρ"
     heading = "Measures of granularity and the best epsilon"
-    plotting.finish(figure, arguments.output, heading, note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return finish(figure, heading, note)

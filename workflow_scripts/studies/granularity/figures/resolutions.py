@@ -1,58 +1,54 @@
 """Draw accuracy over epsilon at every resolution of a target, and the published figure apart."""
 
-import argparse
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
-from .. import plotting as own
+import pandas as pd
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    import pandas as pd
+from ....advtransfer.plotting.axes import say_if_empty
+from ....advtransfer.plotting.draw import draw_means
+from ....advtransfer.plotting.figure import finish, new_figure
+from ....advtransfer.plotting.frames import Tables, rows_where
+from ....advtransfer.plotting.labels import NORM_LABELS, model_note
+from ....advtransfer.plotting.marks import Look, size_colours
+from ....advtransfer.plotting.style import FAINT, WIDTH
+from .. import plotting, published
+from ..best_epsilon import coordinate
+from ..plotting import Settings
+
+ALT = "Accuracy over epsilon at every resolution, and the published figure"
+LABEL = "accuracy over epsilon, by resolution"
+TABLES = ("table", "measures")
+SETTINGS = ("model", "series", "scores")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="the study's transferred networks (CSV)")
-    parser.add_argument("--measures", required=True, help="measures of its targets (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-    from .. import published
-    from ..best_epsilon import coordinate
-
-    recipe = from_json(own.GranularityFigure, arguments.recipe)
-    table = own.accuracies(arguments.table, recipe)
-    sides = own.resolutions(own.measured(arguments.measures, recipe))
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = plotting.accuracies(tables["table"], settings)
+    sides = plotting.resolutions(plotting.measured(tables["measures"], settings))
     grid = sorted(table["source_epsilon"].unique())
     table = table.assign(x=coordinate(table["source_epsilon"].to_numpy(float), grid))
-    series = recipe.series or {name: [name] for name in table["target"].unique()}
-    colours = plotting.size_colours(
+    series = settings.series or {name: [name] for name in table["target"].unique()}
+    colours = size_colours(
         {sides[name] for names in series.values() for name in names if name in sides}
     )
 
     columns = len(series)
-    figure, axes = plotting.new_figure(
-        2, columns, height=6.2, width=max(plotting.WIDTH, 2.1 * columns), height_ratios=[1, 1.25]
+    figure, axes = new_figure(
+        2, columns, height=6.2, width=max(WIDTH, 2.1 * columns), height_ratios=[1, 1.25]
     )
     for panel, (name, targets) in zip(axes[0], series.items(), strict=True):
         for target in targets:
-            rows = plotting.those(table, target=target)
+            rows = rows_where(table, target=target)
             if target in sides:
-                look = plotting.Look(colours[sides[target]], "o")
-                plotting.draw_means(panel, rows, look, x="x")
-        plotting.say_if_empty(panel, "not measured")
-        own.epsilon_axis(panel, grid)
+                look = Look(colours[sides[target]], "o")
+                draw_means(panel, rows, look, x="x")
+        say_if_empty(panel, "not measured")
+        plotting.epsilon_axis(panel, grid)
         panel.tick_params(axis="x", rotation=60)
-        panel.set_title(own.target_label(name), fontweight="bold")
+        panel.set_title(plotting.target_label(name), fontweight="bold")
         panel.set_xlabel(f"ε of the source's training, {norm_of(table)}")
     axes[0, 0].set_ylabel("accuracy, fixed features")
-    entries = [
-        plotting.Look(colour, "o").entry(f"{size} pixels") for size, colour in colours.items()
-    ]
+    entries = [Look(colour, "o").entry(f"{size} pixels") for size, colour in colours.items()]
     axes[0, -1].legend(
         handles=entries[::-1],
         loc="upper left",
@@ -67,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     panel = figure.add_subplot(axes[0, 0].get_gridspec()[1, :])
     printed = sorted(published.TARGETS, key=lambda one: one.natural)
     for k, one in enumerate(printed):
-        panel.plot([one.natural, one.robust], [k, k], color=plotting.FAINT, linewidth=1, zorder=1)
+        panel.plot([one.natural, one.robust], [k, k], color=FAINT, linewidth=1, zorder=1)
         panel.annotate(
             f"{one.best_full:g}",
             (1.02, k),
@@ -101,14 +97,10 @@ def main(arguments: argparse.Namespace) -> None:
         fontweight="bold",
     )
     heading = "Accuracy over epsilon, by how far the target's images are reduced"
-    plotting.finish(figure, arguments.output, heading, plotting.model_note(table))
+    return finish(figure, heading, model_note(table))
 
 
-def norm_of(table: "pd.DataFrame") -> str:
+def norm_of(table: pd.DataFrame) -> str:
     """The norm of the robust sources."""
     norms = [name for name in table["source_norm"].unique() if name]
-    return plotting.NORM_LABELS.get(norms[0], norms[0]) if norms else ""
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return NORM_LABELS.get(norms[0], norms[0]) if norms else ""

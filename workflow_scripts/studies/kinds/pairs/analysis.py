@@ -3,56 +3,42 @@
 Model seeds are not independent: intervals and p-values resample and permute models as wholes.
 """
 
-import argparse
+from __future__ import annotations
 
-from ....advtransfer.cli import log, run, step_parser
+from collections.abc import Mapping
+from typing import Any
 
-COLUMNS = (
-    "study",
-    "target",
-    "reference",
-    "sources",
-    "metric",
-    "direction",
-    "attack",
-    "norm",
-    "epsilon",
-    "transfer",
-    "statistic",
-    "value",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n_models",
-    "n_rows",
-    "role",
-)
+from ....advtransfer.cli import log
+from ...source_tables import Table
+from .columns import CORRELATION_COLUMNS
+
+READS = ("table",)
+# Tables that are made here, with their labels in the report.
+TABLES = {"correlations": "correlations"}
+SETTINGS = ("primary", "bootstrap", "permutations")
+CONCATENATED = ("correlations",)  # the main job's studies have them in one table, too
 CONDITIONS = ["target", "reference", "metric", "direction", "attack", "norm", "epsilon"]
 TRANSFERS = ("last_layer_accuracy", "full_network_accuracy")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="the study's table (CSV)")
-    parser.add_argument("--output", required=True, help="CSV to write")
-    return parser
+def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Table]:
+    """Correlate every metric with every mode of knowledge transfer, for each set of conditions.
 
-
-def main(arguments: argparse.Namespace) -> None:
+    Args:
+        tables: paths of the tables in ``READS``.
+        settings: the study's name (``study``) and its settings in ``SETTINGS``.
+    """
     import io
-    import json
     import math
-    from typing import Any
 
     import pandas as pd
     from tqdm import tqdm
 
-    from ....advtransfer.artifacts import csv_bytes, write_rows
-    from ....advtransfer.statistics import correlate_all
+    from ....advtransfer.artifacts.sealed import csv_bytes
+    from ....advtransfer.statistics.correlations import correlate_all
 
-    recipe = json.loads(arguments.recipe)
-    table = pd.read_csv(io.BytesIO(csv_bytes(arguments.table)))
-    primary = recipe["primary"]
+    table = pd.read_csv(io.BytesIO(csv_bytes(tables["table"])))
+    primary = settings["primary"]
     subsets = {"natural": table[table["robust"] == 0]}
     if (table["robust"] == 1).any():
         subsets["all"] = table
@@ -69,8 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
                     wide["value"].to_numpy(),
                     wide[transfer].to_numpy(),
                     wide["source_accuracy"].to_numpy(),
-                    bootstrap=recipe["bootstrap"],
-                    permutations=recipe["permutations"],
+                    bootstrap=settings["bootstrap"],
+                    permutations=settings["permutations"],
                     seed=0,
                 )
                 for statistic, result in found.items():
@@ -83,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
                         and all(row[key] == primary[key] for key in CONDITIONS if key != "epsilon")
                     )
                     row |= {
-                        "study": recipe["study"],
+                        "study": settings["study"],
                         "sources": name,
                         "transfer": transfer,
                         "statistic": statistic,
@@ -96,8 +82,4 @@ def main(arguments: argparse.Namespace) -> None:
                     rows.append(row)
                     if is_primary:
                         log.info("primary: %s", result)
-    write_rows(arguments.output, rows, COLUMNS)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    return {"correlations": (list(CORRELATION_COLUMNS), rows)}

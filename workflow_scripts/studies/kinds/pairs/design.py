@@ -6,96 +6,45 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ....advtransfer.addresses import Seeds, block_path, source_path, view_path
+from ....advtransfer.addresses import block_path, view_path
+from ....advtransfer.attacks.block_recipe import AttackBlockRecipe
+from ....advtransfer.attacks.recipe import AttackRecipe, attack_label
+from ....advtransfer.epsilon import format_epsilon, parse_epsilon
 from ....advtransfer.errors import UserError
-from ....advtransfer.recipes import (
-    AttackBlockRecipe,
-    AttackRecipe,
-    EvaluationRecipe,
-    MetricsRecipe,
-    PairingRecipe,
-    SourceRecipe,
-    TransferRecipe,
-    ViewRecipe,
-    attack_label,
-    format_epsilon,
-)
-from ....config.check import Config, parse_epsilon
-from ...reader import (
-    IndexRow,
-    Reader,
-    evaluation_of,
-    index_network,
-    repeated,
-    seed_blocks,
-    selection_warning,
-    trainings_of,
-)
+from ....advtransfer.metrics.pairing_recipe import PairingRecipe
+from ....advtransfer.metrics.recipe import MetricsRecipe
+from ....advtransfer.training.recipe import SourceRecipe
+from ....advtransfer.transfer.recipe import TransferRecipe
+from ....config.check import Config
+from ...base import Artefact, IndexRow, Study, index_network
+from ...facts import selection_warning, trainings_of
+from ...reader import StudyReader, repeated, seed_blocks
+from ...sources import Reference, Source, Target, check_unseen, trained_sources
 
 SAME_CLASS = {"car": "automobile"}  # STL-10's name for it
 
 
-@dataclass(frozen=True)
-class Source:
-    """A source of a study: a recipe, its blocks of seeds, and what the tables call it."""
-
-    recipe: SourceRecipe
-    seed_blocks: tuple[Seeds, ...]
-    model: str
-    training: str
-    mixture: str = ""
-    animals: float | None = None  # per cent
-
-    def shared_classes(self, target: Target) -> int:
-        """How many classes source and target have in common."""
-        own, other = (
-            {SAME_CLASS.get(name, name) for name in view.classes}
-            for view in (self.recipe.view, target.train)
-        )
-        return len(own & other)
-
-    @property
-    def robust(self) -> bool:
-        return self.recipe.training.attack is not None
+def shared_classes(source: Source, target: Target) -> int:
+    """How many classes source and target have in common."""
+    assert isinstance(source.recipe, SourceRecipe)  # no study of this kind imports sources
+    own, other = (
+        {SAME_CLASS.get(name, name) for name in view.classes}
+        for view in (source.recipe.view, target.train)
+    )
+    return len(own & other)
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A reference architecture on one target, with its blocks of seeds."""
+class PairStudy(Study):
+    """Sources against references of every target, under every block of attacks."""
 
-    recipe: SourceRecipe
-    model: str
-    seed_blocks: tuple[Seeds, ...]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A target task of a study."""
-
-    name: str
-    train: ViewRecipe  # of the references
-    transfer: TransferRecipe
-    attacked: ViewRecipe
-    references: tuple[Reference, ...]
-
-
-@dataclass(frozen=True)
-class PairStudy:
-    """What one study needs; it owns no computation."""
-
-    name: str
-    sources: tuple[Source, ...]
-    targets: tuple[Target, ...]
     blocks: tuple[tuple[AttackRecipe, ...], ...]
     mask: str
-    evaluation_attacks: tuple[AttackRecipe, ...]
-    evaluation_images: int
     primary: Mapping[str, Any]
 
-    def evaluation(self, source: Source) -> EvaluationRecipe:
-        return evaluation_of(source.recipe.view, self.evaluation_attacks, self.evaluation_images)
-
     def attack_blocks(self, target: Target) -> list[AttackBlockRecipe]:
+        """One recipe for every block of attacks on the target's attacked images."""
+        assert target.attacked is not None
         return [AttackBlockRecipe(target.attacked, block) for block in self.blocks]
 
     def metrics(self, target: Target) -> Iterator[tuple[Reference, MetricsRecipe]]:
@@ -106,34 +55,29 @@ class PairStudy:
                     pairing = PairingRecipe(reference.recipe, seeds, block)
                     yield reference, MetricsRecipe(pairing, self.mask)
 
-    def artefacts(self, source: Source) -> Iterator[tuple[str, str, Any, str]]:
-        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
-        yield "evaluations", "", self.evaluation(source), "csv"
+    def artefacts(self, source: Source) -> Iterator[Artefact]:
+        yield from super().artefacts(source)
         for target in self.targets:
             label = f" -> {target.name}"
             for suffix in ("h5", "csv"):
-                yield "transfers", label, target.transfer, suffix
+                yield Artefact("transfers", label, target.transfers[0], suffix)
             for block in self.attack_blocks(target):
-                yield "attacks", label, block, "h5"
+                yield Artefact("attacks", label, block, "h5")
             for reference, metrics in self.metrics(target):
                 against = f"{label}, reference {reference.model}"
-                yield "responses", against, metrics.pairing, "h5"
+                yield Artefact("responses", against, metrics.pairing, "h5")
                 for suffix in ("csv", "h5"):
-                    yield "metrics", against, metrics, suffix
+                    yield Artefact("metrics", against, metrics, suffix)
 
     def recipes(self) -> Iterator[Any]:
-        for source in self.sources:
-            yield source.recipe
-            yield self.evaluation(source)
+        yield from super().recipes()
         for target in self.targets:
-            yield target.transfer
-            yield from self.attack_blocks(target)
-            for reference, metrics in self.metrics(target):
+            for reference in target.references:
                 yield reference.recipe
-                yield metrics
 
     def index(self) -> Iterator[IndexRow]:
         for target in self.targets:
+            assert target.attacked is not None
             attacked = view_path(target.attacked)
             yield IndexRow("view", f"{target.name} attacked images", (), attacked)
             for reference in target.references:
@@ -143,42 +87,25 @@ class PairStudy:
                     for block in self.attack_blocks(target):
                         path = block_path("attacks", reference.recipe, seeds, block, "h5")
                         yield IndexRow("attacks", f"{name} -> {target.name}", seeds, path)
-        for source in self.sources:
-            name = "/".join(filter(None, (source.mixture, source.model, source.training)))
-            for seeds in source.seed_blocks:
-                yield from index_network("source", name, source.recipe, seeds)
-                for stage, label, recipe, suffix in self.artefacts(source):
-                    path = block_path(stage, source.recipe, seeds, recipe, suffix)
-                    yield IndexRow(stage, f"{name}{label}", seeds, path)
+        yield from super().index()
 
-    def files(self) -> list[str]:
-        files = [
-            source_path(source.recipe, seed, "history.csv")
-            for source in self.sources
-            for block in source.seed_blocks
-            for seed in block
-        ]
-        files += [
-            block_path(stage, source.recipe, seeds, recipe, suffix)
-            for source in self.sources
-            for seeds in source.seed_blocks
-            for stage, _, recipe, suffix in self.artefacts(source)
-            if stage in ("evaluations", "transfers", "metrics")
-        ]
-        return files
+    def settings(self, config: Config) -> Mapping[str, Any]:
+        return {
+            **super().settings(config),
+            **self.primary,
+            "primary": dict(self.primary),
+            "targets": {t.name: list(t.train.classes) for t in self.targets},
+            "mixtures": {
+                source.mixture: list(source.recipe.view.classes)
+                for source in self.sources
+                if source.mixture and isinstance(source.recipe, SourceRecipe)
+            },
+        }
 
-    def figure_values(self) -> Mapping[str, Any]:
-        return {**self.primary, "targets": {t.name: list(t.train.classes) for t in self.targets}}
-
-    def page_values(self, config: Config) -> dict[str, Any]:
+    def facts(self, config: Config) -> Mapping[str, Any]:
         part = config["studies"][self.name]
         target = part["targets"][self.primary["target"]]
-        values: dict[str, Any] = dict(self.figure_values())
-        del values["direction"], values["metric"], values["transfer"]
-        values["mixtures"] = {
-            s.mixture: list(s.recipe.view.classes) for s in self.sources if s.mixture
-        }
-        values["facts"] = {
+        facts = {
             "training images of a source": part["sources"]["images"],
             "epochs of a source": config["trainings"][part["sources"]["training"]]["epochs"],
             "source seeds": sum(map(len, part["sources"]["seeds"])),
@@ -192,27 +119,13 @@ class PairStudy:
             "bootstrap resamples": config["statistics"]["bootstrap"],
         }
         trainings = trainings_of(self.sources)
-        modes = [mode for t in self.targets for mode in t.transfer.modes]
+        modes = [mode for t in self.targets for mode in t.transfers[0].modes]
         trainings += [mode.training for mode in modes if mode.training]
-        values["facts"].update(selection_warning(trainings))
-        return values
+        return facts | selection_warning(trainings)
 
 
-class PairReader(Reader):
+class Reader(StudyReader):
     """The part of the configuration of such a study."""
-
-    @staticmethod
-    def used(config: Config, own: Config) -> dict[str, set[str]]:
-        """Names of models, trainings, ... that decide the study's tables."""
-        sources, references, targets = own["sources"], own["references"], own["targets"].values()
-        robust = sources.get("robust", {"models": [], "trainings": []})
-        return {
-            "models": {*sources["models"], *robust["models"], *references["models"]},
-            "trainings": {sources["training"], *robust["trainings"], references["training"]},
-            "transfers": {own["transfer"]},
-            "attacks": {*own["attacks"], config["evaluation"]["attacks"]},
-            "datasets": {sources["dataset"], *(target["dataset"] for target in targets)},
-        }
 
     def study(self) -> PairStudy:
         sources = tuple(self._sources())
@@ -224,9 +137,7 @@ class PairReader(Reader):
                     "every statistic would count twice. Leave one out."
                 )
         targets = tuple(self._target(name) for name in self.part["targets"])
-        for source in sources:
-            for target in targets:
-                self.check_disjoint(source.recipe.view, target.name, target.train)
+        check_unseen(self, sources, targets)
         study = PairStudy(
             name=self.name,
             sources=sources,
@@ -254,11 +165,7 @@ class PairReader(Reader):
             if mixture:
                 animals = 100 * sum(name in part["animals"] for name in classes) / len(classes)
             view = self.view(part, classes, "train", part["images"])
-            for model, training in pairs:
-                recipe = self.network(view, model, training, key)
-                yield Source(
-                    recipe, seed_blocks(part["seeds"], key), model, training, mixture, animals
-                )
+            yield from trained_sources(self, view, pairs, part["seeds"], key, mixture, animals)
 
     def _target(self, name: str) -> Target:
         part = self.part["targets"][name]
@@ -279,10 +186,13 @@ class PairReader(Reader):
         return Target(
             name=name,
             train=train,
-            transfer=TransferRecipe(
-                train=self.view(part, part["classes"], "train", part["transfer_images"]),
-                test=test,
-                modes=self.modes(),
+            test=test,
+            transfers=(
+                TransferRecipe(
+                    train=self.view(part, part["classes"], "train", part["transfer_images"]),
+                    test=test,
+                    modes=self.modes(),
+                ),
             ),
             attacked=self.view(part, part["classes"], "test", part["attacked_images"]),
             references=tuple(

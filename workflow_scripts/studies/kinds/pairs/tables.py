@@ -3,81 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ....advtransfer.addresses import Seeds, address, block_path, source_path
-from ....advtransfer.artifacts import read_hdf5, read_rows
+from ....advtransfer.artifacts.hdf5 import read_hdf5
+from ....advtransfer.artifacts.table_reader import read_rows
+from ....advtransfer.attacks.recipe import attack_label
+from ....advtransfer.metrics.pairing_recipe import pair_name
+from ....advtransfer.metrics.recipe import MetricsRecipe
 from ....advtransfer.metrics.transferability import cross_entropy
-from ....advtransfer.recipes import MetricsRecipe, attack_label, pair_name
-from .design import PairStudy, Reference, Source, Target
+from ...source_tables import Row, Table, blocks
+from ...sources import Reference, Source, Target
+from .columns import CURVE_COLUMNS, EVALUATION_COLUMNS, METRIC_COLUMNS, PER_IMAGE_COLUMNS
+from .design import PairStudy, shared_classes
 
-Row = dict[str, Any]
-Table = tuple[list[str], list[Row]]
-
-SOURCE_COLUMNS = [
-    "study",
-    "source",
-    "source_model",
-    "source_family",
-    "source_training",
-    "robust",
-    "mixture",
-    "animals",
-]
-METRIC_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "source_seed",
-    "target",
-    "shared_classes",
-    "reference",
-    "reference_seed",
-    "attack",
-    "norm",
-    "epsilon",
-    "steps",
-    "direction",
-    "metric",
-    "value",
-    "n_images",
-    "source_accuracy",
-    "last_layer_accuracy",
-    "last_layer_loss",
-    "full_network_accuracy",
-    "full_network_loss",
-]
-EVALUATION_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "source_seed",
-    "attack",
-    "norm",
-    "epsilon",
-    "accuracy",
-    "n_images",
-    "epochs",
-    "seconds",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "source_seed",
-    "target",
-    "mode",
-    "epoch",
-    "train_loss",
-    "test_accuracy",
-    "test_loss",
-]
-PER_IMAGE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "target",
-    "reference",
-    "direction",
-    "image",
-    "alpha_1",
-    "transferred_loss",
-    "transfer_loss",
-]
+TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
+    "table": "",
+    "sources": "sources",
+    "curves": "",
+    "per_image": "",
+}
 
 
 def _of(study: PairStudy, source: Source) -> Row:
@@ -88,28 +34,28 @@ def _of(study: PairStudy, source: Source) -> Row:
         "source_model": source.model,
         "source_family": source.recipe.model.family,
         "source_training": source.training,
-        "robust": int(source.robust),
+        "robust": int(bool(source.robust)),
         "mixture": source.mixture,
         "animals": "" if source.animals is None else f"{source.animals:g}",
     }
 
 
-def _blocks(study: PairStudy) -> Iterator[tuple[Source, Seeds]]:
-    for source in study.sources:
-        for seeds in source.seed_blocks:
-            yield source, seeds
+def _evaluation_path(study: PairStudy, source: Source, seeds: Seeds) -> str:
+    evaluation = study.evaluation(source)
+    assert evaluation is not None  # no study of this kind imports sources
+    return block_path("evaluations", source.recipe, seeds, evaluation, "csv")
 
 
 def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str, str]:
     """Accuracy on clean test images of its own classes, by seed."""
-    path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+    path = _evaluation_path(study, source, seeds)
     return {row["seed"]: row["accuracy"] for row in read_rows(path) if row["attack"] == "none"}
 
 
 def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]:
     """Accuracy and loss of knowledge transfer by seed: the last epoch's, in every mode."""
     found: dict[str, Row] = {str(seed): {} for seed in seeds}
-    for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfer, "csv")):
+    for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfers[0], "csv")):
         for name in ("accuracy", "loss"):
             found[row["seed"]][f"{row['mode']}_{name}"] = row[f"test_{name}"]
     return found
@@ -118,7 +64,7 @@ def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]
 def metric_rows(study: PairStudy) -> Table:
     """Every metric of every pair, with the knowledge transfer beside it."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         accuracies = _clean_accuracy(study, source, seeds)
         for target in study.targets:
             transferred = _transferred(source, seeds, target)
@@ -130,7 +76,7 @@ def metric_rows(study: PairStudy) -> Table:
                         {
                             **_of(study, source),
                             "target": target.name,
-                            "shared_classes": source.shared_classes(target),
+                            "shared_classes": shared_classes(source, target),
                             "reference": reference.model,
                             "source_accuracy": accuracies[seed],
                             **transferred[seed],
@@ -143,13 +89,13 @@ def metric_rows(study: PairStudy) -> Table:
 def source_rows(study: PairStudy) -> Table:
     """Clean and robust accuracy of every source, and what its training cost."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         cost = {}
         for seed in seeds:
             history = read_rows(source_path(source.recipe, seed, "history.csv"))
             seconds = sum(float(row["seconds"]) for row in history)
             cost[str(seed)] = {"epochs": len(history), "seconds": f"{seconds:.1f}"}
-        path = block_path("evaluations", source.recipe, seeds, study.evaluation(source), "csv")
+        path = _evaluation_path(study, source, seeds)
         for row in read_rows(path):
             kept = {key: value for key, value in row.items() if key in EVALUATION_COLUMNS}
             name = row["seed"]
@@ -160,9 +106,9 @@ def source_rows(study: PairStudy) -> Table:
 def curve_rows(study: PairStudy) -> Table:
     """Knowledge transfer after every epoch."""
     rows: list[Row] = []
-    for source, seeds in _blocks(study):
+    for source, seeds in blocks(study):
         for target in study.targets:
-            path = block_path("transfers", source.recipe, seeds, target.transfer, "csv")
+            path = block_path("transfers", source.recipe, seeds, target.transfers[0], "csv")
             for row in read_rows(path):
                 seed = row.pop("seed")
                 row |= {"source_seed": seed, "target": target.name}
@@ -195,7 +141,7 @@ def _transfer_losses(source: Source, target: Target) -> np.ndarray:
     """Cross-entropy of the last-layer transfer of the first seed on every test image."""
     seeds = source.seed_blocks[0]
     logits = f"seed{seeds[0]}/last_layer/logits"
-    path = block_path("transfers", source.recipe, seeds, target.transfer, "h5")
+    path = block_path("transfers", source.recipe, seeds, target.transfers[0], "h5")
     arrays, _ = read_hdf5(path, [logits, "labels"])
     return cross_entropy(arrays[logits], arrays["labels"])
 
@@ -227,3 +173,13 @@ def _images(
                 "transferred_loss": float(loss[image]),
                 "transfer_loss": float(losses[image]),
             }
+
+
+def collect(study: PairStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    return {
+        "table": metric_rows(study),
+        "sources": source_rows(study),
+        "curves": curve_rows(study),
+        "per_image": per_image_rows(study),
+    }

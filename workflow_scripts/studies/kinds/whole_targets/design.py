@@ -6,110 +6,49 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ....advtransfer.addresses import Network, Seeds
+from ....advtransfer.data.view_recipe import ViewRecipe
 from ....advtransfer.errors import UserError
-from ....advtransfer.recipes import (
-    AttackRecipe,
-    EvaluationRecipe,
-    ModeRecipe,
-    SourceRecipe,
-    TransferRecipe,
-    ViewRecipe,
-)
+from ....advtransfer.training.recipe import SourceRecipe
+from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ....config.check import Config
-from ...checkpoints import models_of, read_checkpoint, trained_against
-from ...reader import (
-    TRANSFER_MODES,
-    IndexRow,
-    Reader,
-    evaluation_of_source,
-    files_of,
-    index_of,
-    recipes_of,
-    repeated,
-    seed_blocks,
-    selection_warning,
-    training_in_words,
-    trainings_of,
+from ...base import Artefact, Study
+from ...facts import selection_warning, training_in_words, trainings_of
+from ...reader import TRANSFER_MODES, StudyReader
+from ...sources import (
+    Source,
+    Target,
+    check_once,
+    check_training,
+    check_unseen,
+    groups_and_checkpoints,
+    trainings_of_names,
 )
 
 
 @dataclass(frozen=True)
-class TransferSource:
-    """A source of the study, and what the tables call it."""
+class TransferStudy(Study):
+    """Sources, and the whole targets that each is carried over to."""
 
-    recipe: Network
-    seed_blocks: tuple[Seeds, ...]
-    model: str
-    training: str
-    norm: str  # of its adversarial training: "l2", "linf"; "": natural, or not known
-    epsilon: float | None  # of its adversarial training; 0: natural; None: not known
-
-    @property
-    def robust(self) -> bool | None:
-        """Whether it was trained adversarially; None: imported, and the config does not say."""
-        return None if self.epsilon is None else self.epsilon > 0
-
-    @property
-    def family(self) -> str:
-        return self.recipe.model.family
-
-
-@dataclass(frozen=True)
-class TransferTarget:
-    """A target task and how the study's sources are carried over to it: one recipe a trial."""
-
-    name: str
-    train: ViewRecipe
-    test: ViewRecipe
-    transfers: tuple[TransferRecipe, ...]
-    metric: str = "accuracy"  # the column of the tables that it is scored by
-
-
-@dataclass(frozen=True)
-class TransferStudy:
-    """What such a study needs; it owns no computation."""
-
-    name: str
-    sources: tuple[TransferSource, ...]
-    targets: tuple[TransferTarget, ...]
     baseline: str  # training that all others are compared with
-    evaluation_attacks: tuple[AttackRecipe, ...]
-    evaluation_images: int
 
-    def evaluation(self, source: TransferSource) -> EvaluationRecipe | None:
-        """None: what an imported source was trained on is not at hand."""
-        attacks, images = self.evaluation_attacks, self.evaluation_images
-        return evaluation_of_source(source.recipe, attacks, images)
-
-    def artefacts(self, source: TransferSource) -> Iterator[tuple[str, str, Any, str]]:
-        """What is made of a block of a source's seeds: stage, label, recipe, suffix of the file."""
-        evaluation = self.evaluation(source)
-        if evaluation is not None:
-            yield "evaluations", "", evaluation, "csv"
+    def artefacts(self, source: Source) -> Iterator[Artefact]:
+        yield from super().artefacts(source)
         for target in self.targets:
             for transfer in target.transfers:
                 trial = f", trial {transfer.trial}" if len(target.transfers) > 1 else ""
                 for suffix in ("h5", "csv"):
-                    yield "transfers", f" -> {target.name}{trial}", transfer, suffix
+                    yield Artefact("transfers", f" -> {target.name}{trial}", transfer, suffix)
 
-    def recipes(self) -> Iterator[Any]:
-        return recipes_of(self)
-
-    def index(self) -> Iterator[IndexRow]:
-        return index_of(self)
-
-    def files(self) -> list[str]:
-        return files_of(self)
-
-    def figure_values(self) -> Mapping[str, Any]:
+    def settings(self, config: Config) -> Mapping[str, Any]:
         return {
+            **super().settings(config),
             "baseline": self.baseline,
             "targets": {t.name: list(t.train.classes) for t in self.targets},
-            "trainings": list(dict.fromkeys(source.training for source in self.sources)),
+            "trainings": trainings_of_names(self.sources),
+            "metrics": {target.name: target.metric for target in self.targets},
         }
 
-    def page_values(self, config: Config) -> dict[str, Any]:
+    def facts(self, config: Config) -> Mapping[str, Any]:
         part = config["studies"][self.name]
         facts: dict[str, Any] = {}
         if "images" in part["sources"]:
@@ -139,51 +78,21 @@ class TransferStudy:
             facts[f"transfer {mode.mode}"] = how
         facts["arithmetic"] = config["precision"]
         facts.update(selection_warning(trainings_of(self.sources)))
-        return {**self.figure_values(), "facts": facts}
+        return facts
 
 
-class TransferReader(Reader):
+class Reader(StudyReader):
     """The part of the configuration of such a study.
 
     A study with other targets overrides `target_views`, and perhaps `target_names`.
     """
 
-    @staticmethod
-    def used(config: Config, own: Config) -> dict[str, set[str]]:
-        """Names of models, trainings, ... that decide the study's tables."""
-        sources = own["sources"]
-        groups = sources.get("groups", {}).values()
-        imported = sources.get("checkpoints", [])
-        models = {model for group in groups for model in group["models"]}
-        datasets = {target["dataset"] for target in own["targets"].values()}
-        return {
-            "models": models | models_of(config, imported),
-            "trainings": {training for group in groups for training in group["trainings"]},
-            "checkpoints": set(imported),
-            "transfers": {own["transfer"]},
-            "attacks": {config["evaluation"]["attacks"]},
-            "datasets": datasets | ({sources["dataset"]} if "dataset" in sources else set()),
-        }
-
     def study(self) -> TransferStudy:
-        sources = tuple(self.sources())
-        twice = repeated([(source.model, source.training) for source in sources])
-        if twice:
-            raise UserError(
-                f"{self.key}.sources: {' with training '.join(twice[0])} stands twice; its rows "
-                "could not be told apart. Leave one out, or give a checkpoint another `training`."
-            )
-        trainings = list(dict.fromkeys(source.training for source in sources))
-        if self.part["baseline"] not in trainings:
-            raise UserError(
-                f"{self.key}.baseline: no source has training '{self.part['baseline']}'; there are "
-                f"{', '.join(trainings)}."
-            )
+        sources = tuple(groups_and_checkpoints(self))
+        check_once(self, sources, "Leave one out, or give a checkpoint another `training`.")
+        check_training(self, "baseline", trainings_of_names(sources))
         targets = tuple(self.target(name) for name in self.target_names())
-        for source in sources:
-            if isinstance(source.recipe, SourceRecipe):
-                for target in targets:
-                    self.check_disjoint(source.recipe.view, target.name, target.train)
+        check_unseen(self, sources, targets)
         return TransferStudy(
             name=self.name,
             sources=sources,
@@ -192,32 +101,6 @@ class TransferReader(Reader):
             evaluation_attacks=self.evaluation_attacks(),
             evaluation_images=self.config["evaluation"]["images"],
         )
-
-    def sources(self) -> Iterator[TransferSource]:
-        """Every group's models with every of its trainings, then the checkpoints."""
-        part = self.part["sources"]
-        key = f"{self.key}.sources"
-        groups = part.get("groups", {})
-        if not groups and not part.get("checkpoints"):
-            raise UserError(f"{key}: name groups of models and trainings, or checkpoints.")
-        if groups:
-            missing = [name for name in ("dataset", "classes", "images") if name not in part]
-            if missing:
-                raise UserError(f"{key}.{missing[0]} is missing: the groups' models train on it.")
-            view = self.view(part, part["classes"], "train", part["images"])
-        for name, group in groups.items():
-            where = f"{key}.groups.{name}"
-            blocks = seed_blocks(group["seeds"], where)
-            for model in group["models"]:
-                for training in group["trainings"]:
-                    recipe = self.network(view, model, training, where)
-                    attack = recipe.training.attack
-                    norm, epsilon = (attack.norm, attack.epsilon) if attack else ("", 0.0)
-                    yield TransferSource(recipe, blocks, model, training, norm, epsilon)
-        for name in part.get("checkpoints", []):
-            imported, model, training = read_checkpoint(self, name, f"{key}.checkpoints")
-            against = trained_against(self.config, name)
-            yield TransferSource(imported, ((0,),), model, training, *against)
 
     def target_names(self) -> list[str]:
         return list(self.part["targets"])
@@ -242,7 +125,7 @@ class TransferReader(Reader):
                 )
         return modes
 
-    def target(self, name: str) -> TransferTarget:
+    def target(self, name: str) -> Target:
         train, test = self.target_views(name)
         wanted = self.part.get("modes", TRANSFER_MODES)
         modes = self.modes(self.part["targets"].get(name, {}).get("modes", wanted))
@@ -250,4 +133,4 @@ class TransferReader(Reader):
         transfers = tuple(TransferRecipe(train, test, modes, trial) for trial in trials)
         dataset = self.part["targets"].get(name, {}).get("dataset")
         metric = "accuracy" if dataset is None else self.metric(dataset)
-        return TransferTarget(name, train, test, transfers, metric)
+        return Target(name, train, test, transfers, metric)

@@ -8,43 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....advtransfer.addresses import Seeds, block_path
-from ....advtransfer.artifacts import Hdf5Reader, open_hdf5, read_rows
+from ....advtransfer.artifacts.hdf5 import Hdf5Reader, open_hdf5
+from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
-from ....advtransfer.recipes import ModeRecipe, TransferRecipe
-from ...source_tables import SOURCE_COLUMNS, Row, Table, blocks, of_source
-from .design import TransferSource, TransferStudy, TransferTarget
+from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
+from ...source_tables import Row, Table, blocks, of_source, source_table
+from ...sources import Source, Target
+from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
+from .design import TransferStudy
 
-TRANSFER_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "trial",
-    "target",
-    "mode",
-    "solver",
-    "selection",
-    "learning_rate",
-    "regularization",
-    "images",
-    "epochs",
-    "validation_accuracy",
-    "accuracy",
-    "class_mean_accuracy",
-    "loss",
-    "n_test",
-]
-CURVE_COLUMNS = [
-    *SOURCE_COLUMNS,
-    "trial",
-    "target",
-    "mode",
-    "learning_rate",
-    "chosen",
-    "epoch",
-    "train_loss",
-    "validation_accuracy",
-    "validation_loss",
-    "test_accuracy",
-    "test_loss",
-]
+TABLES = {"table": "", "sources": "sources", "curves": ""}  # labels in the report; "": not in it
 
 
 def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -82,9 +55,9 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
 
 def _networks(
     study: TransferStudy,
-    source: TransferSource,
+    source: Source,
     seeds: Seeds,
-    target: TransferTarget,
+    target: Target,
     transfer: TransferRecipe,
     rows: list[dict[str, str]],
     file: Hdf5Reader,
@@ -131,3 +104,9 @@ def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray
         "class_mean_accuracy": class_mean_accuracy(logits, labels),
         "loss": float(cross_entropy(logits, labels).mean()),
     }
+
+
+def collect(study: TransferStudy) -> dict[str, Table]:
+    """Gather the study's artefacts into its tables."""
+    networks, curves = transfer_tables(study)
+    return {"table": networks, "sources": source_table(study), "curves": curves}

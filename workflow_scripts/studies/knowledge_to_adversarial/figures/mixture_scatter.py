@@ -1,62 +1,68 @@
 """Draw transferability metrics against knowledge transfer, one mark per mixture of classes."""
 
-import argparse
+from __future__ import annotations
 
-from ....advtransfer import plotting
-from ....advtransfer.cli import run, step_parser
+from matplotlib.figure import Figure
+
+from ....advtransfer.plotting.axes import row_label
+from ....advtransfer.plotting.figure import finish, new_figure
+from ....advtransfer.plotting.frames import Tables, read_table, select
+from ....advtransfer.plotting.labels import metric_label, target_label
+from ...kinds.pairs.columns import CORRELATION_COLUMNS, METRIC_COLUMNS
+from ...kinds.pairs.marks import source_legend, source_marks
+from ...kinds.pairs.plotting import (
+    Settings,
+    correlation_title,
+    direction_label,
+    draw_scatter,
+    per_source,
+    settings_line,
+    target_panels,
+    transfer_label,
+)
+
+ALT = "Scatter of transferability against transfer accuracy, by mixture"
+LABEL = "metrics against transfer accuracy"
+TABLES = ("table", "correlations")
+SETTINGS = ("reference", "attack", "norm", "epsilon", "direction", "transfer", "targets")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--table", required=True, help="table of the study (CSV)")
-    parser.add_argument("--correlations", required=True, help="table of correlations (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from ....advtransfer.recipes import from_json
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.read_table(arguments.table, plotting.STUDY_COLUMNS)
-    correlations = plotting.read_table(arguments.correlations, plotting.CORRELATION_COLUMNS)
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = read_table(tables["table"], METRIC_COLUMNS)
+    correlations = read_table(tables["correlations"], CORRELATION_COLUMNS)
     chosen = {
-        "reference": recipe.reference,
-        **recipe.attacked(),
-        "direction": recipe.direction,
+        "reference": settings.reference,
+        **settings.attacked(),
+        "direction": settings.direction,
     }
-    table = plotting.select(table, study=recipe.study, **chosen)
-    marks = plotting.source_marks(table)
+    table = select(table, study=settings.study, **chosen)
+    marks = source_marks(table)
     robust = any(mark.robust for mark in marks.values())
-    targets = plotting.target_panels(recipe, table)
+    targets = target_panels(settings, table)
 
-    size = (len(targets), len(recipe.metrics))
-    figure, axes = plotting.new_figure(*size, height=1.1 + 2.3 * len(targets), sharey="row")
+    size = (len(targets), len(settings.metrics))
+    figure, axes = new_figure(*size, height=1.1 + 2.3 * len(targets), sharey="row")
     for row, target in enumerate(targets):
-        for column, metric in enumerate(recipe.metrics):
+        for column, metric in enumerate(settings.metrics):
             panel = axes[row, column]
-            rows = plotting.select(table, target=target, metric=metric)
-            points = plotting.per_source(rows, recipe.transfer)
-            plotting.draw_scatter(panel, points, marks, recipe.bootstrap)
-            title = plotting.correlation_title(
+            rows = select(table, target=target, metric=metric)
+            points = per_source(rows, settings.transfer)
+            draw_scatter(panel, points, marks, settings.bootstrap)
+            title = correlation_title(
                 correlations,
                 robust,
-                study=recipe.study,
+                study=settings.study,
                 target=target,
                 metric=metric,
-                transfer=recipe.transfer,
+                transfer=settings.transfer,
                 **chosen,
             )
             panel.set_title(title, fontsize=6.6)
-            panel.set_xlabel(plotting.metric_label(metric))
-        axes[row, 0].set_ylabel(plotting.transfer_label(recipe.transfer))
-        plotting.row_label(axes[row, -1], f"target {plotting.target_label(target)}")
-    plotting.source_legend(figure, marks.values(), columns=5)
-    note = plotting.settings_line(recipe, target=False)
-    if recipe.direction:
-        note = f"{note}; {plotting.direction_label(recipe.direction)}"
-    plotting.finish(figure, arguments.output, "Mixtures of animals and vehicles", note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+            panel.set_xlabel(metric_label(metric))
+        axes[row, 0].set_ylabel(transfer_label(settings.transfer))
+        row_label(axes[row, -1], f"target {target_label(target)}")
+    source_legend(figure, marks.values(), columns=5)
+    note = settings_line(settings, target=False)
+    if settings.direction:
+        note = f"{note}; {direction_label(settings.direction)}"
+    return finish(figure, "Mixtures of animals and vehicles", note)

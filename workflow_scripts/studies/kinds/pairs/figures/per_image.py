@@ -1,43 +1,34 @@
 """Draw, image by image, alpha_1 against the loss of the transferred source."""
 
-import argparse
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from .....advtransfer import plotting
-from .....advtransfer.cli import run, step_parser
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from .....advtransfer.errors import UserError
+from .....advtransfer.plotting.figure import finish, new_figure
+from .....advtransfer.plotting.frames import Tables, read_table, select
+from .....advtransfer.plotting.labels import metric_label, number
+from .....advtransfer.plotting.style import PALETTE
+from ..columns import PER_IMAGE_COLUMNS
+from ..marks import source_marks
+from ..plotting import Settings, direction_label, settings_line
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
+ALT = "Per-image alpha_1 against the loss of the transferred source"
+LABEL = "per image"
+TABLES = ("per_image",)
+SETTINGS = ("target", "reference", "direction", "attack", "norm", "epsilon")
 
-COLUMNS = (
-    *plotting.SOURCE_COLUMNS,
-    "target",
-    "reference",
-    "direction",
-    "image",
-    "alpha_1",
-    "transfer_loss",
-)
 PANELS_PER_ROW = (3, 4)  # whichever leaves fewer places empty
 BINS = 6  # of equally many images
 SHOWN = 0.99  # of the images: a few extreme ratios would squeeze all the others
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = step_parser(__doc__)
-    parser.add_argument("--per-image", required=True, help="per-image table of the study (CSV)")
-    parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
-    return parser
-
-
-def draw(
-    panel: "Axes", images: "pd.DataFrame", extent: tuple[float, float, float, float], colour: str
+def draw_panel(
+    panel: Axes, images: pd.DataFrame, extent: tuple[float, float, float, float], colour: str
 ) -> None:
     """Counts of images in grey, medians of the loss over bins of alpha_1 in the source's colour."""
-    import pandas as pd
-
     panel.hexbin(
         images["alpha_1"],
         images["transfer_loss"],
@@ -67,36 +58,31 @@ def draw(
     )
 
 
-def main(arguments: argparse.Namespace) -> None:
-    from .....advtransfer.recipes import from_json
-
-    recipe = from_json(plotting.FigureRecipe, arguments.recipe)
-    table = plotting.read_table(arguments.per_image, COLUMNS)
-    table = plotting.select(
+def draw(tables: Tables, settings: Settings) -> Figure:
+    table = read_table(tables["per_image"], PER_IMAGE_COLUMNS)
+    table = select(
         table,
-        study=recipe.study,
-        target=recipe.target,
-        reference=recipe.reference,
-        direction=recipe.direction,
+        study=settings.study,
+        target=settings.target,
+        reference=settings.reference,
+        direction=settings.direction,
     ).dropna(subset=["alpha_1", "transfer_loss"])
     if table.empty:
-        path = arguments.per_image
+        path = tables["per_image"]
         raise UserError(f"{path}: column 'alpha_1' or 'transfer_loss' is empty.")
-    marks = plotting.source_marks(table)
+    marks = source_marks(table)
 
     columns = min(
-        len(marks), min(PANELS_PER_ROW, key=lambda number: (-len(marks) % number, -number))
+        len(marks), min(PANELS_PER_ROW, key=lambda across: (-len(marks) % across, -across))
     )
     rows = -(-len(marks) // columns)
-    figure, axes = plotting.new_figure(
-        rows, columns, height=1.1 + 1.75 * rows, sharex=True, sharey=True
-    )
+    figure, axes = new_figure(rows, columns, height=1.1 + 1.75 * rows, sharex=True, sharey=True)
     right, top = (float(table[name].quantile(SHOWN)) for name in ("alpha_1", "transfer_loss"))
     for panel, (source, mark) in zip(axes.flat, marks.items(), strict=False):
         images = table[table["source"] == source]
-        draw(panel, images, (0.0, right, 0.0, top), plotting.PALETTE[0])
+        draw_panel(panel, images, (0.0, right, 0.0, top), PALETTE[0])
         rho = images["alpha_1"].corr(images["transfer_loss"], method="spearman")
-        size = f"ρ = {plotting.number(rho)}, n = {len(images)}"
+        size = f"ρ = {number(rho)}, n = {len(images)}"
         panel.set_title(f"{mark.label}\n{size}", fontsize=7.5)
         panel.set_xlim(0, right)
         panel.set_ylim(0, top)
@@ -105,13 +91,9 @@ def main(arguments: argparse.Namespace) -> None:
         panel.set_visible(place < len(marks))
         # The lowest panel of a column has the tick labels, also where the last row is not full.
         panel.tick_params(labelbottom=place + columns >= len(marks))
-    figure.supxlabel(f"{plotting.metric_label('alpha_1_mean')} of the image", fontsize=8)
+    figure.supxlabel(f"{metric_label('alpha_1_mean')} of the image", fontsize=8)
     figure.supylabel("loss of the transferred source", fontsize=8)
-    note = plotting.settings_line(recipe)
-    if recipe.direction:
-        note = f"{note}; {plotting.direction_label(recipe.direction)}"
-    plotting.finish(figure, arguments.output, "Image by image", note)
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    note = settings_line(settings)
+    if settings.direction:
+        note = f"{note}; {direction_label(settings.direction)}"
+    return finish(figure, "Image by image", note)

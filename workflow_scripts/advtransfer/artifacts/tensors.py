@@ -1,0 +1,61 @@
+"""Weights as safetensors files: checkpoints and the progress of a training. Nothing unpickles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import seals
+from ..errors import UserError
+from .files import atomic, file_error
+
+ATTRIBUTES_KEY = "advtransfer"  # of a checkpoint's metadata
+
+
+def save_tensors(
+    path: str | Path, tensors: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> None:
+    """Tensors to safetensors, attributes as JSON in its metadata; byte-stable."""
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    sealed = {seals.KEY: seals.unfilled_seal(path), **attributes}
+    # Under one key: safetensors writes several in an order that changes from run to run.
+    metadata = {ATTRIBUTES_KEY: json.dumps(sealed)}
+    with atomic(path) as temporary:
+        try:
+            save_file(plain, str(temporary), metadata=metadata)
+        except Exception as error:  # safetensors raises its own type for I/O errors
+            raise file_error(path, error, "write") from error
+        seals.fill_seal(temporary)
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tensors and attributes of a safetensors file.
+
+    Raises:
+        UserError: the file is missing, truncated or damaged, no safetensors file at all, or is not
+            what belongs there.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such checkpoint.")
+    try:
+        with open(path, "rb", buffering=0) as raw:
+            seals.check_safetensors(path, raw.fileno())
+        with safe_open(str(path), framework="pt") as file:
+            attributes = json.loads((file.metadata() or {}).get(ATTRIBUTES_KEY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        artefact = attributes.pop(seals.KEY, {}).get("artefact")
+    except OSError as error:
+        raise file_error(path, error, "read") from None
+    except (SafetensorError, ValueError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{path}: not a complete safetensors checkpoint ({error}). Checkpoints are safetensors "
+            "files; a .pt or .ckpt file has to be converted first (nothing is unpickled here)."
+        ) from None
+    seals.check_name(path, artefact)
+    return tensors, attributes

@@ -1,0 +1,31 @@
+"""What a dataset is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..recipes import Addressed, NamesModule
+
+
+@dataclass(frozen=True)
+class DatasetRecipe(Addressed, NamesModule):
+    """One dataset as a whole. ``name`` is a module of ``advtransfer.data.datasets``."""
+
+    name: str
+    path: str | None = None  # hdf5_pack: the file; image_folder: the folder
+    # hdf5_pack: the file's content, so that another file is another recipe; image_folder: names and
+    # sizes of the files.
+    sha256: str | None = None
+    size: int | None = None  # photographs: pixels a side that they are decoded to
+    # image_folder without train/ and test/: so many of each class train, or the file that lists the
+    # test images.
+    split: int | str | None = None
+
+    def label(self) -> str:
+        return self.name
+
+    def module(self) -> str:
+        return f"data/datasets/{self.name}.py"
+
+    def is_run_downstream(self) -> bool:
+        return False  # only the step that fetches a dataset runs it; others read what that wrote

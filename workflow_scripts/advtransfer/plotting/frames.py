@@ -1,0 +1,144 @@
+"""Tables that figures and pages read, and the rows that they choose from them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..artifacts.sealed import csv_bytes
+from ..errors import UserError
+from ..seals import damaged
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tables = Mapping[str, str]  # the path of each table that a figure or page reads, by its name
+# Read as text whatever they look like: a mixture may be called 25, a model 1e5.
+TEXT_COLUMNS = (
+    *("study", "source", "source_model", "source_family", "source_training", "mixture"),
+    *("target", "reference", "attack", "norm", "direction", "metric", "mode"),
+    *("sources", "transfer", "statistic", "role"),
+    *("grid", "baseline_grid", "solver", "blocks", "baseline_blocks", "measure", "comparison"),
+    *("model", "training", "baseline_training", "quantity"),
+)
+
+
+def read_table(
+    path: str | Path, columns: Iterable[str], *, may_be_empty: bool = False
+) -> pd.DataFrame:
+    """The table at ``path``, which must have ``columns`` and, unless it may be empty, a row.
+
+    ``columns`` is the list that the table's maker writes: a table without one of
+    them was made by something else.
+
+    Raises:
+        UserError: no such file, another than belongs there, no rows, or a column is missing.
+    """
+    import pandas as pd
+
+    columns = list(columns)
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such table.")
+    content = io.BytesIO(csv_bytes(path))
+    try:
+        frame = pd.read_csv(
+            content,
+            dtype=dict.fromkeys(TEXT_COLUMNS, "object"),
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        what = f"not a table with column '{columns[0]}' ({error})"
+        raise damaged(path, what) from None
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise UserError(
+            f"{path}: no column '{missing[0]}'; the table has {', '.join(map(str, frame.columns))}."
+        )
+    if frame.empty and not may_be_empty:
+        raise UserError(f"{path}: the table has no rows, nothing in column '{columns[0]}'.")
+    frame.attrs["path"] = str(path)
+    return frame
+
+
+def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """The rows that meet ``conditions``, as `rows_where`; at least one must.
+
+    Raises:
+        UserError: nothing is left; names the file, the column and the values there are.
+    """
+    for column, wanted in conditions.items():
+        chosen = rows_where(frame, **{column: wanted})
+        if chosen.empty:
+            there = ", ".join(str(value) for value in frame[column].dropna().unique()[:20])
+            path = frame.attrs.get("path", "the table")
+            raise UserError(
+                f"{path}: no row left with {column} = {wanted}; column '{column}' has: {there}."
+            )
+        frame = chosen
+    return frame
+
+
+def rows_where(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """The rows in which each named column has its value; perhaps none, where `select` raises.
+
+    A list or tuple gives several values of which a row has one. A float matches up to rounding. A
+    condition that is None always holds.
+    """
+    import numpy as np
+
+    for column, wanted in conditions.items():
+        if wanted is None:
+            continue
+        if isinstance(wanted, float):
+            chosen = np.isclose(frame[column].astype(float), wanted, rtol=1e-6, atol=1e-9)
+        elif isinstance(wanted, (tuple, list)):
+            chosen = frame[column].isin(list(wanted))
+        else:
+            chosen = frame[column] == wanted
+        frame = frame[chosen]
+    return frame
+
+
+def mean_and_range(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """Mean, smallest and largest value of ``column`` in each group, in the order of first rows."""
+    kept = frame.dropna(subset=[column])
+    groups = kept.groupby(list(by), sort=False, dropna=False)[column]
+    return groups.agg(mean="mean", low="min", high="max").reset_index()
+
+
+def rows_of_study(
+    path: str | Path,
+    columns: Iterable[str],
+    study: str,
+    model: str | None = None,
+    column: str = "source_model",
+) -> pd.DataFrame:
+    """A study's rows of one architecture; perhaps none, for a part that was not asked for.
+
+    Args:
+        path: the table.
+        columns: all that it has, as its maker lists them.
+        study: the study's name.
+        model: the architecture; None: that of the first row.
+        column: where the table names architectures.
+
+    Raises:
+        UserError: as `read_table` and `select`.
+    """
+    frame = read_table(path, columns, may_be_empty=True)
+    if frame.empty:
+        return frame
+    frame = select(frame, study=study)
+    if column in frame:
+        frame = rows_where(frame, **{column: model or frame[column].iloc[0]})
+    return frame
+
+
+def targets_shown(chosen: Iterable[str], *frames: pd.DataFrame) -> list[str]:
+    """Targets to draw: those chosen, else all of the tables; at least one, so that the figure can
+    say why it is empty."""
+    found = sorted({name for frame in frames for name in frame["target"].unique()})
+    return list(chosen) or found or [""]

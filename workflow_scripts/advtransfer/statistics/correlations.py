@@ -1,0 +1,284 @@
+"""Correlations over models, their bootstrap intervals and permutation tests.
+
+The unit of observation is the model. Seeds of one model are repeated measurements of it, not more
+models: a statistic is computed on the models' means over seeds, the bootstrap draws models (and
+seeds within each drawn model), and the permutation test moves models as wholes. So more seeds make
+the means steadier, but never a small study look like a large one.
+
+Variables are (models, seeds) arrays; nan pads where a model has fewer seeds. A seed counts if all
+variables of the correlation are finite there; a model without such a seed is left out.
+
+Every statistic here is the cosine of two transformed vectors (centred values, centred ranks, signs
+of pairwise differences, residuals), so all resamples of all of them are array operations. Resamples
+and permutations depend on the numbers of models and seeds only: they are drawn once and shared by
+the rows of a table, which also makes rows comparable (common random numbers).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import permutations as all_permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .arrays import NAN, QUANTILES, ROUNDING, Floats, Indices, dot, without_mean
+from .resampling import resamples_of
+
+KINDS = ("pearson", "spearman", "kendall", "partial_pearson")
+# With one model fewer, every value is +-1 or undefined.
+MIN_MODELS = {"pearson": 3, "spearman": 3, "kendall": 3, "partial_pearson": 4}
+EXACT_UP_TO = 5040  # permutations: 7 models
+
+
+class Correlation(NamedTuple):
+    """A correlation over ``n_models`` models, from ``n_rows`` (model, seed) measurements.
+
+    ``ci_low``, ``ci_high``: 95 % percentile bootstrap. ``p_value``: two-sided permutation test.
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    n_models: int
+    n_rows: int
+
+
+class _Permutations(NamedTuple):
+    """Orders of models, and the same for pairs of models: positions in a flattened square."""
+
+    models: Indices
+    pairs: Indices
+    exact: bool
+
+
+@lru_cache(maxsize=16)
+def _permutations(n: int, number: int, seed: int) -> _Permutations:
+    exact = math.factorial(n) <= EXACT_UP_TO
+    if exact:
+        models = np.array(list(all_permutations(range(n))), dtype=np.intp)
+    else:
+        rng = np.random.default_rng([seed, 1])
+        models = rng.permuted(np.tile(np.arange(n), (number, 1)), axis=1)
+    first, second, _ = _pairs(n)
+    return _Permutations(models, models[:, first] * n + models[:, second], exact)
+
+
+@lru_cache(maxsize=16)
+def _pairs(n: int) -> tuple[Indices, Indices, Floats]:
+    """The two models of every pair, and what turns the signs of the pairs into centred ranks."""
+    first, second = np.triu_indices(n, 1)
+    models = np.arange(n)
+    return first, second, ((first[:, None] == models) - 1.0 * (second[:, None] == models)) / 2
+
+
+def _signs(values: Floats) -> Floats:
+    """sign(v_i - v_j) for every pair i < j."""
+    first, second, _ = _pairs(values.shape[-1])
+    return np.sign(np.take(values, first, axis=-1) - np.take(values, second, axis=-1))
+
+
+def _centred_ranks(signs: Floats, n: int) -> Floats:
+    """Average ranks of ``n`` values minus their mean, from the signs of the pairs."""
+    return signs @ _pairs(n)[2]
+
+
+def _residuals(values: Floats, given: Floats) -> Floats:
+    """What a least squares line on ``given`` leaves of ``values``; both centred."""
+    spread, product = dot(given, given), dot(values, given)
+    slope = np.divide(product, spread, out=np.zeros_like(product), where=spread > 0)
+    residuals = values - slope[..., None] * given
+    explained = dot(residuals, residuals) <= ROUNDING**2 * dot(values, values)
+    return np.where(explained[..., None], 0.0, residuals)
+
+
+def _cosine(a: Floats, b: Floats) -> Floats:
+    """Cosine along the last axis; nan where a vector is 0."""
+    norms = np.sqrt(dot(a, a) * dot(b, b))
+    cosine = np.divide(dot(a, b), norms, out=np.full_like(norms, np.nan), where=norms > 0)
+    return np.clip(cosine, -1, 1)
+
+
+def _statistics(
+    kinds: Sequence[str], x: Floats, y: Floats, given: Floats | None
+) -> dict[str, Floats]:
+    """Each kind of correlation along the last axis."""
+    found: dict[str, Floats] = {}
+    if "pearson" in kinds:
+        found["pearson"] = _cosine(without_mean(x), without_mean(y))
+    if "spearman" in kinds or "kendall" in kinds:
+        signs_x, signs_y = _signs(x), _signs(y)
+        if "spearman" in kinds:
+            n = x.shape[-1]
+            found["spearman"] = _cosine(_centred_ranks(signs_x, n), _centred_ranks(signs_y, n))
+        if "kendall" in kinds:
+            found["kendall"] = _cosine(signs_x, signs_y)
+    if "partial_pearson" in kinds:
+        assert given is not None
+        centre = without_mean(given)
+        found["partial_pearson"] = _cosine(
+            _residuals(without_mean(x), centre), _residuals(without_mean(y), centre)
+        )
+    return found
+
+
+def _permuted(
+    kind: str, x: Floats, y: Floats, given: Floats | None, orders: _Permutations
+) -> Floats:
+    """One kind of correlation for every order of y's models."""
+    if kind == "pearson":
+        return _cosine(without_mean(x), without_mean(y)[orders.models])
+    if kind == "spearman":
+        ranks_x, ranks_y = (_centred_ranks(_signs(values), len(values)) for values in (x, y))
+        return _cosine(ranks_x, ranks_y[orders.models])
+    if kind == "kendall":
+        return _cosine(_signs(x), np.sign(y[:, None] - y).ravel()[orders.pairs])
+    assert given is not None
+    centre = without_mean(given)
+    residuals = _residuals(without_mean(y), centre)[orders.models]
+    return _cosine(_residuals(without_mean(x), centre), _residuals(residuals, centre))
+
+
+def _p_value(observed: float, permuted: Floats, exact: bool) -> float:
+    """Twice the smaller tail; a random sample of orders counts the observed one as well."""
+    above = int((permuted >= observed - ROUNDING).sum())
+    below = int((permuted <= observed + ROUNDING).sum())
+    extra = 0 if exact else 1
+    return min(1.0, 2 * (min(above, below) + extra) / (len(permuted) + extra))
+
+
+def _interval(values: Floats) -> tuple[float, float]:
+    """Percentile interval; nan if more than half of the draws are undefined."""
+    defined = values[np.isfinite(values)]
+    if 2 * defined.size < values.size or not defined.size:
+        return NAN, NAN
+    low, high = np.quantile(defined, QUANTILES)
+    return float(low), float(high)
+
+
+def _measurements(values: ArrayLike, name: str) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise ValueError(f"{name} has to be (models,) or (models, seeds), not {array.shape}")
+    return array
+
+
+def _correlate(
+    kinds: Sequence[str],
+    variables: Sequence[Floats],
+    bootstrap: int,
+    permutations: int,
+    seed: int,
+) -> dict[str, Correlation]:
+    counts = np.all([np.isfinite(variable) for variable in variables], axis=0)
+    sizes = counts.sum(axis=1)
+    sizes = sizes[sizes > 0]
+    n_models, n_rows = len(sizes), int(sizes.sum())
+    nothing = Correlation(NAN, NAN, NAN, NAN, n_models, n_rows)
+    found = {kind: nothing for kind in kinds}
+    kinds = [kind for kind in kinds if n_models >= MIN_MODELS[kind]]
+    if not kinds:
+        return found
+
+    # No statistic minds a shift, and this one makes means of a constant exactly equal.
+    flat = [variable[counts] - variable[counts][0] for variable in variables]
+    starts = np.cumsum(sizes) - sizes
+    means = [np.add.reduceat(values, starts) / sizes for values in flat]
+    x, y, *rest = means
+    given = rest[0] if rest else None
+    observed = _statistics(kinds, x, y, given)
+
+    draws: dict[str, Floats] = {}
+    if bootstrap:
+        resamples = resamples_of(tuple(sizes.tolist()), bootstrap, seed)
+        x_drawn, y_drawn, *rest_drawn = (
+            np.append(values, 0.0)[resamples.rows].sum(axis=0) / resamples.sizes for values in flat
+        )
+        draws = _statistics(kinds, x_drawn, y_drawn, rest_drawn[0] if rest else None)
+
+    for kind in kinds:
+        value = float(observed[kind])
+        if not math.isfinite(value):
+            continue
+        low = high = p_value = NAN
+        if bootstrap:
+            enough = resamples.distinct >= MIN_MODELS[kind]
+            low, high = _interval(np.where(enough, draws[kind], np.nan))
+        if permutations:
+            orders = _permutations(n_models, permutations, seed)
+            p_value = _p_value(value, _permuted(kind, x, y, given, orders), orders.exact)
+        found[kind] = Correlation(value, low, high, p_value, n_models, n_rows)
+    return found
+
+
+def correlate_all(
+    x: ArrayLike,
+    y: ArrayLike,
+    given: ArrayLike | None = None,
+    *,
+    kinds: Sequence[str] = KINDS,
+    bootstrap: int = 1000,
+    permutations: int = 2000,
+    seed: int = 0,
+) -> dict[str, Correlation]:
+    """Correlations of x and y over models, by kind.
+
+    * ``pearson``, ``spearman``, ``kendall`` (tau-b), and ``partial_pearson``, the correlation of
+      what lines on ``given`` leave of x and of y. That one is left out without ``given``, and with
+      a constant ``given`` it is ``pearson``.
+    * Interval: 95 % percentile bootstrap. Every draw takes models with replacement and, for each
+      model taken, its seeds with replacement. Draws with constant x or y or with fewer than
+      three different models (partial: four) are dropped; if that is more than half, the interval is
+      nan. That is the case for three models (partial: up to five): they bear no interval.
+    * p: two-sided, twice the smaller share of orders of y's models whose correlation is at least
+      (at most) the observed one. All orders up to seven models, else ``permutations`` random ones
+      and (hits + 1) / (orders + 1) in each tail.
+      ``partial_pearson`` permutes y's residuals on ``given``, adds back the fitted line and
+      correlates anew (Freedman and Lane 1983), which is approximate rather than exact.
+      The smallest p that M models allow is 2/M!: 2/120 for five.
+
+    nan: fewer than three models (partial: four), constant x or y, x or y a linear function of
+    ``given``, or no draws asked for (``bootstrap=0``, ``permutations=0``).
+
+    Args:
+        x, y, given: (models,) or (models, seeds) of one shape; nan where there is no measurement.
+        kinds: which of ``KINDS``.
+        bootstrap, permutations: numbers of draws.
+        seed: decides the draws; the same for the same seed and numbers of models and seeds.
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise ValueError(f"there is no correlation {sorted(unknown)}; there are {list(KINDS)}")
+    variables = [_measurements(x, "x"), _measurements(y, "y")]
+    if given is not None:
+        variables.append(_measurements(given, "given"))
+    if len({variable.shape for variable in variables}) > 1:
+        shapes = [variable.shape for variable in variables]
+        raise ValueError(f"x, y and given have to have one shape, not {shapes}")
+    plain = [kind for kind in kinds if kind != "partial_pearson"]
+    found = _correlate(plain, variables[:2], bootstrap, permutations, seed)
+    if "partial_pearson" in kinds and given is not None:
+        found |= _correlate(["partial_pearson"], variables, bootstrap, permutations, seed)
+    return found
+
+
+def correlate(
+    x: ArrayLike,
+    y: ArrayLike,
+    kind: str,
+    *,
+    given: ArrayLike | None = None,
+    bootstrap: int = 1000,
+    permutations: int = 2000,
+    seed: int = 0,
+) -> Correlation:
+    """One kind of correlation; everything else as in ``correlate_all``."""
+    if kind == "partial_pearson" and given is None:
+        raise ValueError("partial_pearson needs `given`, the variable to hold fixed")
+    options: dict[str, Any] = {"bootstrap": bootstrap, "permutations": permutations, "seed": seed}
+    return correlate_all(x, y, given, kinds=[kind], **options)[kind]

@@ -1,0 +1,55 @@
+"""Write the page of a study: what was asked, how it was measured, what came out.
+
+One HTML file without scripts that loads nothing; every number on it comes from the tables. The
+recipe has the study's settings that the page asks for, and the facts that it states, as JSON.
+"""
+
+import argparse
+
+from .advtransfer.cli import add_named, add_study, run, step_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = step_parser(__doc__)
+    add_study(parser)
+    add_named(parser, "--tables", "tables to read (CSV)")
+    add_named(parser, "--figures", "figures to show (SVG or PNG)")
+    parser.add_argument("--output", required=True, help="page to write (HTML)")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import json
+    from pathlib import Path
+
+    from .advtransfer.artifacts.files import atomic
+    from .advtransfer.recipes import from_plain
+    from .advtransfer.report.page import embedded, render
+    from .advtransfer.report.words import fact_text
+    from .studies import folders
+
+    study, kind = arguments.study, arguments.kind
+    page = folders.load(study, kind, "page")
+    recipe = json.loads(arguments.recipe)
+    facts = recipe.pop("facts")
+    settings = from_plain(page.Settings, {"study": study, **recipe})
+    declared = folders.figures(study, kind)
+    figures = {
+        name: embedded(
+            Path(file), declared[name].alt, folders.HERE / declared[name].module.with_suffix(".rst")
+        )
+        for name, file in arguments.figures.items()
+    }
+    context = {
+        "study": study,
+        "facts": [(name, fact_text(value)) for name, value in facts.items()],
+        "figures": figures,
+        **page.context(arguments.tables, settings),
+    }
+    text = render("page.html.j2", folders.templates(study, kind), context)
+    with atomic(arguments.output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main, parser())

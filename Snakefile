@@ -3,12 +3,15 @@
 # results/index.csv.
 
 
-configfile: "config.yaml"
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
-
+# Every study's settings; over them what studies share, and over both what --configfile says.
 for file in sorted(Path("workflow_scripts/studies").glob("*/config.yaml")):
+    update_config(config, load_configfile(file))
 
-    configfile: str(file)
+
+configfile: "config.yaml"
 
 
 include: "rules/common.smk"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from torch import nn
 
 from workflow_scripts.advtransfer.closure import PACKAGE, recipe_modules, step_code
@@ -22,6 +21,7 @@ from workflow_scripts.advtransfer.models.zoo import (
     load_checkpoint,
     save_checkpoint,
 )
+from workflow_scripts.config.load import load
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 def configured() -> list[ModelRecipe]:
     """The models of config.yaml; a family that is not among them with its defaults."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = load()
     found = []
     for model in config["models"].values():
         parameters = {k: v for k, v in model.items() if k not in ("family", "learning_rate")}

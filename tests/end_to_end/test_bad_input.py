@@ -200,12 +200,15 @@ def test_mistake_in_the_configuration(mistake: Mistake, workflow: Path) -> None:
 def test_missing_key(
     path: tuple[str | int, ...], expected: tuple[str, ...], workflow: Path
 ) -> None:
-    config = yaml.safe_load((workflow / "config.yaml").read_text())
+    file = workflow / "config.yaml"
+    if path[0] == "studies":
+        (file,) = (file for file in study_files(workflow) if file.parent.name == path[1])
+    config = yaml.safe_load(file.read_text())
     part = config
     for key in path[:-1]:
         part = part[key]
     del part[path[-1]]
-    (workflow / "config.yaml").write_text(yaml.safe_dump(config))
+    file.write_text(yaml.safe_dump(config))
     assert_told(snakemake(workflow, "-n"), *expected)
 
 
@@ -466,6 +469,7 @@ def test_failed_download_stops_only_its_job(workflow: Path) -> None:
 DATASET = """
 from ..dataset import Dataset, OfficialFile
 from ..formats import parse_cifar
+from workflow_scripts.config.load import study_files
 
 
 def read(blobs):

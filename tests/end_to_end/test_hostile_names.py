@@ -21,6 +21,8 @@ import pytest
 import yaml
 from conftest import SMOKE, arguments_of, dry_run, job_of, snakemake, step
 
+from workflow_scripts.config.load import load
+
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 # What each of these would leave if a shell ran it.
 MARKER = "marker"
@@ -71,7 +73,7 @@ def made_by_a_shell(folder: Path) -> list[Path]:
 
 def test_hostile_keys_are_refused(workflow: Path) -> None:
     """Every name in every section at once: all are told, by key, and nothing is run."""
-    config = yaml.safe_load((workflow / "config.yaml").read_text())
+    config = load(root=workflow)
     targets = config["studies"][FIRST]["targets"]
     mixtures = config["studies"][SECOND]["sources"]["mixtures"]
     sections = {

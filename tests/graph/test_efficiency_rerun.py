@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from conftest import ROOT, DryRun, dry_run
 from finished import finished_study, unchanged
-from snakemake.utils import update_config
 from test_rerun import LIBRARY, Edit, append, nothing, overlay, study
 
 from workflow_scripts.advtransfer.addresses import address
+from workflow_scripts.config.load import load
 from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
 from workflow_scripts.studies.plan import make_plan
 
@@ -26,9 +25,7 @@ MADE += ("transfer_subsets", "measure_similarity")  # the stages before the tabl
 
 def planned(folder: Path) -> EfficiencyStudy:
     """The study of configs/smoke.yaml as the folder has it."""
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    update_config(config, yaml.safe_load((folder / "configs/smoke.yaml").read_text()))
-    return make_plan(config).efficiency[STUDY]
+    return make_plan(load("configs/smoke.yaml", root=folder)).efficiency[STUDY]
 
 
 SMALL = planned(ROOT)

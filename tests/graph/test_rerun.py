@@ -17,6 +17,7 @@ import yaml
 from conftest import SMOKE, dry_run, job_of, restored, snakemake, state
 
 from workflow_scripts.advtransfer.seals import sidecar
+from workflow_scripts.config.load import study_files
 
 Config = dict[str, Any]
 Counts = dict[str, int]
@@ -117,8 +118,7 @@ def other_key_order(folder: Path) -> None:
             return {key: turned(value[key]) for key in reversed(value)}
         return value
 
-    for name in ("config.yaml", "configs/smoke.yaml"):
-        file = folder / name
+    for file in (folder / "config.yaml", *study_files(folder), folder / "configs/smoke.yaml"):
         file.write_text(yaml.safe_dump(turned(yaml.safe_load(file.read_text())), sort_keys=False))
 
 

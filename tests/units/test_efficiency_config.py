@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from snakemake.utils import update_config
 from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, addresses, changed, message
 
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
+from workflow_scripts.config.load import load
 from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
 from workflow_scripts.studies.plan import (
     figure_recipe,
@@ -42,8 +41,7 @@ ONLY_IMPORTED = {"checkpoints": ["mine"]}
 
 def with_overlay(name: str) -> dict[str, Any]:
     """The configuration as Snakemake merges it."""
-    config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()))
+    config = load(f"configs/{name}.yaml")
     return config
 
 

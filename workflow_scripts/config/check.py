@@ -27,14 +27,11 @@ def check_config(config: Mapping[str, Any]) -> None:
     from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
-    problems = sorted(
-        {
-            line
-            for error in validator.iter_errors(config)
-            for line in _lines(error, validator.schema)
-        }
-        | set(_unfit(config))
-    )
+    errors = list(validator.iter_errors(config))
+    if any(_is_named(error) for error in errors):
+        errors = [error for error in errors if not _may_be_named(error)]
+    lines = {line for error in errors for line in _lines(error, validator.schema)}
+    problems = sorted(lines | set(_unfit(config)))
     if problems:
         raise UserError(
             "the configuration has "
@@ -69,6 +66,17 @@ def _unfit(value: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: expected a finite number, got {value}."
     elif isinstance(value, str) and CONTROL.search(value):
         yield f"{path}: {_shown(value)} has a line break or another control character."
+
+
+def _is_named(error: Any) -> bool:
+    """Whether an error is in an entry of `sources` or `targets`, which several studies use."""
+    return list(error.absolute_path)[:1] in (["sources"], ["targets"])
+
+
+def _may_be_named(error: Any) -> bool:
+    """Whether an error is in the sources or targets of a study, which may have it from an entry."""
+    place = list(error.absolute_path)
+    return place[:1] == ["studies"] and place[2:3] in (["sources"], ["targets"])
 
 
 def _lines(error: Any, schema: Any) -> list[str]:
@@ -116,7 +124,8 @@ def _study_lines(error: Any, place: list[Any], schema: Any) -> list[str]:
     known = list(schema["properties"]["studies"]["properties"])
     kinds = schema["properties"]["studies"]["additionalProperties"]["properties"]["kind"]["enum"]
     path = _dotted(place)
-    if len(place) == 2 and error.validator == "required" and place[1] not in known:
+    of_no_kind = error.validator == "required" and error.validator_value == ["kind"]
+    if len(place) == 2 and of_no_kind and place[1] not in known:
         near = get_close_matches(place[1], known, 1)
         hint = f"did you mean '{near[0]}'? If it is" if near else "if it is"
         return [

@@ -1,4 +1,4 @@
-"""Read the configuration as Snakemake does: config.yaml, every study's settings, overlays."""
+"""Read the configuration as the Snakefile does: every study's settings, config.yaml, overlays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STUDIES = "workflow_scripts/studies"
 
 
 def study_files(root: Path = ROOT) -> list[Path]:
-    """Settings of the studies, in the order in which they are loaded."""
+    """Files with the settings of a study each."""
     return sorted((root / STUDIES).glob("*/config.yaml"))
 
 
@@ -24,7 +24,7 @@ def load(*overlays: str | Path, root: Path = ROOT) -> dict[str, Any]:
         overlays: files like those given with --configfile, relative to ``root``.
     """
     config: dict[str, Any] = {}
-    for file in (root / "config.yaml", *study_files(root), *(root / name for name in overlays)):
+    for file in (*study_files(root), root / "config.yaml", *(root / name for name in overlays)):
         merge(config, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     return config
 

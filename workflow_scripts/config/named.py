@@ -50,7 +50,9 @@ def _complete(part: Any, config: Mapping[str, Any], section: str, key: str) -> A
     if wanted is None:
         return own
     entries = config.get(section)
-    known = [name for name, entry in entries.items() if entry is not None] if entries else []
+    if not isinstance(entries, Mapping):
+        entries = {}
+    known = [name for name, entry in entries.items() if entry is not None]
     if wanted not in known:
         near = get_close_matches(str(wanted), known, 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
@@ -58,5 +60,5 @@ def _complete(part: Any, config: Mapping[str, Any], section: str, key: str) -> A
             f"{key}.{USE}: no '{wanted}' in `{section}`; {hint}There are "
             f"{', '.join(map(str, known)) or 'none'}."
         )
-    entry = config[section][wanted]
+    entry = entries[wanted]
     return {**entry, **own} if isinstance(entry, Mapping) else own

@@ -9,7 +9,7 @@ TESTS ?= tests
 # What the run that was killed was given: `make resume ARGS="--workflow-profile profiles/slurm"`.
 ARGS ?=
 
-.PHONY: setup reproduce quick resume test test-cluster test-load bench check lock help
+.PHONY: setup reproduce quick resume test test-cluster test-load bench check schema lock help
 
 help:
 	@echo "make reproduce  set up, run the first two studies on CIFAR-10 (half an hour on 2 cores), report"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-load     a thousand jobs, a hundred interruptions (hours)"
 	@echo "make bench      speed against other tools, side by side (half an hour on 2 cores)"
 	@echo "make check      formatters, linters, types"
+	@echo "make schema     generate rules/schemas from the typed sections of the configuration"
 	@echo "make lock       resolve requirements*.in anew"
 
 setup: $(VENV)/.ready
@@ -70,6 +71,9 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile rules
+
+schema: $(VENV)/.ready
+	$(BIN)/python -m workflow_scripts.config.schema --output rules/schemas
 
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt

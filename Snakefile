@@ -3,6 +3,14 @@
 # results/index.csv.
 
 
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
+# Every study's settings; over them what studies share, and over both what --configfile says.
+for file in sorted(Path("workflow_scripts/studies").glob("*/config.yaml")):
+    update_config(config, load_configfile(file))
+
+
 configfile: "config.yaml"
 
 

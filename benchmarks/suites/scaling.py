@@ -271,12 +271,11 @@ def jobs(settings: Settings, factors: Sequence[int]) -> Measurement:
 
 def large_study(mixtures: int, seeds: int) -> dict[str, object]:
     """Overlay: one study of many mixtures, each seed in a block and so in jobs of its own."""
-    import yaml
+    from workflow_scripts.config.load import load
 
     from ..networks import CLASSES
 
-    default = yaml.safe_load((ROOT / "config.yaml").read_text())
-    part = default["studies"]["knowledge_to_adversarial"]["sources"]
+    part = load()["studies"]["knowledge_to_adversarial"]["sources"]
     chosen = [classes for size in (4, 5, 3) for classes in combinations(CLASSES, size)][:mixtures]
     part["mixtures"] = dict.fromkeys(part["mixtures"])  # removes the default's
     part["mixtures"] |= {f"mixture_{k}": list(classes) for k, classes in enumerate(chosen)}

@@ -8,7 +8,6 @@ from importlib import import_module
 
 import pytest
 import torch
-import yaml
 from torch import nn
 
 from support.workflow import ROOT
@@ -22,13 +21,14 @@ from workflow_scripts.advtransfer.models.zoo import (
     load_checkpoint,
     save_checkpoint,
 )
+from workflow_scripts.config.load import load
 
 torch.set_num_threads(1)
 
 
 def configured() -> list[ModelRecipe]:
     """The models of config.yaml; a family that is not among them with its defaults."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = load()
     found = []
     for model in config["models"].values():
         parameters = {k: v for k, v in model.items() if k not in ("family", "learning_rate")}

@@ -467,6 +467,7 @@ def test_failed_download_stops_only_its_job(workflow: Path) -> None:
 DATASET = """
 from ..dataset import Dataset, OfficialFile
 from ..formats import parse_cifar
+from workflow_scripts.config.load import study_files
 
 
 def read(blobs):

@@ -22,6 +22,7 @@ import yaml
 
 from support.plans import DryRun, arguments_of, job_of
 from support.workflow import SMOKE, snakemake, step
+from workflow_scripts.config.load import load
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 # What each of these would leave if a shell ran it.
@@ -73,7 +74,7 @@ def made_by_a_shell(folder: Path) -> list[Path]:
 
 def test_hostile_keys_are_refused(workflow: Path) -> None:
     """Every name in every section at once: all are told, by key, and nothing is run."""
-    config = yaml.safe_load((workflow / "config.yaml").read_text())
+    config = load(root=workflow)
     targets = config["studies"][FIRST]["targets"]
     mixtures = config["studies"][SECOND]["sources"]["mixtures"]
     sections = {

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from snakemake.utils import update_config
+from finished import finished_study, unchanged
+from test_rerun import LIBRARY, Edit, append, nothing, overlay, study
 
+from conftest import ROOT, DryRun, dry_run
 from support.edits import LIBRARY, Edit, append, nothing, overlay, study
 from support.finished import finished_study, unchanged
 from support.plans import DryRun, dry_run
 from support.workflow import ROOT
 from workflow_scripts.advtransfer.addresses import address
+from workflow_scripts.config.load import load
 from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
 from workflow_scripts.studies.plan import make_plan
 
@@ -27,9 +29,7 @@ MADE += ("transfer_subsets", "measure_similarity")  # the stages before the tabl
 
 def planned(folder: Path) -> EfficiencyStudy:
     """The study of configs/smoke.yaml as the folder has it."""
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    update_config(config, yaml.safe_load((folder / "configs/smoke.yaml").read_text()))
-    return make_plan(config).efficiency[STUDY]
+    return make_plan(load("configs/smoke.yaml", root=folder)).efficiency[STUDY]
 
 
 SMALL = planned(ROOT)

@@ -19,11 +19,12 @@ from support.workflow import ROOT, records, snakemake, step
 from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.config.load import load
 from workflow_scripts.studies import plan as plans
 
 PACKAGE = ROOT / "workflow_scripts"
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = load()
 FIGURES = (ROOT / "rules/figures.smk").read_text()
 STUDIES, MAIN_JOB = list(CONFIG["studies"]), CONFIG["main_job"]
 EFFICIENCY = "data_efficiency"

@@ -62,10 +62,11 @@ def test_another_size_is_another_dataset(workflow: Path) -> None:
 
 
 PLAN = """
-import json, sys, yaml
+import json, sys
 from workflow_scripts.advtransfer.data.known import class_names
-from workflow_scripts.advtransfer.plan import make_plan
-config = yaml.safe_load(open("config.yaml"))
+from workflow_scripts.config.load import load
+from workflow_scripts.studies.plan import make_plan
+config = load()
 config["data"]["datasets"]["food"] = {"size": 224}
 target = config["studies"]["data_efficiency"]["targets"]["near"]
 target |= {"dataset": "food", "classes": "all"}

@@ -130,9 +130,10 @@ def test_the_defaults_are_weights_of_the_registry() -> None:
 
 def test_no_heavy_import_in_the_plan() -> None:
     code = (
-        "import sys, yaml\n"
-        "from workflow_scripts.advtransfer.plan import make_plan\n"
-        "make_plan(yaml.safe_load(open('config.yaml')))\n"
+        "import sys\n"
+        "from workflow_scripts.config.load import load\n"
+        "from workflow_scripts.studies.plan import make_plan\n"
+        "make_plan(load())\n"
         "print([m for m in ('torch', 'torchvision', 'timm', 'h5py') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -27,14 +27,11 @@ def check_config(config: Mapping[str, Any]) -> None:
     from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
-    problems = sorted(
-        {
-            line
-            for error in validator.iter_errors(config)
-            for line in _lines(error, validator.schema)
-        }
-        | set(_unfit(config))
-    )
+    errors = list(validator.iter_errors(config))
+    if any(_is_named(error) for error in errors):
+        errors = [error for error in errors if not _may_be_named(error)]
+    lines = {line for error in errors for line in _lines(error, validator.schema)}
+    problems = sorted(lines | set(_unfit(config)))
     if problems:
         raise UserError(
             "the configuration has "
@@ -71,9 +68,23 @@ def _unfit(value: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {_shown(value)} has a line break or another control character."
 
 
+def _is_named(error: Any) -> bool:
+    """Whether an error is in an entry of `sources` or `targets`, which several studies use."""
+    return list(error.absolute_path)[:1] in (["sources"], ["targets"])
+
+
+def _may_be_named(error: Any) -> bool:
+    """Whether an error is in the sources or targets of a study, which may have it from an entry."""
+    place = list(error.absolute_path)
+    return place[:1] == ["studies"] and place[2:3] in (["sources"], ["targets"])
+
+
 def _lines(error: Any, schema: Any) -> list[str]:
     """One schema violation in words."""
     path = _dotted(error.absolute_path)
+    place = list(error.absolute_path)
+    if place[:1] == ["studies"] and (lines := _study_lines(error, place, schema)):
+        return lines
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
@@ -106,6 +117,29 @@ def _lines(error: Any, schema: Any) -> list[str]:
     if error.validator == "minProperties":
         return [f"{path}: needs at least {error.validator_value} entry."]
     return [f"{path or 'the file'}: {error.message}."]
+
+
+def _study_lines(error: Any, place: list[Any], schema: Any) -> list[str]:
+    """A study that is not known, or of no known kind."""
+    known = list(schema["properties"]["studies"]["properties"])
+    kinds = schema["properties"]["studies"]["additionalProperties"]["properties"]["kind"]["enum"]
+    path = _dotted(place)
+    of_no_kind = error.validator == "required" and error.validator_value == ["kind"]
+    if len(place) == 2 and of_no_kind and place[1] not in known:
+        near = get_close_matches(place[1], known, 1)
+        hint = f"did you mean '{near[0]}'? If it is" if near else "if it is"
+        return [
+            f"{path}: no such study; {hint} a study of your own, give it a `kind`, one of "
+            f"{', '.join(kinds)}."
+        ]
+    if len(place) == 3 and place[2] == "kind" and error.validator == "enum":
+        near = get_close_matches(str(error.instance), kinds, 1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return [
+            f"{path}: no kind of study is called {_shown(str(error.instance))}; {hint}"
+            f"There are {', '.join(kinds)}."
+        ]
+    return []
 
 
 def _yaml_number(text: str) -> str:

@@ -45,6 +45,11 @@ def kinds() -> list[str]:
     return sorted(design.parent.name for design in designs)
 
 
+def with_settings() -> list[str]:
+    """Names of the studies that come with settings, configured or not."""
+    return sorted(file.parent.name for file in (HERE / STUDIES).glob("*/config.yaml"))
+
+
 @cache
 def folders(study: str, kind: str) -> tuple[Path, ...]:
     """The folders that a study's parts are looked up in, in this order.
@@ -119,7 +124,7 @@ def figures(study: str, kind: str) -> dict[str, Figure]:
                 settings=said["SETTINGS"],
                 label=said["LABEL"],
                 alt=said["ALT"],
-                suffix=said.get("SUFFIX", "svg"),
+                suffix=said.get("FORMAT", "svg"),
             )
     return found
 

@@ -19,6 +19,7 @@ from ..advtransfer.addresses import address
 from ..advtransfer.errors import UserError
 from ..advtransfer.recipes import Addressed, to_json
 from ..config.check import Config, check_config, without_nulls
+from ..config.named import resolved
 from . import folders
 from .base import Study
 from .checkpoints import check_checkpoints
@@ -96,12 +97,12 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
     Raises:
         UserError: a problem, by key.
     """
-    config = without_nulls(config)
+    config = without_nulls(resolved(config))
     check_config(config)
     check_checkpoints(config)
     _check_length(json.dumps(config), "the configuration")
     config = with_class_names(config, class_names)
-    known = [*config["studies"], *folders.kinds()]
+    known = [*config["studies"], *folders.with_settings()]  # an overlay may have removed one
     unknown = [name for name in config["main_job"] if name not in known]
     if unknown:
         raise UserError(

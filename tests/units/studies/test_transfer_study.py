@@ -3,7 +3,6 @@ that are gathered, from small artefacts written by hand."""
 
 from __future__ import annotations
 
-import copy
 import csv
 import dataclasses
 import json
@@ -13,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from snakemake.utils import update_config
+from test_config import DEFAULTS, DELETE, changed, message
+from test_figures import run_step
 
-from support.config import DEFAULTS, DELETE, IMPORTED, ROOT, changed, message
+from support.config import DEFAULTS, DELETE, IMPORTED, changed, message
 from support.steps import run_step
 from workflow_scripts.advtransfer.addresses import address, block_path, source_path
 from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
@@ -24,6 +23,7 @@ from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe
+from workflow_scripts.config.load import load
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.studies.kinds.whole_targets.design import TransferStudy
 from workflow_scripts.studies.kinds.whole_targets.tables import class_mean_accuracy, transfer_tables
@@ -170,8 +170,7 @@ def test_recipes_of_summaries_and_page_are_json() -> None:
 def test_the_papers_scale() -> None:
     """Four architectures, fifteen epsilons, three trials; all targets but Birdsnap, whose folder
     must be there to be planned."""
-    config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / "configs/paper.yaml").read_text()))
+    config = load("configs/paper.yaml")
     study = make_plan(config, class_names).transfers[STUDY]
     assert len(study.sources) == 4 * 15
     assert len({(source.norm, source.epsilon) for source in study.sources}) == 15

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections import Counter
 from typing import Any
 
 import pytest
-import yaml
-from snakemake.utils import update_config
+from test_config import DEFAULTS, DELETE, changed, message
 
-from support.config import DEFAULTS, DELETE, ROOT, changed, message
+from support.config import DEFAULTS, DELETE, changed, message
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.metrics.granularity_recipe import GranularityRecipe
 from workflow_scripts.advtransfer.transfer.recipe import TransferRecipe
+from workflow_scripts.config.load import load
 from workflow_scripts.studies.granularity.design import GranularityStudy
 from workflow_scripts.studies.plan import figure_recipe, make_plan, page_recipe, study_config
 
@@ -135,8 +134,7 @@ def test_tables_follow_from_the_study_alone():
 
 
 def with_overlay(name: str) -> GranularityStudy:
-    config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()))
+    config = load(f"configs/{name}.yaml")
     study = make_plan(config, class_names).studies[STUDY]
     assert isinstance(study, GranularityStudy)
     return study
@@ -171,8 +169,7 @@ def test_the_papers_figure_7():
 
 def test_the_papers_targets_at_full_detail_are_transferred_to_once():
     """A network that fixed_vs_full transfers to a target is not transferred again."""
-    config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / "configs/paper.yaml").read_text()))
+    config = load("configs/paper.yaml")
     plan = make_plan(config, class_names)
     own, other = (
         {target.name: target.transfers for target in plan.transfers[name].targets}

@@ -159,6 +159,10 @@ class Reader(StudyReader):
         robust = part.get("robust", {"models": [], "trainings": []})
         pairs = [(model, part["training"]) for model in part["models"]]
         pairs += [(m, t) for m in robust["models"] for t in robust["trainings"]]
+        if "mixtures" not in part and "classes" not in part:
+            raise UserError(f"{key}: name the classes of all sources, or mixtures of classes.")
+        if "mixtures" in part and "animals" not in part:
+            raise UserError(f"{key}.animals is missing: the classes that count as animals.")
         mixtures = part.get("mixtures") or {"": part["classes"]}
         for mixture, classes in mixtures.items():
             animals = None

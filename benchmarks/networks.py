@@ -112,7 +112,7 @@ def trained(
     recipe: SourceRecipe, seed: int, settings: Settings, start: Network | None = None
 ) -> Network:
     """A network fitted by a recipe, from random weights or from ``start``, which is changed."""
-    from workflow_scripts.advtransfer.training.fit import fit
+    from workflow_scripts.advtransfer.training.fit import Execution, fit
 
     view = recipe.view
     images, labels = cifar10(view.split, view.images or 0, settings, seed, view.classes)
@@ -124,7 +124,7 @@ def trained(
         labels,
         recipe.training,
         seed=derived_seed(recipe, seed, "training"),
-        name=f"{recipe.model.family} for the benchmarks",
+        execution=Execution(f"{recipe.model.family} for the benchmarks"),
     )
     return fitted
 

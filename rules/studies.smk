@@ -104,7 +104,7 @@ def page_of(study):
 def figure_paths(study):
     """Every figure of a study, by name."""
     found = folders.figures(study, PLAN.kinds[study]).values()
-    return {f.name: f"{FIGURES}/{study}/{f.name}.{f.format}" for f in found}
+    return {f.name: f"{FIGURES}/{study}/{f.name}.{f.suffix}" for f in found}
 
 
 def page_templates(study):

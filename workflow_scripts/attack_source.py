@@ -1,8 +1,18 @@
 """Attack networks on one view: perturbations, and the networks' own logits."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 from .advtransfer.cli import add_seeds, log, run, step_parser
+
+if TYPE_CHECKING:
+    import torch
+
+    from .advtransfer.attacks.block_recipe import AttackBlockRecipe
+    from .advtransfer.attacks.recipe import AttackRecipe
+    from .advtransfer.data.views import OpenView
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,16 +33,13 @@ def main(arguments: argparse.Namespace) -> None:
 
     from .advtransfer.artifacts.hdf5 import hdf5_writer
     from .advtransfer.artifacts.versions import provenance
-    from .advtransfer.attacks.ball import towards_zero_half
     from .advtransfer.attacks.block_recipe import AttackBlockRecipe
     from .advtransfer.attacks.recipe import attack_label
-    from .advtransfer.attacks.run import AttackedCopies, attack_images, attack_labels
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.views import open_view
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.inference import BATCH, predict
-    from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.recipes import derived_seed, from_json, to_plain
+    from .advtransfer.recipes import from_json, to_plain
 
     recipe = from_json(AttackBlockRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
@@ -45,46 +52,26 @@ def main(arguments: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         view = stack.enter_context(open_view(arguments.view, arguments.dataset))
         count = len(view)
-        copies, same_classes = {}, {}
-        for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
-            network, classes = load_checkpoint(checkpoint, device, size=view.size)
-            copies[seed], same_classes[seed] = AttackedCopies(network), classes == view.classes
-        # Every attack has a random stream of its own, whatever stands beside it in the block.
-        generators = {
-            (seed, label): torch.Generator().manual_seed(
-                derived_seed([recipe.view, attack], seed, label)
-            )
-            for seed in copies
-            for label, attack in attacks.items()
+        attacked = {
+            seed: Attacked(seed, checkpoint, recipe, view, device)
+            for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True)
         }
-        changed = dict.fromkeys(generators, 0)
+        changed = {(seed, label): 0 for seed in attacked for label in attacks}
         file = stack.enter_context(hdf5_writer(arguments.output, attributes))
         file.append("labels", view.labels, count)
         # Batch by batch through all networks and attacks, so that memory is that of one batch.
-        bar = tqdm(total=count * len(generators), unit="image", disable=None, leave=False)
+        bar = tqdm(total=count * len(changed), unit="image", disable=None, leave=False)
         for start in range(0, count, BATCH):
             part = slice(start, start + BATCH)
             images = as_float(to_device(view.images(part), device))
             true = torch.from_numpy(view.labels[part]).to(device)
-            for seed in copies:
-                # Responses come from the same form of the network, so that 0 stays 0.
-                exact = copies[seed]["fp32"]
-                clean = predict(exact, images)
+            for seed, network in attacked.items():
+                clean = predict(network.exact, images)
                 file.append(f"seed{seed}/clean/logits", clean.cpu().numpy(), count)
                 for label, attack in attacks.items():
                     bar.set_description(f"seed {seed} {label}")
-                    labels = attack_labels(attack, clean, true if same_classes[seed] else None)
-                    delta = attack_images(
-                        copies[seed][attack.precision],
-                        images,
-                        labels,
-                        attack,
-                        generators[seed, label],
-                    )
-                    # What is stored is what is measured: logits belong to the rounded perturbation.
-                    half = towards_zero_half(delta)
-                    own = predict(exact, images + half.float())
-                    file.append(f"seed{seed}/{label}/delta", half.cpu().numpy(), count)
+                    delta, own = network.attack(attack, images, clean, true)
+                    file.append(f"seed{seed}/{label}/delta", delta.cpu().numpy(), count)
                     file.append(f"seed{seed}/{label}/logits", own.cpu().numpy(), count)
                     changed[seed, label] += int((own.argmax(1) != clean.argmax(1)).sum())
                     bar.update(len(images))
@@ -92,6 +79,68 @@ def main(arguments: argparse.Namespace) -> None:
         for (seed, label), number in changed.items():
             share = 100 * number / count
             log.info("seed %d, %s: changed %.1f %% of predictions", seed, label, share)
+
+
+class Attacked:
+    """A network under attack, with a random stream for each attack of a block.
+
+    Attributes:
+        exact: its frozen copy in float32. All responses come from this form, so that a perturbation
+            of 0 changes nothing.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        checkpoint: str,
+        recipe: AttackBlockRecipe,
+        view: OpenView,
+        device: torch.device,
+    ) -> None:
+        import torch
+
+        from .advtransfer.attacks.recipe import attack_label
+        from .advtransfer.attacks.run import AttackedCopies
+        from .advtransfer.models.zoo import load_checkpoint
+        from .advtransfer.recipes import derived_seed
+
+        network, classes = load_checkpoint(checkpoint, device, size=view.size)
+        self._copies = AttackedCopies(network)
+        self._knows_classes = classes == view.classes
+        # The stream of an attack is its own, whatever stands beside it in the block.
+        self._generators = {
+            attack: torch.Generator().manual_seed(
+                derived_seed([recipe.view, attack], seed, attack_label(attack))
+            )
+            for attack in recipe.attacks
+        }
+        self.exact = self._copies["fp32"]
+
+    def attack(
+        self, attack: AttackRecipe, images: torch.Tensor, clean: torch.Tensor, true: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attack the next batch of the view.
+
+        Args:
+            images: float32 (N, C, H, W) in [0, 1].
+            clean: the network's logits on them, (N, classes).
+            true: their labels in the view, int64 (N,).
+
+        Returns:
+            Perturbations, float16 (N, C, H, W), and the logits under them, float32 (N, classes):
+            what is stored is what is measured.
+
+        Raises:
+            UserError: the attack wants true labels, but the network has other classes.
+        """
+        from .advtransfer.attacks.ball import towards_zero_half
+        from .advtransfer.attacks.run import attack_images, attack_labels
+        from .advtransfer.models.inference import predict
+
+        labels = attack_labels(attack, clean, true if self._knows_classes else None)
+        copy, generator = self._copies[attack.precision], self._generators[attack]
+        delta = towards_zero_half(attack_images(copy, images, labels, attack, generator))
+        return delta, predict(self.exact, images + delta.float())
 
 
 if __name__ == "__main__":

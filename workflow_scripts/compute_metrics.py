@@ -1,8 +1,17 @@
 """Transferability metrics of a source and its references: arithmetic on stored responses."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from .advtransfer.cli import add_seeds, log, run, step_parser
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .advtransfer.artifacts.hdf5 import Hdf5Reader
 
 CHUNK = 250  # images whose perturbations are in memory at a time
 COLUMNS = (
@@ -41,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.attacks.recipe import attack_label
     from .advtransfer.metrics.pairing_recipe import pair_name
     from .advtransfer.metrics.recipe import MetricsRecipe
-    from .advtransfer.metrics.transferability import measure_pair, tau_1
+    from .advtransfer.metrics.transferability import measure_pair
     from .advtransfer.recipes import from_json, to_plain
 
     recipe = from_json(MetricsRecipe, arguments.recipe)
@@ -62,21 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         for side, file in files.items():
             for seed, label in itertools.product(seeds[side], ["clean", *attacks]):
                 logits[side, seed, label] = file.whole(f"seed{seed}/{label}/logits")
-        alignment = {
-            (*pair, label): np.empty(len(true)) for pair, label in itertools.product(pairs, attacks)
-        }
-        for label in attacks:
-            rows_of = {
-                (side, seed): file.rows(f"seed{seed}/{label}/delta")
-                for side, file in files.items()
-                for seed in seeds[side]
-            }
-            for start in range(0, len(true), CHUNK):
-                part = slice(start, start + CHUNK)
-                deltas = {key: read[part].astype(np.float64) for key, read in rows_of.items()}
-                for k, r in pairs:
-                    both = deltas["source", k], deltas["reference", r]
-                    alignment[k, r, label][part] = tau_1(*both)
+        alignment = alignments(files, seeds, attacks, len(true))
 
     rows = []
     per_image: dict[str, np.ndarray] = {}
@@ -113,6 +108,45 @@ def main(arguments: argparse.Namespace) -> None:
     write_hdf5(
         arguments.per_image, per_image, {"recipe": to_plain(recipe), "versions": provenance()}
     )
+
+
+def alignments(
+    files: dict[str, Hdf5Reader],
+    seeds: dict[str, Sequence[int]],
+    labels: Iterable[str],
+    images: int,
+) -> dict[tuple[int, int, str], np.ndarray]:
+    """`tau_1` of the perturbations on every source and every reference, float64 (images,).
+
+    Args:
+        files, seeds: perturbations and seeds of the ``source`` and of the ``reference``.
+        labels: of the attacks.
+        images: how many there are; a few at a time are in memory.
+
+    Returns:
+        By source seed, reference seed and label.
+    """
+    import itertools
+
+    import numpy as np
+
+    from .advtransfer.metrics.transferability import tau_1
+
+    pairs = list(itertools.product(seeds["source"], seeds["reference"]))
+    found: dict[tuple[int, int, str], np.ndarray] = {}
+    for label in labels:
+        found |= {(*pair, label): np.empty(images) for pair in pairs}
+        rows_of = {
+            (side, seed): file.rows(f"seed{seed}/{label}/delta")
+            for side, file in files.items()
+            for seed in seeds[side]
+        }
+        for start in range(0, images, CHUNK):
+            part = slice(start, start + CHUNK)
+            deltas = {key: rows[part].astype(np.float64) for key, rows in rows_of.items()}
+            for k, r in pairs:
+                found[k, r, label][part] = tau_1(deltas["source", k], deltas["reference", r])
+    return found
 
 
 if __name__ == "__main__":

@@ -1,8 +1,18 @@
 """Train a detector on a source's backbone, and measure its average precision."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from .advtransfer.cli import log, run, step_parser
+
+if TYPE_CHECKING:
+    import torch
+    from torchvision.models.detection import FasterRCNN
+
+    from .advtransfer.detection.recipe import DetectorRecipe
+    from .advtransfer.detection.scenes import Scenes
 
 COLUMNS = ("seed", "of", "metric", "value", "n_images", "n_objects")
 
@@ -25,23 +35,20 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: argparse.Namespace) -> None:
     import hashlib
-    import math
     from pathlib import Path
 
     import torch
 
-    from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.artifacts.sealed_json import write_sealed_json
+    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.artifacts.tensors import save_tensors
     from .advtransfer.artifacts.versions import provenance
-    from .advtransfer.detection.backbone import build_detector
-    from .advtransfer.detection.evaluate import average_precision, detect
+    from .advtransfer.detection.evaluate import detect
     from .advtransfer.detection.recipe import DetectorRecipe
     from .advtransfer.detection.scenes import load_scenes
     from .advtransfer.detection.training import COLUMNS as HISTORY
     from .advtransfer.detection.training import fit_detector
     from .advtransfer.device import describe, prepare
-    from .advtransfer.models.zoo import load_checkpoint
     from .advtransfer.recipes import derived_seed, digest, from_json, to_plain
 
     recipe = from_json(DetectorRecipe, arguments.recipe)
@@ -51,13 +58,9 @@ def main(arguments: argparse.Namespace) -> None:
         # to rounding.
         torch.use_deterministic_algorithms(False)
     scenes, _ = load_scenes(arguments.data, "train")
-    network, _ = load_checkpoint(arguments.source, device)
+    detector = untrained(recipe, len(scenes.categories), arguments.source, arguments.seed, device)
     with open(arguments.source, "rb") as handle:
         source = hashlib.file_digest(handle, "sha256").hexdigest()
-    # First weights, order and flips belong to the seed, whatever the source.
-    torch.manual_seed(derived_seed(recipe, arguments.seed, "initialisation"))
-    detector = build_detector(network, recipe, len(scenes.categories))
-    detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     log.info(
         "%s on %d images of %s, seed %d, strides %s, on %s",
         "Mask R-CNN" if recipe.masks else "Faster R-CNN",
@@ -80,25 +83,9 @@ def main(arguments: argparse.Namespace) -> None:
     )
     measured, _ = load_scenes(arguments.data, "val")
     results = detect(detector, measured, device, recipe.batch_size)
-    objects = sum(not a["iscrowd"] for a in measured.coco["annotations"])
-    rows = []
-    for kind in ("box", "mask") if recipe.masks else ("box",):
-        found = average_precision(measured.coco, results, kind, recipe.data.areas)
-        log.info("%s AP %.4f on %d images", kind, found["AP"], len(measured))
-        rows += [
-            {
-                "seed": arguments.seed,
-                "of": kind,
-                "metric": metric,
-                "value": "" if math.isnan(value) else value,
-                "n_images": len(measured),
-                "n_objects": objects,
-            }
-            for metric, value in found.items()
-        ]
     columns = [name for name in HISTORY if not history or name in history[0]]
-    write_measurements(arguments.history, history, columns)
-    write_measurements(arguments.table, rows, COLUMNS)
+    write_rows(arguments.history, history, columns)
+    write_rows(arguments.table, measure(results, measured, recipe, arguments.seed), COLUMNS)
     write_sealed_json(arguments.predictions, results)
     save_tensors(
         arguments.checkpoint,
@@ -113,6 +100,52 @@ def main(arguments: argparse.Namespace) -> None:
     )
     if resume is not None:
         resume.unlink(missing_ok=True)
+
+
+def untrained(
+    recipe: DetectorRecipe, classes: int, source: str, seed: int, device: torch.device
+) -> FasterRCNN:
+    """A detector on the source's backbone, on the device, in training mode. Weights that the source
+    lacks are drawn at random."""
+    import torch
+
+    from .advtransfer.detection.backbone import build_detector
+    from .advtransfer.models.zoo import load_checkpoint
+    from .advtransfer.recipes import derived_seed
+
+    network, _ = load_checkpoint(source, device)
+    # First weights, order and flips belong to the seed, whatever the source.
+    torch.manual_seed(derived_seed(recipe, seed, "initialisation"))
+    detector = build_detector(network, recipe, classes)
+    detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return detector
+
+
+def measure(
+    results: list[dict[str, Any]], scenes: Scenes, recipe: DetectorRecipe, seed: int
+) -> list[dict[str, Any]]:
+    """Average precision of detections, in COCO's result format, as rows of `COLUMNS`."""
+    import math
+
+    from .advtransfer.detection.evaluate import average_precision
+
+    objects = sum(not a["iscrowd"] for a in scenes.coco["annotations"])
+    rows = []
+    for kind in ("box", "mask") if recipe.masks else ("box",):
+        found = average_precision(scenes.coco, results, kind, recipe.data.areas)
+        log.info("%s AP %.4f on %d images", kind, found["AP"], len(scenes))
+        rows += [
+            {
+                "seed": seed,
+                "of": kind,
+                "metric": metric,
+                "value": "" if math.isnan(value) else value,
+                "n_images": len(scenes),
+                "n_objects": objects,
+            }
+            for metric, value in found.items()
+        ]
+    return rows
 
 
 if __name__ == "__main__":

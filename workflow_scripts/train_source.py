@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from .advtransfer.cli import log, run, step_parser
 
 if TYPE_CHECKING:
+    import torch
+
     from .advtransfer.training.parallel import Processes
+    from .advtransfer.training.recipe import TrainingRecipe
+
+    Labelled = tuple[torch.Tensor, torch.Tensor]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,7 +61,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     from .advtransfer.models.zoo import build_network, save_checkpoint
     from .advtransfer.recipes import derived_seed, digest, from_json
     from .advtransfer.training.accuracy import accuracy_and_loss
-    from .advtransfer.training.fit import COLUMNS, fit
+    from .advtransfer.training.fit import COLUMNS, Execution, fit
     from .advtransfer.training.recipe import SourceRecipe
 
     recipe = from_json(SourceRecipe, arguments.recipe)
@@ -65,8 +70,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     size = view.images.shape[1]
     torch.manual_seed(derived_seed(recipe, arguments.seed, "initialisation"))
     network = build_network(recipe.model, len(view.classes), size).to(device)
-    images = to_device(view.images, device)
-    labels = torch.from_numpy(view.labels).to(device)
+    images, labels = to_device(view.images, device), torch.from_numpy(view.labels).to(device)
     log.info(
         "%s on %d images of %s, seed %d, on %s",
         recipe.model.family,
@@ -76,33 +80,23 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
         processes.describe(device),
     )
 
-    # Views are interleaved by class, so the last images are a balanced validation split.
-    held_out = recipe.training.validation_images
-    evaluate = None
-    if held_out:
-        validation = images[-held_out:], labels[-held_out:]
-        images, labels = images[:-held_out], labels[:-held_out]
-        evaluate = lambda: accuracy_and_loss(network, *validation)  # noqa: E731
-    elif arguments.test_view:
-        log.warning("checkpoint: best_on_test selects on test data; report it as such")
-        test = load_view(arguments.test_view, arguments.dataset)
-        on_device = to_device(test.images, device), torch.from_numpy(test.labels).to(device)
-        evaluate = lambda: accuracy_and_loss(network, *on_device)  # noqa: E731
-
+    training, evaluated = split_evaluation((images, labels), arguments, recipe.training)
+    evaluate = None if evaluated is None else lambda: accuracy_and_loss(network, *evaluated)
     resume = Path(arguments.resume) if arguments.resume else None
-    steps = recipe.training.epochs * len(images) // recipe.training.batch_size
+    steps = recipe.training.epochs * len(training[0]) // recipe.training.batch_size
     fitted = fit(
         network,
-        images,
-        labels,
+        *training,
         recipe.training,
         seed=derived_seed(recipe, arguments.seed, "training"),
         evaluate=evaluate,
-        resume=resume,
-        identity=f"{digest(recipe)}/seed{arguments.seed}",
-        name=recipe.model.family,
-        compiled=compilation_pays(device, steps * (recipe.training.replays or 1)),
-        processes=processes,
+        execution=Execution(
+            name=recipe.model.family,
+            resume=resume,
+            identity=f"{digest(recipe)}/seed{arguments.seed}",
+            compiled=compilation_pays(device, steps * (recipe.training.replays or 1)),
+            processes=processes,
+        ),
     )
     if not processes.first:
         return
@@ -123,6 +117,31 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     )
     if resume is not None:
         resume.unlink(missing_ok=True)
+
+
+def split_evaluation(
+    data: Labelled, arguments: argparse.Namespace, recipe: TrainingRecipe
+) -> tuple[Labelled, Labelled | None]:
+    """Images to train on, and those to evaluate on after every epoch, if there are any.
+
+    The latter are ``validation_images`` held out of the former, or those of the test view. All are
+    uint8 (N, 3, H, W), with labels int64 (N,), on the device of ``data``.
+    """
+    import torch
+
+    from .advtransfer.data.batches import to_device
+    from .advtransfer.data.views import load_view
+
+    images, labels = data
+    if held_out := recipe.validation_images:
+        # Views are interleaved by class, so the last images are a balanced validation split.
+        return (images[:-held_out], labels[:-held_out]), (images[-held_out:], labels[-held_out:])
+    if not arguments.test_view:
+        return data, None
+    log.warning("checkpoint: best_on_test selects on test data; report it as such")
+    test = load_view(arguments.test_view, arguments.dataset)
+    device = images.device
+    return data, (to_device(test.images, device), torch.from_numpy(test.labels).to(device))
 
 
 if __name__ == "__main__":

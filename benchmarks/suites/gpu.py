@@ -63,7 +63,7 @@ def run(settings: Settings) -> list[Measurement]:
 def training(settings: Settings) -> list[Measurement]:
     """Images a second; the compilation belongs to the untimed round."""
     from workflow_scripts.advtransfer.models.network import Network
-    from workflow_scripts.advtransfer.training.fit import fit
+    from workflow_scripts.advtransfer.training.fit import Execution, fit
     from workflow_scripts.advtransfer.training.recipe import TrainingRecipe
 
     from .. import networks
@@ -78,7 +78,7 @@ def training(settings: Settings) -> list[Measurement]:
     eager, compiled = fresh(settings), fresh(settings)
 
     def ours(network: Network, compiled: bool = False) -> None:
-        fit(network, images, labels, recipe, seed=0, compiled=compiled)
+        fit(network, images, labels, recipe, seed=0, execution=Execution(compiled=compiled))
 
     contenders = {
         "torch, fp32": lambda: plain_epoch(plain, images, labels),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import skip_loudly
+
+from support.skips import skip_loudly
 
 pytestmark = pytest.mark.browser
 STUDIES = ("adversarial_to_knowledge", "knowledge_to_adversarial")

@@ -19,17 +19,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import (
-    BIN,
-    PLAIN_PROFILE,
-    SMOKE,
-    dry_run,
-    job_of,
-    run,
-    skip_loudly,
-    without_results,
-)
-from slurm import Cluster, found, missing_programs, temporary_folder
+
+from support.plans import dry_run, job_of
+from support.skips import skip_loudly
+from support.slurm import Cluster, found, missing_programs, temporary_folder
+from support.workflow import BIN, PLAIN_PROFILE, SMOKE, run, without_results
 
 TABLES = "results/smoke/tables"
 TABLE = f"{TABLES}/adversarial_to_knowledge.csv"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from support.workflow import ROOT
 from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe
 from workflow_scripts.advtransfer.attacks.run import (
     NOT_ATTACKS,
@@ -25,7 +25,6 @@ from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
 
 torch.set_num_threads(1)
-ROOT = Path(__file__).parents[2]
 EPSILONS = {"linf": 8 / 255, "l2": 0.5}
 MODULES = {
     name: import_module(f"workflow_scripts.advtransfer.attacks.{name}") for name in known_attacks()

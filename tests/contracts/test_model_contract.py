@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from support.workflow import ROOT
 from workflow_scripts.advtransfer.closure import PACKAGE, recipe_modules, step_code
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network, inference_copy, refresh
@@ -24,7 +24,6 @@ from workflow_scripts.advtransfer.models.zoo import (
 from workflow_scripts.config.load import load
 
 torch.set_num_threads(1)
-ROOT = Path(__file__).parents[2]
 
 
 def configured() -> list[ModelRecipe]:

@@ -5,6 +5,7 @@ Nothing here looks like a traceback to the user, and nothing that was computed i
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import http.server
 import json
@@ -17,18 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import (
-    SMOKE,
-    Job,
-    arguments_of,
-    dry_run,
-    job_of,
-    run,
-    snakemake,
-    state,
-    step,
-)
+
+from support.config import DEFAULTS, ROOT, planning_says, refusal
+from support.plans import DryRun, Job, arguments_of, job_of
+from support.workflow import SMOKE, run, snakemake, state, step
 
 
 def assert_told(done: subprocess.CompletedProcess[str], *expected: str) -> None:
@@ -180,7 +173,17 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
-def test_mistake_in_the_configuration(mistake: Mistake, workflow: Path) -> None:
+def test_mistake_in_the_configuration(mistake: Mistake) -> None:
+    """As rules/common.smk finds it, in this process."""
+    flat = " ".join(planning_says(ROOT / "configs/smoke.yaml", mistake.overlay).split())
+    for text in mistake.expected:
+        assert text in flat
+
+
+@pytest.mark.parametrize("name", ["misspelt key", "misspelt class", "pack that is not there"])
+def test_snakemake_tells_the_mistake(name: str, workflow: Path) -> None:
+    """Of the schema, of the classes, of a file: in its own words and without a traceback."""
+    (mistake,) = (mistake for mistake in MISTAKES if mistake.name == name)
     (workflow / "mistake.yaml").write_text(mistake.overlay)
     assert_told(snakemake(workflow, "-n", *SMOKE, "mistake.yaml"), *mistake.expected)
 
@@ -197,19 +200,15 @@ def test_mistake_in_the_configuration(mistake: Mistake, workflow: Path) -> None:
         (("attacks", "main", 0, "norm"), ("attacks.main[0].norm is missing", "Norm of the ball")),
     ],
 )
-def test_missing_key(
-    path: tuple[str | int, ...], expected: tuple[str, ...], workflow: Path
-) -> None:
-    file = workflow / "config.yaml"
-    if path[0] == "studies":
-        (file,) = (file for file in study_files(workflow) if file.parent.name == path[1])
-    config = yaml.safe_load(file.read_text())
+def test_missing_key(path: tuple[str | int, ...], expected: tuple[str, ...]) -> None:
+    config = copy.deepcopy(DEFAULTS)
     part = config
     for key in path[:-1]:
         part = part[key]
     del part[path[-1]]
-    file.write_text(yaml.safe_dump(config))
-    assert_told(snakemake(workflow, "-n"), *expected)
+    flat = " ".join(refusal(config).split())
+    for text in expected:
+        assert text in flat
 
 
 def test_all_mistakes_are_told_at_once(workflow: Path) -> None:
@@ -231,10 +230,9 @@ def test_target_that_nothing_makes(workflow: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def jobs(smoke_run: Path) -> Callable[..., Job]:
+def jobs(smoke_plan: DryRun) -> Callable[..., Job]:
     """A job of the finished run by rule and names of its files."""
-    plan = dry_run(smoke_run, "--forceall")
-    return lambda rule, *contains: job_of(plan, rule, *contains)
+    return lambda rule, *contains: job_of(smoke_plan, rule, *contains)
 
 
 @pytest.fixture(autouse=True)

@@ -17,19 +17,9 @@ from pathlib import Path
 
 import h5py
 import pytest
-from conftest import (
-    PLAIN_PROFILE,
-    SMOKE,
-    DryRun,
-    Job,
-    arguments_of,
-    dry_run,
-    edited,
-    job_of,
-    snakemake,
-    step_of,
-)
 
+from support.plans import DryRun, Job, arguments_of, dry_run, job_of, step_of
+from support.workflow import PLAIN_PROFILE, SMOKE, edited, snakemake
 from workflow_scripts.advtransfer.artifacts.table_reader import read_rows
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import sidecar
@@ -114,11 +104,6 @@ DAMAGES: list[Callable[[Path, Kind, Path], None]] = [truncate, flip, swap]
 
 
 @pytest.fixture(scope="module")
-def plan(smoke_run: Path) -> DryRun:
-    return dry_run(smoke_run, "--forceall")
-
-
-@pytest.fixture(scope="module")
 def copied_run(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run once more, to damage."""
     folder = tmp_path_factory.mktemp("damaged") / "workflow"
@@ -139,12 +124,12 @@ def victim(kind: Kind, job: Job, folder: Path) -> tuple[Path, Path]:
 def test_step_refuses(
     kind: Kind,
     damage: Callable[[Path, Kind, Path], None],
-    plan: DryRun,
+    smoke_plan: DryRun,
     copied_run: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Called in this process, which spares the imports; `run` of cli.py makes it one line."""
-    job = job_of(plan, kind.rule, kind.output)
+    job = job_of(smoke_plan, kind.rule, kind.output)
     monkeypatch.chdir(copied_run)
     file, other = victim(kind, job, copied_run)
     module = importlib.import_module(f"workflow_scripts.{step_of(job)}")
@@ -186,11 +171,11 @@ def test_what_snakemake_says_repairs_it(
     damage: Callable[[Path, Kind, Path], None],
     smoke_run: Path,
     copied_run: Path,
-    plan: DryRun,
+    smoke_plan: DryRun,
 ) -> None:
     """Its readers fail, the command that the message gives is run, then everything."""
     kind = next(kind for kind in KINDS if kind.name == name)
-    file, other = victim(kind, job_of(plan, kind.rule, kind.output), copied_run)
+    file, other = victim(kind, job_of(smoke_plan, kind.rule, kind.output), copied_run)
     damage(copied_run / file, kind, copied_run / other)
     commands = []
     for _ in range(3):  # of swapped files, a job that reads both names one

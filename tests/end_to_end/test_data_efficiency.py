@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import SMOKE, arguments_of, dry_run, snakemake, step
 from safetensors.torch import load_file
 
+from support.plans import DryRun, arguments_of
+from support.workflow import SMOKE, snakemake, step
 from workflow_scripts.advtransfer.addresses import block_path, source_path, view_path
 from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
@@ -207,12 +208,12 @@ def test_source_of_another_program(smoke_run: Path, plan: Plan, tmp_path: Path) 
         shutil.rmtree(smoke_run / "results/imported", ignore_errors=True)
 
 
-def test_steps_can_be_called_by_hand(smoke_run: Path, tmp_path: Path) -> None:
+def test_steps_can_be_called_by_hand(smoke_run: Path, smoke_plan: DryRun, tmp_path: Path) -> None:
     """Each of the study's steps, again, elsewhere: the same bytes."""
     for name in ("extract_features", "measure_similarity", "transfer_subsets"):
-        job = next(job for job in dry_run(smoke_run, STUDY, "--forceall").jobs if job.rule == name)
+        job = next(job for job in smoke_plan.jobs if job.rule == name)
         (here := tmp_path / name).mkdir()
-        again = step(smoke_run, name, *arguments_of(job, here))
+        again = step(smoke_run, name, *arguments_of(job, here), fork=False)
         assert again.returncode == 0, again.stdout
         made = here / Path(job.output[0]).name
         if made.suffix == ".csv":  # an HDF5 file says where it belongs

@@ -23,19 +23,10 @@ import numpy as np
 import psutil
 import pytest
 import yaml
-from conftest import (
-    BIN,
-    PLAIN_PROFILE,
-    SMOKE,
-    Job,
-    arguments_of,
-    dry_run,
-    job_of,
-    run,
-    skip_loudly,
-    snakemake,
-    step,
-)
+
+from support.plans import Job, arguments_of, dry_run, job_of
+from support.skips import skip_loudly
+from support.workflow import BIN, PLAIN_PROFILE, SMOKE, run, snakemake, step
 
 FIRST = "adversarial_to_knowledge"
 TABLE = f"results/smoke/tables/{FIRST}.csv"

@@ -19,8 +19,9 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import SMOKE, arguments_of, dry_run, job_of, snakemake, step
 
+from support.plans import DryRun, arguments_of, job_of
+from support.workflow import SMOKE, snakemake, step
 from workflow_scripts.config.load import load
 
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
@@ -171,9 +172,10 @@ def test_hostile_paths_and_class_names_stay_text(workflow: Path) -> None:
     ] == []
 
 
-def test_hostile_class_names_on_a_page_and_in_a_figure(smoke_run: Path, tmp_path: Path) -> None:
-    plan = dry_run(smoke_run, "--forceall")
-    job = job_of(plan, f"{SECOND}_page")
+def test_hostile_class_names_on_a_page_and_in_a_figure(
+    smoke_run: Path, smoke_plan: DryRun, tmp_path: Path
+) -> None:
+    job = job_of(smoke_plan, f"{SECOND}_page")
     recipe = json.loads(arguments_of(job)[1])
     recipe["mixtures"] = dict.fromkeys(recipe["mixtures"], HOSTILE_CLASSES)
     recipe["facts"]["<img src=x onerror=alert(1)>"] = HOSTILE_CLASSES
@@ -192,7 +194,7 @@ def test_hostile_class_names_on_a_page_and_in_a_figure(smoke_run: Path, tmp_path
     for data in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page):
         assert b"<script" not in base64.b64decode(data)
 
-    job = job_of(plan, f"{SECOND}_transfer_curves")
+    job = job_of(smoke_plan, f"{SECOND}_transfer_curves")
     recipe = json.loads(arguments_of(job)[1])
     recipe["targets"] = dict.fromkeys(recipe["targets"], HOSTILE_CLASSES)
     told = step(

@@ -14,8 +14,9 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from conftest import BIN, PLAIN_PROFILE, SMOKE, copy_workflow, run, without_results
 from moto.server import ThreadedMotoServer
+
+from support.workflow import BIN, PLAIN_PROFILE, SMOKE, copy_workflow, run, without_results
 
 TABLES = "results/smoke/tables"
 BUCKET = "advtransfer-test"

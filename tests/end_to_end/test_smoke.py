@@ -18,20 +18,9 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conftest import (
-    ROOT,
-    SMOKE,
-    Job,
-    arguments_of,
-    dry_run,
-    job_of,
-    restored,
-    run,
-    snakemake,
-    state,
-    step,
-)
 
+from support.plans import DryRun, Job, arguments_of, dry_run, job_of
+from support.workflow import ROOT, SMOKE, restored, run, snakemake, state, step
 from workflow_scripts.advtransfer.addresses import view_path
 from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
 from workflow_scripts.advtransfer.attacks.recipe import attack_label
@@ -257,9 +246,9 @@ def test_report_and_pages_load_nothing(smoke_run: Path, plan: Plan) -> None:
 
 
 @pytest.fixture(scope="module")
-def training(smoke_run: Path) -> tuple[Job, str]:
+def training(smoke_plan: DryRun) -> tuple[Job, str]:
     """The job of the adversarial training, and a recipe of it with more epochs."""
-    job = job_of(dry_run(smoke_run, "--forceall"), "train_source", "-linf_")
+    job = job_of(smoke_plan, "train_source", "-linf_")
     words = arguments_of(job)
     recipe = json.loads(words[words.index("--recipe") + 1])
     recipe["training"]["epochs"] = 8
@@ -329,20 +318,22 @@ def test_training_again_gives_the_same_bytes(
     job, _ = training
     here = twin(tmp_path, "data", of=smoke_run)
     made, stored = (folder / Path(job.output[0]).parent for folder in (here, smoke_run))
-    again = step(here, "train_source", *arguments_of(job))
+    again = step(here, "train_source", *arguments_of(job), fork=False)
     assert again.returncode == 0, again.stdout
     weights = (made / "model.safetensors").read_bytes()
     assert weights == (stored / "model.safetensors").read_bytes()
     assert history(made) == history(stored)
-    other = step(here, "train_source", *arguments_of(job, seed="1"))
+    other = step(here, "train_source", *arguments_of(job, seed="1"), fork=False)
     assert other.returncode == 0, other.stdout
     assert (made / "model.safetensors").read_bytes() != weights
 
 
-def test_attacking_again_gives_the_same_bytes(smoke_run: Path, tmp_path: Path) -> None:
-    job = job_of(dry_run(smoke_run, "--forceall"), "attack_source")
+def test_attacking_again_gives_the_same_bytes(
+    smoke_run: Path, smoke_plan: DryRun, tmp_path: Path
+) -> None:
+    job = job_of(smoke_plan, "attack_source")
     here = twin(tmp_path, "data", "sources", of=smoke_run)
-    again = step(here, "attack_source", *arguments_of(job))
+    again = step(here, "attack_source", *arguments_of(job), fork=False)
     assert again.returncode == 0, again.stdout
     assert (here / job.output[0]).read_bytes() == (smoke_run / job.output[0]).read_bytes()
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import yaml
-from conftest import copy_workflow, dry_run, job_of, snakemake
+
+from support.plans import DryRun, dry_run, job_of
+from support.workflow import copy_workflow, snakemake
 
 STUDY = "detection"
+Plans = Callable[..., DryRun]
 DETECTOR_STAGES = {"make_detection_data", "train_detector", "collect_detection"}
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("detection")
-    copy_workflow(folder)
-    return folder
 
 
 def overlay(folder: Path, **task: object) -> tuple[str, str]:
@@ -25,8 +21,8 @@ def overlay(folder: Path, **task: object) -> tuple[str, str]:
     return "--configfile", str(file)
 
 
-def test_study_is_planned(copy: Path) -> None:
-    plan = dry_run(copy, STUDY, config=())
+def test_study_is_planned(planned: Plans) -> None:
+    plan = planned(STUDY, config=())
     assert plan.counts["make_detection_data"] == 1
     assert plan.counts["train_detector"] == 21
     assert plan.counts["train_source"] == 12
@@ -41,27 +37,27 @@ def test_study_is_planned(copy: Path) -> None:
     assert sum(file.endswith("predictions.json") for file in pictures.input) == 2
 
 
-def test_plain_snakemake_trains_no_detector(copy: Path) -> None:
-    assert not DETECTOR_STAGES & set(dry_run(copy, config=()).counts)
+def test_plain_snakemake_trains_no_detector(planned: Plans) -> None:
+    assert not DETECTOR_STAGES & set(planned(config=()).counts)
 
 
-def test_fewer_seeds_and_a_path_alone(copy: Path, tmp_path: Path) -> None:
+def test_fewer_seeds_and_a_path_alone(pristine: Path, tmp_path: Path) -> None:
     studies = {STUDY: {"sources": {"seeds": [[4]]}, "tasks": {"instance_segmentation": None}}}
     config = overlay(tmp_path, label="mine", studies=studies)
-    plan = dry_run(copy, STUDY, config=config)
+    plan = dry_run(pristine, STUDY, config=config)
     assert plan.counts["train_detector"] == 4
     assert f"results/mine/tables/{STUDY}.csv" in plan.outputs
 
 
-def test_composed_data_can_be_exported(copy: Path) -> None:
-    plan = dry_run(copy, STUDY, config=())
+def test_composed_data_can_be_exported(planned: Plans) -> None:
+    plan = planned(STUDY, config=())
     (data,) = job_of(plan, "make_detection_data").output
     folder = data.replace("data/detection", "data/coco").removesuffix(".h5")
-    assert dry_run(copy, folder, config=()).counts["export_detection_data"] == 1
+    assert planned(folder, config=()).counts["export_detection_data"] == 1
 
 
-def test_paper_waits_for_its_files(copy: Path) -> None:
-    told = snakemake(copy, STUDY, "-n", "--configfile", "configs/paper.yaml")
+def test_paper_waits_for_its_files(pristine: Path) -> None:
+    told = snakemake(pristine, STUDY, "-n", "--configfile", "configs/paper.yaml")
     assert told.returncode != 0
     assert "Missing input files for rule import_source" in told.stdout
     assert "Traceback" not in told.stdout
@@ -81,9 +77,9 @@ def test_paper_is_planned_once_the_checkpoints_are_there(tmp_path: Path) -> None
     assert "fetch_dataset" not in plan.counts
 
 
-def test_unknown_class_is_told_before_anything_is_fetched(copy: Path, tmp_path: Path) -> None:
+def test_unknown_class_is_told_before_anything_is_fetched(pristine: Path, tmp_path: Path) -> None:
     composed = {"object_classes": ["Trousers"]}
     data = {"detection": {"fashion_scenes": {"composed": composed}}}
-    told = snakemake(copy, STUDY, "-n", *overlay(tmp_path, data=data))
+    told = snakemake(pristine, STUDY, "-n", *overlay(tmp_path, data=data))
     assert told.returncode != 0
     assert "no class 'Trousers'. Did you mean 'Trouser'?" in told.stdout

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import DryRun, dry_run
-from finished import finished_study, unchanged
-from test_rerun import LIBRARY, Edit, append, study
+
+from support.edits import LIBRARY, Edit, append, study
+from support.finished import finished_study, unchanged
+from support.plans import DryRun, dry_run
 
 STUDY = "granularity"
 FIGURES = ("resolutions", "best_epsilon", "granularity_measures", "measure_ranking")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
-import sys
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Job, arguments_of, copy_workflow, dry_run, run, snakemake, step_of
 
+from support.calls import recording
+from support.plans import DryRun, Job, arguments_of, dry_run, step_of
+from support.server import record_of
+from support.workflow import ROOT, records, snakemake, step
 from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
@@ -24,17 +28,10 @@ CONFIG = load()
 FIGURES = (ROOT / "rules/figures.smk").read_text()
 STUDIES, MAIN_JOB = list(CONFIG["studies"]), CONFIG["main_job"]
 EFFICIENCY = "data_efficiency"
+Plans = Callable[..., DryRun]
 
 
 # Targets -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the workflow for dry runs: nobody changes it."""
-    folder = tmp_path_factory.mktemp("graph")
-    copy_workflow(folder)
-    return folder
 
 
 def figures_and_pages(*studies: str) -> set[str]:
@@ -55,8 +52,8 @@ def figures_and_pages(*studies: str) -> set[str]:
     "target",
     ["all", "tables", "figures", "report", "all_studies", "report_all_studies", *STUDIES],
 )
-def test_target_makes_what_its_name_says(target: str, copy: Path) -> None:
-    made = dry_run(copy, target, config=()).outputs
+def test_target_makes_what_its_name_says(target: str, planned: Plans) -> None:
+    made = planned(target, config=()).outputs
     drawn = {path for path in made if path.endswith((".svg", ".png", ".html"))}
     main_job, everything = figures_and_pages(*MAIN_JOB), figures_and_pages(*STUDIES)
     assert len(main_job) > 2 * len(MAIN_JOB) and main_job < everything
@@ -81,45 +78,45 @@ def test_target_makes_what_its_name_says(target: str, copy: Path) -> None:
     assert ("results/index.csv" in made) == (target != "figures" and target not in STUDIES)
 
 
-def test_plain_snakemake_makes_the_main_job(copy: Path) -> None:
-    plan = dry_run(copy, config=())
+def test_plain_snakemake_makes_the_main_job(planned: Plans) -> None:
+    plan = planned(config=())
     assert "results/report.html" in plan.outputs
     only_efficiency = {"transfer_subsets", "extract_features", "measure_similarity"}
     assert not only_efficiency & set(plan.counts)
     assert not [rule for rule in plan.counts if EFFICIENCY in rule]
 
 
-def test_main_job_says_what_plain_snakemake_makes(copy: Path, tmp_path: Path) -> None:
+def test_main_job_says_what_plain_snakemake_makes(pristine: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump({"main_job": [EFFICIENCY]}))
-    made = dry_run(copy, config=("--configfile", str(other))).outputs
+    made = dry_run(pristine, config=("--configfile", str(other))).outputs
     drawn = {path for path in made if path.endswith((".svg", ".png", ".html"))}
     assert drawn == figures_and_pages(EFFICIENCY) | {"results/report.html"}
     assert "results/tables/correlations.csv" not in made  # of studies that were not asked for
 
 
-def test_every_figure_can_be_named(copy: Path) -> None:
+def test_every_figure_can_be_named(pristine: Path) -> None:
     figures = sorted(figures_and_pages(*STUDIES))
-    assert set(figures) <= dry_run(copy, *figures, config=()).outputs
+    assert set(figures) <= dry_run(pristine, *figures, config=()).outputs
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "configs").glob("*.yaml"), key=str))
-def test_overlay_is_a_plan(overlay: Path, copy: Path) -> None:
-    made = dry_run(copy, config=("--configfile", f"configs/{overlay.name}")).outputs
+def test_overlay_is_a_plan(overlay: Path, planned: Plans) -> None:
+    made = planned(config=("--configfile", f"configs/{overlay.name}")).outputs
     assert f"results/{overlay.stem}/report.html" in made
 
 
 @pytest.mark.parametrize("overlay", ["quick", "smoke"])
-def test_overlay_is_a_plan_of_every_study(overlay: str, copy: Path) -> None:
+def test_overlay_is_a_plan_of_every_study(overlay: str, planned: Plans) -> None:
     config = ("--configfile", f"configs/{overlay}.yaml")
-    made = dry_run(copy, "all_studies", config=config).outputs
+    made = planned("all_studies", config=config).outputs
     assert f"results/{overlay}/report_all_studies.html" in made
     assert f"results/{overlay}/pages/{EFFICIENCY}.html" in made
 
 
-def test_checkpoints_of_the_papers_have_to_be_brought(copy: Path) -> None:
+def test_checkpoints_of_the_papers_have_to_be_brought(pristine: Path) -> None:
     """The other studies of the overlay do not wait for them."""
-    told = snakemake(copy, EFFICIENCY, "-n", "--configfile", "configs/paper.yaml")
+    told = snakemake(pristine, EFFICIENCY, "-n", "--configfile", "configs/paper.yaml")
     assert told.returncode != 0
     assert "Missing input files for rule import_source" in told.stdout
     for file in ("checkpoints/resnet50-natural.pth", "checkpoints/imagenet_classes.txt"):
@@ -142,8 +139,8 @@ RULES = dict(rules())
 COMMANDS = re.search(r"^REPORTING = \(\n(.*?)^\)", FIGURES, re.MULTILINE | re.DOTALL)
 
 
-def test_rules_were_found(copy: Path) -> None:
-    listed = snakemake(copy, "--list-rules")
+def test_rules_were_found(pristine: Path) -> None:
+    listed = snakemake(pristine, "--list-rules")
     assert set(RULES) == set(re.findall(r"^(\w+)(?: \(.*\))?$", listed.stdout, re.MULTILINE))
 
 
@@ -201,8 +198,8 @@ LINTS = {
 }
 
 
-def test_lint_finds_nothing_new(copy: Path) -> None:
-    told = snakemake(copy, "--lint").stdout
+def test_lint_finds_nothing_new(pristine: Path) -> None:
+    told = snakemake(pristine, "--lint").stdout
     where, found = "", []
     for line in told.splitlines():
         if line.startswith("Lints for "):
@@ -226,22 +223,6 @@ def test_lint_finds_nothing_new(copy: Path) -> None:
 
 # What a step imports -----------------------------------------------------------------------------
 
-# Runs a step as `python -m` does, and lists what was imported when it leaves.
-LISTING = """
-import os, runpy, sys
-step, listing, *arguments = sys.argv[1:]
-leave = os._exit
-def list_and_leave(code):
-    with open(listing, "w") as file:
-        for module in list(sys.modules.values()):
-            print(getattr(module, "__file__", None), file=file)
-    leave(code)
-os._exit = list_and_leave
-sys.argv = [step, *arguments]
-runpy.run_module(f"workflow_scripts.{step}", run_name="__main__", alter_sys=True)
-"""
-
-
 # Imported inside functions that not every figure calls; attacks by a job's recipe, which `respond`
 # names and does not run.
 NOT_ALWAYS = ("published.py", "best_epsilon.py")
@@ -251,12 +232,25 @@ NOT_ALWAYS += tuple(
 NOT_ALWAYS += ("attacks/pgd.py", "attacks/ball.py", "attacks/fgsm.py")
 
 
-def test_inputs_are_what_is_imported(smoke_run: Path, tmp_path: Path) -> None:
+def imported_by(job: Job, smoke_run: Path, tmp_path: Path) -> set[str]:
+    """Which of our files the job has loaded: it wrote that down when the smoke run was made."""
+    argv = shlex.split(job.command.partition(" 2> ")[0])[1:]
+    record = records(smoke_run) / record_of(argv)
+    if not record.exists():  # the run was kept from another session
+        into = tmp_path / step_of(job)
+        into.mkdir()
+        variables = recording(into / "records", into / "site")
+        done = step(smoke_run, step_of(job), *arguments_of(job, into), **variables)
+        assert done.returncode == 0, done.stdout
+        (record,) = (into / "records").iterdir()
+    return {name for name in json.loads(record.read_text()) if not name.endswith("__init__.py")}
+
+
+def test_inputs_are_what_is_imported(smoke_run: Path, smoke_plan: DryRun, tmp_path: Path) -> None:
     """Every step once, with the arguments of a job: its code inputs are what Python loaded."""
-    plan = dry_run(smoke_run, "all", "all_studies", "--forceall")
     # The richest job of each: an adversarial training uses an attack.
     jobs: dict[str, Job] = {}
-    for job in plan.jobs:
+    for job in smoke_plan.jobs:
         if job.rule == "train_source" and "-linf_" not in job.output[0]:
             continue
         if job.command.startswith("python -m"):
@@ -265,25 +259,14 @@ def test_inputs_are_what_is_imported(smoke_run: Path, tmp_path: Path) -> None:
     assert {"extract_features", "transfer_subsets", "write_efficiency_page"} < set(jobs)
     assert len(jobs) > 30
     wrong = {}
-    for step, job in jobs.items():
-        into = tmp_path / step
-        into.mkdir()
-        arguments = arguments_of(job, into)
-        listing = into / "modules.txt"
-        done = run([sys.executable, "-c", LISTING, step, listing, *arguments], smoke_run)
-        assert done.returncode == 0, done.stdout
-        loaded = {
-            str(Path(line).relative_to(smoke_run))
-            for line in listing.read_text().splitlines()
-            if line.startswith(f"{smoke_run}/workflow_scripts/")
-            and not line.endswith("__init__.py")
-        }
+    for name, job in jobs.items():
+        loaded = imported_by(job, smoke_run, tmp_path)
         listed = {path for path in job.input if path.endswith(".py")}
         assert loaded, "nothing of ours was imported"
         if missing := loaded - listed:
-            wrong[step] = f"an edit of {sorted(missing)} would not re-run it"
+            wrong[name] = f"an edit of {sorted(missing)} would not re-run it"
         elif spare := listed - loaded - {f"workflow_scripts/advtransfer/{x}" for x in NOT_ALWAYS}:
-            wrong[step] = f"an edit of {sorted(spare)} would re-run it in vain"
+            wrong[name] = f"an edit of {sorted(spare)} would re-run it in vain"
     assert wrong == {}
 
 

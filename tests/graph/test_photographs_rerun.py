@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, SMOKE, dry_run, job_of
+
+from support.plans import dry_run, job_of
+from support.workflow import ROOT, SMOKE
 
 STUDY = "data_efficiency"
 

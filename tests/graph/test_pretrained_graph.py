@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from conftest import dry_run
+
+from support.plans import dry_run
 
 STUDY = "data_efficiency"
 NETWORKS = {

@@ -1,28 +1,36 @@
 """What an edit re-runs: exactly the jobs whose result it can change, and nothing else.
 
-Every case edits the finished smoke run, asks `snakemake -n`, and puts the bytes back; then nothing
-may be left to do. A new version of Snakemake that triggers otherwise fails here.
+Every case edits the finished smoke run, asks `snakemake -n`, and puts the bytes back; after all of
+them nothing may be left to do. A new version of Snakemake that triggers otherwise fails here.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from conftest import SMOKE, dry_run, job_of, restored, snakemake, state
 
+from support.edits import (
+    FIRST,
+    LIBRARY,
+    SECOND,
+    Edit,
+    append,
+    new_family,
+    new_source_of_new_family,
+    nothing,
+    other_key_order,
+    overlay,
+    study,
+    touch,
+)
+from support.plans import dry_run, job_of
+from support.workflow import SMOKE, restored, snakemake, state
 from workflow_scripts.advtransfer.seals import sidecar
-from workflow_scripts.config.load import study_files
 
-Config = dict[str, Any]
 Counts = dict[str, int]
-LIBRARY = "workflow_scripts/advtransfer"
-FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 ONLY_FIRST = ("transfer_scatter", "published")
 ONLY_SECOND = ("mixture_bars", "mixture_scatter")
 IN_BOTH = ("correlations_over_epsilon", "per_image", "sources", "transfer_curves")
@@ -68,70 +76,6 @@ RECORDED = {"record_run": 1}  # the configuration is printed in the report
 
 
 # Edits --------------------------------------------------------------------------------------------
-Edit = Callable[[Path], None]
-
-
-def append(*files: str) -> Edit:
-    """Other bytes that mean the same."""
-
-    def edit(folder: Path) -> None:
-        for file in files:
-            with open(folder / file, "a") as handle:
-                handle.write("\n# edited\n")
-
-    return edit
-
-
-def touch(folder: Path) -> None:
-    """What a checkout does: new times, same bytes."""
-    for file in folder.rglob("*.py"):
-        os.utime(file)
-
-
-def merge(config: Config, changes: Config) -> Config:
-    """As Snakemake lays one file over another."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(config.get(key), dict):
-            merge(config[key], value)
-        else:
-            config[key] = value
-    return config
-
-
-def overlay(**changes: Any) -> Edit:
-    """Keys of configs/smoke.yaml set to other values."""
-
-    def edit(folder: Path) -> None:
-        file = folder / "configs/smoke.yaml"
-        file.write_text(yaml.safe_dump(merge(yaml.safe_load(file.read_text()), changes)))
-
-    return edit
-
-
-def study(name: str, **changes: Any) -> Edit:
-    return overlay(studies={name: changes})
-
-
-def other_key_order(folder: Path) -> None:
-    def turned(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: turned(value[key]) for key in reversed(value)}
-        return value
-
-    for file in (folder / "config.yaml", *study_files(folder), folder / "configs/smoke.yaml"):
-        file.write_text(yaml.safe_dump(turned(yaml.safe_load(file.read_text())), sort_keys=False))
-
-
-def new_family(folder: Path) -> None:
-    """A model in a module of its own, as docs/add-a-model.md says."""
-    families = folder / LIBRARY / "models/families"
-    (families / "tiny.py").write_text((families / "mlp.py").read_text())
-    overlay(models={"tiny": {"family": "tiny", "widths": [8]}})(folder)
-
-
-def new_source_of_new_family(folder: Path) -> None:
-    new_family(folder)
-    study(FIRST, sources={"models": ["mlp", "lenet", "alexnet", "resnet8", "tiny"]})(folder)
 
 
 MORE = [{"attack": "pgd", "norm": "linf", "epsilon": "2/255", "steps": 2, "random_start": True}]
@@ -145,10 +89,6 @@ class Case:
     edit: Edit
     expected: Counts
     adds: bool = False  # what is made below the tables are new files: no artefact is made again
-
-
-def nothing(folder: Path) -> None:
-    pass
 
 
 CASES = [
@@ -268,8 +208,10 @@ CASES = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def finished(smoke_run: Path) -> None:
-    """Cases start from a run in which nothing is left to do."""
+def finished(smoke_run: Path) -> Iterator[None]:
+    """Nothing is left to do before the cases, nor when every edit was taken back."""
+    assert dry_run(smoke_run, "all", "all_studies").counts == {}
+    yield
     assert dry_run(smoke_run, "all", "all_studies").counts == {}
 
 
@@ -282,7 +224,6 @@ def test_edit_re_runs_exactly(case: Case, smoke_run: Path) -> None:
         if case.adds:
             again = {path for path in plan.outputs if (smoke_run / path).exists()}
             assert {path for path in again if not path.startswith("results/smoke/")} == set()
-    assert dry_run(smoke_run).counts == {}
 
 
 def test_hyper_parameter_and_back(smoke_run: Path) -> None:

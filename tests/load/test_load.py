@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, SMOKE, run, snakemake, without_results
-from slurm import Cluster, missing_programs, temporary_folder
+
+from support.slurm import Cluster, missing_programs, temporary_folder
+from support.workflow import BIN, SMOKE, run, snakemake, without_results
 
 pytestmark = pytest.mark.long
 SEEDS = 167  # six jobs each

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import torch
 
+from support.artifacts import write_everything
+from support.workflow import ROOT
 from workflow_scripts.advtransfer.artifacts.files import atomic, file_error
 from workflow_scripts.advtransfer.artifacts.hdf5 import (
     hdf5_writer,
@@ -36,7 +38,6 @@ from workflow_scripts.advtransfer.artifacts.versions import provenance
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import RESULTS, sidecar
 
-ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 ARRAYS = {
     "images": RNG.integers(0, 256, (50, 8, 8, 3), np.uint8),
@@ -50,17 +51,6 @@ ATTRIBUTES = {
     "seed": 3,
     "share": 0.1,
 }
-
-
-def write_everything(path: Path) -> None:
-    """A file of the format that ``path`` ends in."""
-    writers = {
-        ".h5": lambda: write_hdf5(path, {"x": np.zeros(50_000)}, {}),
-        ".csv": lambda: write_rows(path, [{"a": "text" * 100}] * 2000, ["a"]),
-        ".json": lambda: write_json(path, ["text" * 100] * 2000),
-        ".safetensors": lambda: save_tensors(path, {"x": torch.zeros(50_000)}, {}),
-    }
-    writers[path.suffix]()
 
 
 # Atomic replacement ------------------------------------------------------------------------------
@@ -113,8 +103,9 @@ def test_full_disk_is_told_and_the_old_file_stays(tmp_path, name):
 def test_full_disk_under_a_checkpoint(tmp_path):
     """safetensors writes beside the name it is given, so this needs a real small file system."""
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, 'tests/units');"
-        "from test_artifacts import write_everything; path = Path(sys.argv[1]) / 'a.safetensors';"
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests');"
+        "from support.artifacts import write_everything;"
+        "path = Path(sys.argv[1]) / 'a.safetensors';"
         "path.write_text('old')\n"
         "try: write_everything(path)\n"
         "except Exception as e: print(type(e).__name__, e, [p.name for p in path.parent.iterdir()])"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, run
 from torch import nn
 
 from benchmarks import __main__ as command
@@ -25,6 +24,7 @@ from benchmarks.peers.trainers import (
     robust_training_loop,
     torchattacks_in_the_loop,
 )
+from support.workflow import ROOT, run
 
 QUICK = Settings(repeats=1, threads=1, quick=True)
 

@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, ROOT, changed, message
-from test_efficiency_config import PART, SOURCES, STUDY
 
+from support.config import DEFAULTS, ROOT, changed, message
+from support.efficiency_config import PART, SOURCES, STUDY
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.closure import recipe_modules
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe

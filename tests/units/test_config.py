@@ -14,6 +14,17 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from support.config import (
+    DEFAULTS,
+    DELETE,
+    FIRST,
+    OVERLAYS,
+    ROOT,
+    SECOND,
+    addresses,
+    changed,
+    message,
+)
 from workflow_scripts import record_run
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
@@ -21,36 +32,9 @@ from workflow_scripts.advtransfer.epsilon import parse_epsilon
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.config.check import SCHEMA, check_config, without_nulls
 from workflow_scripts.config.load import load
-from workflow_scripts.config.named import resolved
 from workflow_scripts.studies.plan import Plan, index_rows, make_plan, page_recipe, study_config
 
-ROOT = Path(__file__).parents[2]
-OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
-FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 THIRD = "data_efficiency"
-DEFAULTS = resolved(load())
-DELETE = object()
-
-
-def changed(changes: dict[str, Any]) -> dict[str, Any]:
-    """The default configuration with values replaced, by dotted key."""
-    config = copy.deepcopy(DEFAULTS)
-    for key, value in changes.items():
-        *path, last = (int(part) if part.isdigit() else part for part in key.split("."))
-        place = config
-        for part in path:
-            place = place[part]
-        if value is DELETE:
-            del place[last]
-        else:
-            place[last] = value
-    return config
-
-
-def message(config: dict[str, Any]) -> str:
-    with pytest.raises(UserError) as told:
-        make_plan(config)
-    return str(told.value)
 
 
 @pytest.fixture(scope="module")
@@ -425,14 +409,6 @@ def test_two_studies_share_what_they_both_need():
     assert address(first.evaluation(first.sources[0])) == (
         address(second.evaluation(second.sources[0]))
     )
-
-
-def addresses(changes: dict[str, Any]) -> dict[str, set[str]]:
-    """Addresses by the type of their recipe."""
-    found: dict[str, set[str]] = {}
-    for where, recipe in make_plan(changed(changes)).recipes.items():
-        found.setdefault(type(recipe).__name__, set()).add(where)
-    return found
 
 
 @pytest.mark.parametrize(

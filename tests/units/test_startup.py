@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.workflow import ROOT
+
 STEPS = sorted(
     file.stem for file in (ROOT / "workflow_scripts").glob("*.py") if file.stem != "__init__"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+from collections.abc import Callable
 
 import torch
 
@@ -65,3 +66,11 @@ def compilation_pays(device: torch.device, passes: int) -> bool:
     On a CPU small networks become slower by it and large ones gain little (docs/speed.md).
     """
     return device.type == "cuda" and passes >= COMPILED_PASSES
+
+
+def compile_network(network: torch.nn.Module) -> Callable[..., torch.Tensor]:
+    """The network through ``torch.compile``; without a compiler, or the headers it needs, it warns
+    and runs uncompiled."""
+    torch._dynamo.config.suppress_errors = True
+    run: Callable[..., torch.Tensor] = torch.compile(network)
+    return run

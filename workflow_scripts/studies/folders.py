@@ -33,7 +33,7 @@ class Figure(NamedTuple):
     settings: tuple[str, ...]  # of the study, that decide it besides the tables
     label: str  # in the report
     alt: str  # instead of the picture, on the page
-    format: str  # of its file: svg or png
+    suffix: str  # of its file: svg or png
 
 
 def kinds() -> list[str]:
@@ -124,7 +124,7 @@ def figures(study: str, kind: str) -> dict[str, Figure]:
                 settings=said["SETTINGS"],
                 label=said["LABEL"],
                 alt=said["ALT"],
-                format=said.get("FORMAT", "svg"),
+                suffix=said.get("FORMAT", "svg"),
             )
     return found
 

@@ -39,50 +39,19 @@ def compose(
         ``categories`` (ids from 1), ``images`` and ``annotations``; segmentations are compressed
         run-length codes of the visible parts.
     """
-    from pycocotools import mask as codes
-
     random = np.random.default_rng(derived_seed(recipe, recipe.seed, split))
     size = recipe.size
     scenes = np.empty((images, size, size, 3), np.uint8)
+    listed: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    listed = []
-    fewest, most = recipe.objects_per_image
     for number in range(images):
-        scene = _resized(backgrounds[random.integers(len(backgrounds))], size).astype(np.float32)
-        owner = np.full((size, size), -1)
-        labels, areas = [], []
-        for k in range(random.integers(fewest, most + 1)):
-            which = int(random.integers(len(objects[0])))
-            cut = _place(objects[0][which], recipe, random)
-            mask = cut[..., 0] > recipe.threshold
-            scene[mask] = cut[mask]
-            owner[mask] = k
-            labels.append(int(objects[1][which]))
-            areas.append(int(mask.sum()))
+        background = backgrounds[random.integers(len(backgrounds))]
+        scenes[number], placed = _scene(recipe, objects, background, random)
         name = f"{number + 1:012d}.png"
         listed.append({"id": number + 1, "file_name": name, "width": size, "height": size})
-        for k, (label, area) in enumerate(zip(labels, areas, strict=True)):
-            visible = owner == k
-            seen = int(visible.sum())
-            # What is hidden almost wholly stays in the picture, as in photographs, unlabelled.
-            if seen < max(MIN_PIXELS, recipe.visible * area):
-                continue
-            code = codes.encode(np.asfortranarray(visible.astype(np.uint8)))
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number + 1,
-                    "category_id": label + 1,
-                    "bbox": [float(v) for v in codes.toBbox(code)],
-                    "area": float(seen),
-                    "iscrowd": 0,
-                    "segmentation": {
-                        "size": [size, size],
-                        "counts": code["counts"].decode("ascii"),
-                    },
-                }
-            )
-        scenes[number] = scene.round().astype(np.uint8)
+        for label, visible in placed:
+            annotation = {"id": len(annotations) + 1, "image_id": number + 1}
+            annotations.append(annotation | _annotation(label, visible))
     return scenes, {
         "info": {
             "description": (
@@ -99,6 +68,48 @@ def compose(
         ],
         "images": listed,
         "annotations": annotations,
+    }
+
+
+def _scene(
+    recipe: ComposedRecipe, objects: Labelled, background: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, list[tuple[int, np.ndarray]]]:
+    """One scene, uint8 (size, size, 3), and the label and visible mask, bool (size, size), of each
+    object in it that there is enough of to look for."""
+    scene = _resized(background, recipe.size).astype(np.float32)
+    owner = np.full(scene.shape[:2], -1)  # of every pixel: the object drawn last
+    drawn = []
+    fewest, most = recipe.objects_per_image
+    for k in range(random.integers(fewest, most + 1)):
+        which = int(random.integers(len(objects[0])))
+        cut = _place(objects[0][which], recipe, random)
+        mask = cut[..., 0] > recipe.threshold
+        scene[mask] = cut[mask]
+        owner[mask] = k
+        drawn.append((int(objects[1][which]), int(mask.sum())))
+    # What is hidden almost wholly stays in the picture, as in photographs, unlabelled.
+    visible = [
+        (label, owner == k)
+        for k, (label, area) in enumerate(drawn)
+        if (owner == k).sum() >= max(MIN_PIXELS, recipe.visible * area)
+    ]
+    return scene.round().astype(np.uint8), visible
+
+
+def _annotation(label: int, visible: np.ndarray) -> dict[str, Any]:
+    """An object in COCO's form, but for its ids: its label, and its mask, bool (size, size)."""
+    from pycocotools import mask as codes
+
+    code = codes.encode(np.asfortranarray(visible.astype(np.uint8)))
+    return {
+        "category_id": label + 1,
+        "bbox": [float(v) for v in codes.toBbox(code)],
+        "area": float(visible.sum()),
+        "iscrowd": 0,
+        "segmentation": {
+            "size": list(visible.shape),
+            "counts": code["counts"].decode("ascii"),
+        },
     }
 
 

@@ -11,8 +11,8 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -33,8 +33,11 @@ Sample = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
 
 def learning_rate(recipe: DetectorRecipe, step: int, steps: int) -> float:
-    """Learning rate of a step (from 0) of ``steps``: rising linearly over the first ``warmup``, a
-    tenth after each of the shares ``decays``."""
+    """Learning rate of a step (from 0) of ``steps``.
+
+    It rises linearly over the first ``warmup`` steps, and falls to a tenth after each of the shares
+    ``decays`` of all steps.
+    """
     rate = recipe.learning_rate * min(1.0, (step + 1) / (recipe.warmup + 1))
     return rate * 0.1 ** sum(step >= share * steps for share in recipe.decays)
 
@@ -50,17 +53,18 @@ def fit_detector(
     identity: str = "",
     workers: int = 0,
 ) -> list[HistoryRow]:
-    """Train a detector in place; what its maker froze stays frozen.
+    """Train a detector in place. Parameters that need no gradient stay as they are.
 
     Args:
         detector: torchvision's, on its device: in training mode it maps images and targets to a
             dictionary of losses, whose sum is minimised.
         scenes: the training split; images without an object are left out, as is usual.
         recipe: epochs, batches, schedule, flips.
-        seed: of order, flips, and of the sampling of anchors and proposals.
+        seed: of the order, the flips, and the sampling of anchors and proposals.
+        device: the detector's.
         resume: file to save progress to and to go on from.
-        identity: what the resume file must be about; another one is not used.
-        workers: processes that decode images; they change no result.
+        identity: what the resume file must be about (a digest); another one is not used.
+        workers: processes that decode images, 0: none but this one; they change no result.
 
     Returns:
         One row an epoch.
@@ -71,37 +75,24 @@ def fit_detector(
     used = [k for k in range(len(scenes)) if scenes.objects(k)]
     if not used:
         raise UserError("the training annotations have no object in any image.")
-    named = {n: p for n, p in detector.named_parameters() if p.requires_grad}
+    trained = {name: p for name, p in detector.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(
-        named.values(),
+        trained.values(),
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
     )
-    identity = f"{identity}/{digest(recipe)}"
-    history = _load(resume, identity, detector, optimizer, named)
-    data = _Samples(scenes, recipe.masks)
-    per_epoch = math.ceil(len(used) / recipe.batch_size)
+    progress = _Progress(detector, optimizer, trained, resume, f"{identity}/{digest(recipe)}")
+    history = progress.load()
+    samples = _Samples(scenes, recipe.masks)
+    per_epoch = math.ceil(len(used) / recipe.batch_size)  # steps
+
     for epoch in range(len(history), recipe.epochs):
         started = time.perf_counter()
         torch.manual_seed(_epoch_seed(seed, epoch))  # torchvision samples from the global state
-        order = torch.tensor(used)[torch.randperm(len(used))].tolist()
-        flips = (torch.rand(len(used)) < 0.5).tolist() if recipe.flip else [False] * len(used)
-        items = list(zip(order, flips, strict=True))
-        batches = [
-            items[start : start + recipe.batch_size]
-            for start in range(0, len(items), recipe.batch_size)
-        ]
-        loader: Any = DataLoader(
-            data,
-            batch_sampler=batches,
-            num_workers=workers,
-            collate_fn=_collate,
-            generator=torch.Generator().manual_seed(0),  # the workers' seeds, of which none is used
-        )
+        loader = _loader(samples, _shuffled(used, recipe), recipe.batch_size, workers)
         detector.train()
-        sums: dict[str, torch.Tensor] = {}
-        totals: list[torch.Tensor] = []
+        tally = _Tally()
         bar = tqdm(
             loader,
             desc=f"detector {epoch + 1}/{recipe.epochs}",
@@ -109,8 +100,7 @@ def fit_detector(
             disable=None,
             leave=False,
         )
-        for number, (images, targets) in enumerate(bar):
-            step = epoch * per_epoch + number
+        for step, (images, targets) in enumerate(bar, epoch * per_epoch):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, recipe.epochs * per_epoch)
             losses = detector(
@@ -121,21 +111,39 @@ def fit_detector(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            totals.append(loss.detach())
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0) + value.detach()
-        _check_finite(torch.stack(totals), epoch, recipe)
-        row = {
-            "epoch": epoch + 1,
-            "train_loss": float(torch.stack(totals).mean()),
-            **{name: float(value) / per_epoch for name, value in sums.items()},
-            "seconds": time.perf_counter() - started,
-        }
+            tally.add(loss, losses)
+        _check_finite(torch.stack(tally.totals), epoch, recipe)
+        row = {"epoch": epoch + 1, **tally.means(), "seconds": time.perf_counter() - started}
         history.append(row)
         log.info("detector epoch %d/%d: loss %.4g", epoch + 1, recipe.epochs, row["train_loss"])
-        _save(resume, identity, detector, optimizer, named, history)
+        progress.save(history)
     detector.eval()
     return history
+
+
+class _Tally:
+    """Losses of an epoch, which stay on the device so that no step waits for a GPU.
+
+    Attributes:
+        totals: the loss that every step minimised, scalars.
+    """
+
+    def __init__(self) -> None:
+        self.totals: list[torch.Tensor] = []
+        self._sums: dict[str, torch.Tensor] = {}
+
+    def add(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
+        """Count a step: the loss that it minimised, and the parts of that by name."""
+        self.totals.append(total.detach())
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach()
+
+    def means(self) -> HistoryRow:
+        """``train_loss`` and its parts, each the mean over the steps."""
+        return {
+            "train_loss": float(torch.stack(self.totals).mean()),
+            **{name: float(value) / len(self.totals) for name, value in self._sums.items()},
+        }
 
 
 def mirrored(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
@@ -168,6 +176,27 @@ class _Samples(Dataset[Sample]):
         return image, {name: torch.from_numpy(value) for name, value in parts.items()}
 
 
+def _shuffled(used: Sequence[int], recipe: DetectorRecipe) -> list[tuple[int, bool]]:
+    """An epoch's items of `_Samples` in random order, drawn from torch's global random state."""
+    order = torch.tensor(used)[torch.randperm(len(used))].tolist()
+    flips = (torch.rand(len(used)) < 0.5).tolist() if recipe.flip else [False] * len(used)
+    return list(zip(order, flips, strict=True))
+
+
+def _loader(
+    samples: _Samples, items: list[tuple[int, bool]], batch_size: int, workers: int
+) -> DataLoader[Sample]:
+    """Batches of the items in their order; ``workers`` processes decode them."""
+    batches = [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
+    return DataLoader(
+        samples,
+        batch_sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=_collate,
+        generator=torch.Generator().manual_seed(0),  # the workers' seeds, of which none is used
+    )
+
+
 def _collate(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:
     images, targets = zip(*samples, strict=True)
     return list(images), list(targets)
@@ -179,6 +208,11 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _check_finite(totals: torch.Tensor, epoch: int, recipe: DetectorRecipe) -> None:
+    """Refuse losses, (steps,), that are not finite: one look an epoch.
+
+    Raises:
+        UserError: one of them is not; the message names the first one's epoch and step.
+    """
     bad = (~torch.isfinite(totals)).nonzero()
     if len(bad):
         step = int(bad[0])
@@ -189,50 +223,54 @@ def _check_finite(totals: torch.Tensor, epoch: int, recipe: DetectorRecipe) -> N
         )
 
 
-def _load(
-    path: Path | None,
-    identity: str,
-    detector: torch.nn.Module,
-    optimizer: torch.optim.SGD,
-    named: dict[str, torch.nn.Parameter],
-) -> list[HistoryRow]:
-    """Weights and momenta after the last whole epoch, and the history so far."""
-    if path is None or not path.exists():
-        return []
-    try:
-        tensors, attributes = load_tensors(path)
-    except UserError as error:
-        log.warning("%s Training starts over.", error)
-        return []
-    if attributes.get("identity") != identity:
-        log.warning("%s is about another recipe or seed: training starts over.", path)
-        return []
-    parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}}
-    for key, value in tensors.items():
-        group, _, name = key.partition("/")
-        parts[group][name] = value
-    detector.load_state_dict(parts["network"])
-    for name, momentum in parts["momentum"].items():
-        parameter = named[name]
-        optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
-    log.info("going on after epoch %d (%s)", len(attributes["history"]), path)
-    history: list[HistoryRow] = attributes["history"]
-    return history
+@dataclass
+class _Progress:
+    """The resume file: weights and momenta after the last whole epoch, and the history so far.
 
+    Attributes:
+        trained: the parameters that ``optimizer`` moves, by their names in the detector.
+        path: the file; None: there is none.
+        identity: what the file must be about to be used.
+    """
 
-def _save(
-    path: Path | None,
-    identity: str,
-    detector: torch.nn.Module,
-    optimizer: torch.optim.SGD,
-    named: dict[str, torch.nn.Parameter],
-    history: list[HistoryRow],
-) -> None:
-    if path is None:
-        return
-    tensors = {f"network/{name}": value for name, value in detector.state_dict().items()}
-    for name, parameter in named.items():
-        momentum = optimizer.state[parameter].get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum/{name}"] = momentum
-    save_tensors(path, tensors, {"identity": identity, "history": history})
+    detector: torch.nn.Module
+    optimizer: torch.optim.SGD
+    trained: dict[str, torch.nn.Parameter]
+    path: Path | None
+    identity: str
+
+    def load(self) -> list[HistoryRow]:
+        """Bring detector and optimiser to where the file left them, and return the history; an
+        empty one where training starts over."""
+        if self.path is None or not self.path.exists():
+            return []
+        try:
+            tensors, attributes = load_tensors(self.path)
+        except UserError as error:
+            log.warning("%s Training starts over.", error)
+            return []
+        if attributes.get("identity") != self.identity:
+            log.warning("%s is about another recipe or seed: training starts over.", self.path)
+            return []
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}}
+        for key, value in tensors.items():
+            group, _, name = key.partition("/")
+            parts[group][name] = value
+        self.detector.load_state_dict(parts["network"])
+        for name, momentum in parts["momentum"].items():
+            parameter = self.trained[name]
+            self.optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
+        history: list[HistoryRow] = attributes["history"]
+        log.info("going on after epoch %d (%s)", len(history), self.path)
+        return history
+
+    def save(self, history: list[HistoryRow]) -> None:
+        """Write the file."""
+        if self.path is None:
+            return
+        tensors = {f"network/{name}": v for name, v in self.detector.state_dict().items()}
+        for name, parameter in self.trained.items():
+            momentum = self.optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                tensors[f"momentum/{name}"] = momentum
+        save_tensors(self.path, tensors, {"identity": self.identity, "history": history})

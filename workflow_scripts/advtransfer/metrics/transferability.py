@@ -333,47 +333,66 @@ def measure_pair(
     if mask.ndim != 1 or mask.dtype != np.bool_:
         raise ValueError(f"mask has to be (images,) booleans, not {mask.dtype} {mask.shape}")
     _same_length(f1=f1_clean, f2=f2_clean, alignment=alignment, labels=labels, mask=mask)
-    n = int(mask.sum())
-    if n == 0:
-        raise UserError(
-            f"none of the {len(mask)} images counts (the reference classifies none correctly), so "
-            "no metric is defined. Train the reference longer, or let all images count (mask: all)."
-        )
+    n = _n_counted(mask)
 
     clean, transferred, own = f2_clean[mask], f2_transferred[mask], f2_own[mask]
-    own_deviation = (f1_own - f1_clean)[mask]
-    transferred_deviation = transferred - clean
-
-    alpha_1_values = alpha_1(clean, transferred, own)
-    summary = alpha_1_summary(clean, transferred, own)
-    consistency = alpha_2(own_deviation, transferred_deviation)
-    combined = alpha_2(own_deviation, transferred_deviation, weights=alpha_1_values)
-    angles = _defined(alignment[mask])
+    own_deviation, transferred_deviation = (f1_own - f1_clean)[mask], transferred - clean
+    alphas = alpha_1(clean, transferred, own)
     losses = cross_entropy(transferred, labels[mask])
-
-    n_alpha_1 = n - summary.zero_denominators
-    metrics: dict[str, tuple[float, int]] = {
-        "alpha_1_mean": (summary.mean, n_alpha_1),
-        "alpha_1_median": (summary.median, n_alpha_1),
-        "alpha_1_ratio_of_means": (summary.ratio_of_means, n_alpha_1),
-        "alpha_1_share_above_1": (summary.share_above_1, n_alpha_1),
-        "alpha_1_zero_denominators": (float(summary.zero_denominators), n),
-        "alpha_2": (consistency.plain, consistency.n_images),
-        "alpha_2_squared": (consistency.squared, consistency.n_images),
-        "alpha_2_squared_unbiased": (consistency.squared_unbiased, consistency.n_images),
-        "combined": (combined.plain, combined.n_images),
-        "combined_squared": (combined.squared, combined.n_images),
-        "combined_squared_unbiased": (combined.squared_unbiased, combined.n_images),
+    angles = _defined(alignment[mask])
+    metrics = {
+        **_alpha_1_metrics(clean, transferred, own),
+        **_alpha_2_metrics("alpha_2", alpha_2(own_deviation, transferred_deviation)),
+        **_alpha_2_metrics("combined", alpha_2(own_deviation, transferred_deviation, alphas)),
         "tau_1": (_mean(angles), angles.size),
         "tau_2": (tau_2(own_deviation, transferred_deviation), n),
         "transfer_success_rate": (float(transfer_success(clean, transferred).mean()), n),
         "transferred_loss": (float(losses.mean()), n),
     }
     per_image = {name: np.full(len(mask), np.nan) for name in ("alpha_1", "transferred_loss")}
-    per_image["alpha_1"][mask] = alpha_1_values
+    per_image["alpha_1"][mask] = alphas
     per_image["transferred_loss"][mask] = losses
     return PairMetrics(
         values={name: value for name, (value, _) in metrics.items()},
         per_image=per_image,
         n_images={name: count for name, (_, count) in metrics.items()},
     )
+
+
+def _n_counted(mask: NDArray[np.bool_]) -> int:
+    """How many images count.
+
+    Raises:
+        UserError: none does.
+    """
+    n = int(mask.sum())
+    if n == 0:
+        raise UserError(
+            f"none of the {len(mask)} images counts (the reference classifies none correctly), so "
+            "no metric is defined. Train the reference longer, or let all images count (mask: all)."
+        )
+    return n
+
+
+def _alpha_1_metrics(
+    clean: Floats, transferred: Floats, own: Floats
+) -> dict[str, tuple[float, int]]:
+    """Summaries of alpha_1, each with its number of images. Args: as in ``alpha_1``."""
+    summary = alpha_1_summary(clean, transferred, own)
+    n = len(clean) - summary.zero_denominators
+    return {
+        "alpha_1_mean": (summary.mean, n),
+        "alpha_1_median": (summary.median, n),
+        "alpha_1_ratio_of_means": (summary.ratio_of_means, n),
+        "alpha_1_share_above_1": (summary.share_above_1, n),
+        "alpha_1_zero_denominators": (float(summary.zero_denominators), len(clean)),
+    }
+
+
+def _alpha_2_metrics(name: str, found: Alpha2) -> dict[str, tuple[float, int]]:
+    """The forms of alpha_2, or of the combined metric, each with its number of images."""
+    return {
+        name: (found.plain, found.n_images),
+        f"{name}_squared": (found.squared, found.n_images),
+        f"{name}_squared_unbiased": (found.squared_unbiased, found.n_images),
+    }

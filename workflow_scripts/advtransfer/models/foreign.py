@@ -578,22 +578,12 @@ def import_checkpoint(
             another sha256; two classes of one name; no normaliser, a useless one, or two.
     """
     path = Path(path)
-    repeated = sorted({name for name in classes if list(classes).count(name) > 1})
-    if not classes or repeated or not all(classes):
-        raise UserError(
-            "every class needs a name of its own"
-            + (f"; given twice: {_first(repeated)}." if repeated else "; one is empty or missing.")
-        )
+    _check_names_of_classes(classes)
     if size < 1:
         raise UserError(f"images of {size} pixels a side: expected at least 1.")
     if Path(output).exists() and path.exists() and path.samefile(output):
         raise UserError(f"{output}: this would replace the original; give another --output.")
-    found = file_sha256(path)
-    if sha256 is not None and found != sha256.strip().lower():
-        raise UserError(
-            f"{path}: this is another file than the one asked for: sha256 expected {sha256}, found "
-            f"{found}."
-        )
+    found = _verified_sha256(path, sha256)
     tensors = read_weights(path, entry)
     try:
         bare, own = unwrap(tensors)
@@ -621,6 +611,35 @@ def import_checkpoint(
         },
     )
     return scheme
+
+
+def _check_names_of_classes(classes: Sequence[str]) -> None:
+    """Refuse classes without a name of their own.
+
+    Raises:
+        UserError: there is no class, one has no name, or two share one.
+    """
+    repeated = sorted({name for name in classes if list(classes).count(name) > 1})
+    if not classes or repeated or not all(classes):
+        raise UserError(
+            "every class needs a name of its own"
+            + (f"; given twice: {_first(repeated)}." if repeated else "; one is empty or missing.")
+        )
+
+
+def _verified_sha256(path: Path, expected: str | None) -> str:
+    """The file's sha256, in hexadecimal digits.
+
+    Raises:
+        UserError: it is not the ``expected`` one (None: any will do), or the file cannot be read.
+    """
+    found = file_sha256(path)
+    if expected is not None and found != expected.strip().lower():
+        raise UserError(
+            f"{path}: this is another file than the one asked for: sha256 expected {expected}, "
+            f"found {found}."
+        )
+    return found
 
 
 def _normaliser(

@@ -12,26 +12,24 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
 from ..artifacts.tensors import load_tensors, save_tensors
-from ..attacks.ball import TINY, l2_norms
-from ..attacks.recipe import AttackRecipe
-from ..attacks.run import load_attack
 from ..data.batches import batch_bounds, epoch_batches
-from ..device import autocast
+from ..device import autocast, compile_network
 from ..errors import UserError
-from ..models.network import Network, inference_copy, refresh
+from ..models.network import Network
 from ..recipes import digest
 from .parallel import ALONE, Processes
+from .perturbation import make_perturbation
 from .recipe import TrainingRecipe, check_replays
 
 log = logging.getLogger("advtransfer")
 HistoryRow = dict[str, float]
+Batch = tuple[torch.Tensor, torch.Tensor]  # images and labels
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "seconds")  # of every history
 
 
@@ -39,12 +37,198 @@ class DivergenceError(UserError):
     """The loss is no longer a number."""
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a training is carried out. None of this changes its result beyond rounding.
+
+    Attributes:
+        name: of the training, for messages and the progress bar.
+        resume: file to save progress to after every epoch, and to go on from; None: no such file.
+        identity: what the resume file must be about (a digest); another one is not used.
+        compiled: run the network through ``torch.compile``, which pays for long training on a GPU.
+        processes: those that share the work. All call `fit` with the same arguments, each on its
+            device, and all get the result; the first one logs and saves. Their number may change
+            before training goes on.
+    """
+
+    name: str = "training"
+    resume: Path | None = None
+    identity: str = ""
+    compiled: bool = False
+    processes: Processes = ALONE
+
+
+DEFAULT = Execution()
+
+
 @dataclass
 class Fitted:
-    """What a fit leaves: one row an epoch, and the epoch whose weights the network has."""
+    """What a fit leaves behind.
+
+    Attributes:
+        history: one row an epoch.
+        best_epoch: the epoch (from 1) whose weights the network has; 0 before the first.
+        best_state: a copy of its weights; None with ``checkpoint: last``, which needs no copy.
+    """
 
     history: list[HistoryRow] = field(default_factory=list)
     best_epoch: int = 0
+    best_state: dict[str, torch.Tensor] | None = field(default=None, repr=False)
+
+    def add(self, row: HistoryRow, network: Network, checkpoint: str) -> None:
+        """Append an epoch, and keep it if ``checkpoint`` chooses it among those so far."""
+        self.history.append(row)
+        if checkpoint == "last":
+            self.best_epoch = len(self.history)
+        elif row["test_accuracy"] == max(past["test_accuracy"] for past in self.history):
+            self.best_epoch = len(self.history)
+            self.best_state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+
+def fit(
+    network: Network,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    recipe: TrainingRecipe,
+    *,
+    seed: int,
+    parameters: Iterable[torch.nn.Parameter] | None = None,
+    evaluate: Callable[[], HistoryRow] | None = None,
+    execution: Execution = DEFAULT,
+) -> Fitted:
+    """Train ``network`` in place by SGD on the cross-entropy.
+
+    Args:
+        network: on its device; what ``parameters`` does not name stays as it is.
+        images: uint8 (N, 3, H, W) on the same device; or float32 activations, which are not scaled,
+            for the tail of a network.
+        labels: int64 (N,) on the same device.
+        recipe: hyper-parameters. With ``attack`` every batch is attacked first (Madry et al.,
+            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode. With ``replays`` too it
+            is free adversarial training, see `FreePerturbation`: a replay is a step of the
+            schedule, an epoch is still one pass over the images, and its loss and accuracy are
+            means over all replays. With ``epochs: 0`` the network stays as it is.
+        seed: of the order, the augmentation and the random starts.
+        parameters: those to train; None: all.
+        evaluate: called after every epoch; its numbers join the history. With ``checkpoint:
+            best_on_*`` the weights of the epoch with the highest ``test_accuracy`` are kept.
+        execution: how the training is carried out: its name, resume file and hardware.
+
+    Raises:
+        DivergenceError: the loss is no longer a number; the message names epoch and batch.
+        UserError: the recipe contradicts itself, or the processes cannot share this training.
+    """
+    name, processes, device = execution.name, execution.processes, images.device
+    bounds = batch_bounds(len(images), recipe.batch_size)
+    _check(recipe, bounds, execution)
+    trained = _train_only(network, parameters)
+    optimizer = sgd(trained, recipe, device)
+    # On the device of the images: random numbers that cross over would stop a GPU at every batch.
+    generator = processes.generator(device).manual_seed(seed)
+    perturbation = make_perturbation(network, images, recipe, generator, execution.compiled)
+    forward = _forward(network, execution)
+    progress = _Progress(network, optimizer, generator, perturbation.delta, recipe, execution)
+    fitted = progress.load()
+    uses = recipe.replays or 1  # of every batch, in a row
+    per_epoch = len(bounds) * uses  # steps
+
+    for epoch in range(len(fitted.history), recipe.epochs):
+        started = time.perf_counter()
+        network.train(recipe.batch_norm == "adapt")
+        tally = _Tally(processes, device)
+        batches = epoch_batches(images, labels, recipe.batch_size, recipe.augmentation, generator)
+        bar = _bar(batches, len(bounds), f"{name} {epoch + 1}/{recipe.epochs}", processes)
+        used = (batch for batch in bar for _ in range(uses))
+        for step, (x, y) in enumerate(used, epoch * per_epoch):
+            set_learning_rate(optimizer, recipe, step, recipe.epochs * per_epoch)
+            whole = len(x)
+            x, y = processes.part(x, y, generator)
+            x = perturbation(x, y)
+            with autocast(device, recipe.precision):
+                logits = forward(x)
+                loss = processes.weigh(F.cross_entropy(logits, y), len(y), whole)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            perturbation.ascend()
+            processes.sum_gradients(trained)
+            optimizer.step()
+            tally.add(loss.detach(), logits.detach(), y, whole)
+        _check_finite(tally.losses().view(-1, uses), epoch, recipe, name)
+        _check_in_step(generator, execution)
+        row = {"epoch": epoch + 1, **tally.means(), "seconds": time.perf_counter() - started}
+        if evaluate is not None:
+            row |= evaluate()
+        log.info("%s epoch %d/%d: %s", name, epoch + 1, recipe.epochs, _describe(row))
+        fitted.add(row, network, recipe.checkpoint)
+        progress.save(fitted)
+    if fitted.best_state is not None:
+        network.load_state_dict(fitted.best_state)
+    network.eval()
+    return fitted
+
+
+# Before the first step ----------------------------------------------------------------------------
+
+
+def _check(recipe: TrainingRecipe, bounds: list[tuple[int, int]], execution: Execution) -> None:
+    """Refuse a recipe that contradicts itself, and batches that the processes cannot share.
+
+    Args:
+        bounds: start and stop of every batch of an epoch.
+
+    Raises:
+        UserError: the message names the setting.
+    """
+    name, count = execution.name, execution.processes.count
+    if recipe.batch_norm not in ("adapt", "frozen"):
+        raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
+    check_replays(recipe, name)
+    if recipe.replays and count > 1:
+        raise UserError(
+            f"{name}: with replays a perturbation belongs to a position in the batch, which "
+            f"{count} processes cannot share; use one process (GPU)."
+        )
+    if count > min((stop - start for start, stop in bounds), default=1):
+        raise UserError(
+            f"{name}: {count} processes cannot share a batch of fewer images; use fewer "
+            "processes (GPUs), or raise batch_size."
+        )
+
+
+def _train_only(
+    network: Network, parameters: Iterable[torch.nn.Parameter] | None
+) -> list[torch.nn.Parameter]:
+    """Freeze all of the network but ``parameters`` (None: nothing), and return what is trained."""
+    trained = list(network.parameters() if parameters is None else parameters)
+    network.requires_grad_(False)
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    return trained
+
+
+def sgd(
+    parameters: Iterable[torch.nn.Parameter | torch.Tensor],
+    recipe: TrainingRecipe,
+    device: torch.device,
+) -> torch.optim.SGD:
+    """The recipe's optimiser of ``parameters``, which are on ``device``."""
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=device.type == "cuda" or None,
+    )
+
+
+def _forward(network: Network, execution: Execution) -> Callable[..., torch.Tensor]:
+    """The network as it is run in training: compiled where that is asked for and possible."""
+    waits = execution.processes.synchronise(network)
+    return compile_network(network) if execution.compiled and not waits else network
+
+
+# Learning rate -----------------------------------------------------------------------------------
 
 
 def learning_rate(recipe: TrainingRecipe, progress: float) -> float:
@@ -67,234 +251,71 @@ def learning_rate(recipe: TrainingRecipe, progress: float) -> float:
     )
 
 
-def fit(
-    network: Network,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    recipe: TrainingRecipe,
-    *,
-    seed: int,
-    parameters: Iterable[torch.nn.Parameter] | None = None,
-    evaluate: Callable[[], HistoryRow] | None = None,
-    resume: Path | None = None,
-    identity: str = "",
-    name: str = "training",
-    compiled: bool = False,
-    processes: Processes = ALONE,
-) -> Fitted:
-    """Train ``network`` in place by SGD on the cross-entropy.
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, recipe: TrainingRecipe, step: int, steps: int
+) -> None:
+    """Give the optimiser the schedule's rate in the middle of ``step`` (from 0) of ``steps``."""
+    rate = learning_rate(recipe, (step + 0.5) / steps)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
-    Args:
-        network: on its device; what ``parameters`` does not name stays as it is.
-        images: uint8 (N, 3, H, W) on the same device; or float32 activations, which are not scaled,
-            for the tail of a network.
-        labels: int64 (N,) on the same device.
-        recipe: hyper-parameters; with ``attack`` every batch is attacked first (Madry et al.,
-            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode. With ``replays`` too it
-            is free adversarial training, see `_FreePerturbation`: a replay is a step of the
-            schedule, an epoch is still one pass over the images, and its loss and accuracy are
-            means over all replays. No ``epochs``: the network stays as it is.
-        seed: of the order, the augmentation and the random starts.
-        parameters: those to train; None: all.
-        evaluate: called after every epoch; its numbers join the history. With ``checkpoint:
-            best_on_*`` the weights of the epoch with the highest ``test_accuracy`` are kept.
-        resume: file to save progress to and to go on from.
-        identity: what the resume file must be about (a digest); another one is not used.
-        compiled: run the network through ``torch.compile``: for long training on a GPU.
-        processes: those that share the work. All call this with the same arguments, each on its
-            device, and all get the result; the first logs and saves. Their number changes nothing
-            beyond rounding, and may change before training goes on.
+
+# An epoch ----------------------------------------------------------------------------------------
+
+
+def _bar(batches: Iterable[Batch], total: int, title: str, processes: Processes) -> Iterable[Batch]:
+    """The ``total`` batches behind a progress bar, which the first process alone shows."""
+    hidden = None if processes.first else True  # None: where there is no terminal
+    bar: Iterable[Batch] = tqdm(
+        batches, total=total, desc=title, unit="batch", disable=hidden, leave=False
+    )
+    return bar
+
+
+class _Tally:
+    """Losses and hits of an epoch, which stay on the device so that no step waits for a GPU."""
+
+    def __init__(self, processes: Processes, device: torch.device) -> None:
+        self._processes = processes
+        self._losses: list[torch.Tensor] = []
+        self._total = torch.zeros((), device=device)
+        self._correct = torch.zeros((), device=device)
+        self._images = 0
+
+    def add(
+        self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, whole: int
+    ) -> None:
+        """Count a step.
+
+        Args:
+            loss: this process's share of the mean loss over the batch, a scalar.
+            logits, labels: of this process's part of the batch, (n, classes) and (n,).
+            whole: images in the batch, of all processes.
+        """
+        self._losses.append(loss)
+        self._total += loss * whole
+        self._correct += (logits.argmax(1) == labels).sum()
+        self._images += whole
+
+    def losses(self) -> torch.Tensor:
+        """The mean loss of every step, (steps,)."""
+        return self._processes.sum(torch.stack(self._losses))
+
+    def means(self) -> HistoryRow:
+        """Loss and accuracy over all images that were counted, as often as each was used."""
+        return {
+            "train_loss": float(self._processes.sum(self._total)) / self._images,
+            "train_accuracy": float(self._processes.sum(self._correct)) / self._images,
+        }
+
+
+def _check_finite(losses: torch.Tensor, epoch: int, recipe: TrainingRecipe, name: str) -> None:
+    """Refuse losses, (batches, uses of each), that are not finite.
+
+    One look an epoch, so that a GPU is not waited for after every batch.
 
     Raises:
-        DivergenceError: the loss did (the message names epoch and batch).
-        UserError: the recipe contradicts itself, or the processes cannot share this training.
-    """
-    if recipe.batch_norm not in ("adapt", "frozen"):
-        raise UserError(f"batch_norm is adapt or frozen, not '{recipe.batch_norm}'.")
-    check_replays(recipe, name)
-    if recipe.replays and processes.count > 1:
-        raise UserError(
-            f"{name}: with replays a perturbation belongs to a position in the batch, which "
-            f"{processes.count} processes cannot share; use one process (GPU)."
-        )
-    trained = list(network.parameters() if parameters is None else parameters)
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    device = images.device
-    optimizer = torch.optim.SGD(
-        trained,
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=device.type == "cuda" or None,
-    )
-    # On the device of the images: random numbers that cross over would stop a GPU at every batch.
-    generator = processes.generator(device).manual_seed(seed)
-    bounds = batch_bounds(len(images), recipe.batch_size)
-    adversary: _Adversary | None = None
-    free: _FreePerturbation | None = None
-    if recipe.attack and recipe.replays:
-        widest = max((stop - start for start, stop in bounds), default=0)
-        free = _FreePerturbation(images[:widest], recipe.attack)
-    elif recipe.attack:
-        adversary = _Adversary(network, recipe.attack, generator, compiled)
-    if compiled:  # without a compiler, or the headers it needs, it warns and runs uncompiled
-        torch._dynamo.config.suppress_errors = True
-    waits = processes.synchronise(network)
-    forward = torch.compile(network) if compiled and not waits else network
-    progress = _Progress(
-        network,
-        optimizer,
-        trained,
-        generator,
-        free.delta if free else None,
-        resume,
-        # A generator's state is another on another kind of device.
-        f"{identity}/{digest(recipe)}/{device.type}",
-    )
-    passes = recipe.replays or 1
-    per_epoch = len(bounds) * passes
-    if processes.count > min((stop - start for start, stop in bounds), default=1):
-        raise UserError(
-            f"{name}: {processes.count} processes cannot share a batch of fewer images; use fewer "
-            "processes (GPUs), or raise batch_size."
-        )
-    fitted, best = progress.load()
-    if not processes.agree(len(fitted.history), device):
-        raise UserError(
-            f"{name}: the processes do not read the same progress file {resume}; delete it and run "
-            "again."
-        )
-
-    for epoch in range(len(fitted.history), recipe.epochs):
-        started = time.perf_counter()
-        network.train(recipe.batch_norm == "adapt")
-        total = torch.zeros((), device=device)
-        correct = torch.zeros((), device=device)
-        batches = epoch_batches(images, labels, recipe.batch_size, recipe.augmentation, generator)
-        bar = tqdm(
-            batches,
-            total=len(bounds),
-            desc=f"{name} {epoch + 1}/{recipe.epochs}",
-            unit="batch",
-            disable=None if processes.first else True,
-            leave=False,
-        )
-        losses = []
-        for number, (x, y) in enumerate(batch for batch in bar for _ in range(passes)):
-            share = (epoch * per_epoch + number + 0.5) / (recipe.epochs * per_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, share)
-            whole = len(x)
-            x, y = processes.part(x, y, generator)
-            if adversary is not None:
-                x = adversary(x, y)
-            if free is not None:
-                x = free(x)
-            with autocast(device, recipe.precision):
-                logits = forward(x)
-                loss = processes.weigh(F.cross_entropy(logits, y), len(y), whole)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if free is not None:
-                free.ascend()
-            processes.sum_gradients(trained)
-            optimizer.step()
-            losses.append(loss.detach())
-            total += loss.detach() * whole
-            correct += (logits.detach().argmax(1) == y).sum()
-        of_batches = processes.sum(torch.stack(losses)).view(-1, passes)
-        _check_finite(of_batches, name, epoch, recipe)
-        if not processes.in_step(generator):
-            raise UserError(
-                f"{name}: the attack draws random numbers in a way that several processes cannot "
-                "share; draw them with advtransfer.attacks.ball.random_start, or use one process."
-            )
-        row: HistoryRow = {
-            "epoch": epoch + 1,
-            "train_loss": float(processes.sum(total)) / (len(images) * passes),
-            "train_accuracy": float(processes.sum(correct)) / (len(images) * passes),
-            "seconds": time.perf_counter() - started,
-        }
-        if evaluate is not None:
-            row |= evaluate()
-        fitted.history.append(row)
-        log.info("%s epoch %d/%d: %s", name, epoch + 1, recipe.epochs, _describe(row))
-        if recipe.checkpoint != "last":
-            accuracies = [r["test_accuracy"] for r in fitted.history]
-            if accuracies[-1] == max(accuracies):
-                fitted.best_epoch = epoch + 1
-                best = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        else:
-            fitted.best_epoch = epoch + 1
-        if processes.first:
-            progress.save(fitted, best)
-    if best is not None:
-        network.load_state_dict(best)
-    network.eval()
-    return fitted
-
-
-class _Adversary:
-    """Perturbs training batches, on a frozen folded copy that follows the network."""
-
-    def __init__(
-        self, network: Network, recipe: AttackRecipe, generator: torch.Generator, compiled: bool
-    ) -> None:
-        self.network, self.recipe, self.generator = network, recipe, generator
-        self.perturb = load_attack(recipe)
-        self.copy = inference_copy(network, recipe.precision)
-        self.forward = torch.compile(self.copy) if compiled else self.copy
-
-    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        refresh(self.copy, self.network)
-        delta = self.perturb(self.forward, images, labels, self.recipe, self.generator)
-        return images + delta
-
-
-class _FreePerturbation:
-    """Algorithm 1 of Shafahi et al., NeurIPS 2019: the gradient that trains the network moves the
-    perturbation too.
-
-    The gradient is that at the perturbed image clipped to [0, 1], as in the other attacks here, so
-    that a pixel at 0 or 1 can come back; their released code differentiates the clipping too, which
-    holds it there. What is carried on is only brought back to the ball: the next image is another.
-
-    Attributes:
-        delta: float32 (widest batch, C, H, W), one for every position in a batch; 0 at first.
-    """
-
-    def __init__(self, like: torch.Tensor, recipe: AttackRecipe) -> None:
-        load_attack(recipe)  # checks it
-        self.norm, self.epsilon = recipe.norm, recipe.epsilon
-        self.size = recipe.epsilon if recipe.step_size is None else recipe.step_size
-        self.delta = torch.zeros_like(like, dtype=torch.float32)
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """The images (N, C, H, W), each perturbed by what its position carries, in [0, 1]."""
-        self.perturbed = (images + self.delta[: len(images)]).clamp_(0, 1).requires_grad_(True)
-        return self.perturbed
-
-    def ascend(self) -> None:
-        """A step along the gradient that the last images left, then back into the ball."""
-        gradient = self.perturbed.grad
-        assert gradient is not None
-        delta = self.delta[: len(gradient)]
-        if self.norm == "linf":
-            delta.add_(gradient.sign(), alpha=self.size).clamp_(-self.epsilon, self.epsilon)
-        else:
-            delta.addcmul_(gradient, self.size / l2_norms(gradient).clamp_min(TINY))
-            delta *= (self.epsilon / l2_norms(delta).clamp_min(TINY)).clamp_max(1)
-
-
-def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingRecipe) -> None:
-    """One look an epoch, so that a GPU is not waited for after every batch.
-
-    Args:
-        losses: (batches, uses of each).
+        DivergenceError: one of them is not; the message names the first one's epoch and batch.
     """
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
@@ -306,61 +327,97 @@ def _check_finite(losses: torch.Tensor, name: str, epoch: int, recipe: TrainingR
         )
 
 
+def _check_in_step(generator: torch.Generator, execution: Execution) -> None:
+    """Refuse an attack that draws other random numbers in one process than in another.
+
+    Raises:
+        UserError: it does.
+    """
+    if not execution.processes.in_step(generator):
+        raise UserError(
+            f"{execution.name}: the attack draws random numbers in a way that several processes "
+            "cannot share; draw them with advtransfer.attacks.ball.random_start, or use one "
+            "process."
+        )
+
+
 def _describe(row: HistoryRow) -> str:
     return ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
 
 
+# Going on ----------------------------------------------------------------------------------------
+
+
+@dataclass
 class _Progress:
     """The resume file: weights, momenta, random state and history after the last whole epoch, and
     the perturbation ``delta`` that free training carries on."""
 
-    def __init__(
-        self,
-        network: Network,
-        optimizer: torch.optim.SGD,
-        trained: list[torch.nn.Parameter],
-        generator: torch.Generator,
-        delta: torch.Tensor | None,
-        path: Path | None,
-        identity: str,
-    ) -> None:
-        self.network, self.optimizer, self.trained = network, optimizer, trained
-        self.generator, self.delta = generator, delta
-        self.path, self.identity = path, identity
+    network: Network
+    optimizer: torch.optim.SGD
+    generator: torch.Generator
+    delta: torch.Tensor | None
+    recipe: TrainingRecipe
+    execution: Execution
 
-    def load(self) -> tuple[Fitted, dict[str, Any] | None]:
-        if self.path is None or not self.path.exists():
-            return Fitted(), None
+    @property
+    def identity(self) -> str:
+        # A generator's state is another on another kind of device.
+        kind = self.generator.device.type
+        return f"{self.execution.identity}/{digest(self.recipe)}/{kind}"
+
+    @property
+    def trained(self) -> list[torch.nn.Parameter]:
+        parameters: list[torch.nn.Parameter] = self.optimizer.param_groups[0]["params"]
+        return parameters
+
+    def load(self) -> Fitted:
+        """Bring network, optimiser and random numbers to where the file left them, if it can be
+        used; otherwise training starts over.
+
+        Raises:
+            UserError: the processes do not find the same progress.
+        """
+        fitted, processes = self._load(), self.execution.processes
+        if not processes.agree(len(fitted.history), self.generator.device):
+            raise UserError(
+                f"{self.execution.name}: the processes do not read the same progress file "
+                f"{self.execution.resume}; delete it and run again."
+            )
+        return fitted
+
+    def _load(self) -> Fitted:
+        path = self.execution.resume
+        if path is None or not path.exists():
+            return Fitted()
         try:
-            tensors, attributes = load_tensors(self.path)
+            tensors, attributes = load_tensors(path)
         except UserError as error:
             log.warning("%s Training starts over.", error)
-            return Fitted(), None
+            return Fitted()
         if attributes.get("identity") != self.identity:
             log.warning(
-                "%s is about another recipe, seed or kind of device: training starts over.",
-                self.path,
+                "%s is about another recipe, seed or kind of device: training starts over.", path
             )
-            return Fitted(), None
-        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}, "best": {}}
-        for key, value in tensors.items():
-            group, _, name = key.partition("/")
-            if group in parts:
-                parts[group][name] = value
-        self.network.load_state_dict(parts["network"])
+            return Fitted()
+        self._restore(tensors)
+        history = attributes["history"]
+        log.info("going on after epoch %d (%s)", len(history), path)
+        return Fitted(history, attributes["best_epoch"], _named("best/", tensors) or None)
+
+    def _restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.network.load_state_dict(_named("network/", tensors))
         for k, parameter in enumerate(self.trained):
-            if str(k) in parts["momentum"]:
-                momentum = parts["momentum"][str(k)].to(parameter.device)
-                self.optimizer.state[parameter]["momentum_buffer"] = momentum
+            if (momentum := tensors.get(f"momentum/{k}")) is not None:
+                state = self.optimizer.state[parameter]
+                state["momentum_buffer"] = momentum.to(parameter.device)
         self.generator.set_state(tensors["random/"])
         if self.delta is not None:
             self.delta.copy_(tensors["delta/"])
-        history = attributes["history"]
-        log.info("going on after epoch %d (%s)", len(history), self.path)
-        return Fitted(history, attributes["best_epoch"]), parts["best"] or None
 
-    def save(self, fitted: Fitted, best: dict[str, Any] | None) -> None:
-        if self.path is None:
+    def save(self, fitted: Fitted) -> None:
+        """Write the file, which only the first process does."""
+        if self.execution.resume is None or not self.execution.processes.first:
             return
         tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
         tensors["random/"] = self.generator.get_state()
@@ -370,11 +427,16 @@ class _Progress:
             momentum = self.optimizer.state[parameter].get("momentum_buffer")
             if momentum is not None:
                 tensors[f"momentum/{k}"] = momentum
-        if best is not None:
-            tensors |= {f"best/{k}": v for k, v in best.items()}
+        if fitted.best_state is not None:
+            tensors |= {f"best/{k}": v for k, v in fitted.best_state.items()}
         attributes = {
             "identity": self.identity,
             "history": fitted.history,
             "best_epoch": fitted.best_epoch,
         }
-        save_tensors(self.path, tensors, attributes)
+        save_tensors(self.execution.resume, tensors, attributes)
+
+
+def _named(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those whose key begins with ``prefix``, by the rest of it."""
+    return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}

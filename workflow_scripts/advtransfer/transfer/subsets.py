@@ -28,7 +28,7 @@ from ..device import autocast
 from ..errors import UserError
 from ..models.inference import predict
 from ..models.network import Network, Tail, inference_copy, refresh
-from ..training.fit import HistoryRow, learning_rate
+from ..training.fit import HistoryRow, set_learning_rate, sgd
 from ..training.recipe import TrainingRecipe
 from .modes import check_mode, has_fixed_activations
 from .recipe import ModeRecipe
@@ -144,19 +144,7 @@ def tune_subsets(
     Raises:
         UserError: a mode that cannot be honoured, shapes that do not fit, or a run that diverged.
     """
-    check_mode(recipe)
-    training = recipe.training
-    if training is None:
-        raise UserError("subsets are fine-tuned by sgd; solver lbfgs has `solve_subsets`.")
-    if recipe.learning_rates:
-        raise UserError("subsets are fine-tuned at one learning rate, not at `learning_rates`.")
-    if training.epochs < 1:
-        raise UserError("fine-tuning takes at least one epoch.")
-    if cached and not has_fixed_activations(recipe):
-        raise UserError(
-            "activations that change from epoch to epoch (augmentation, an attack, moving batch "
-            "norm statistics, full_network) cannot be cached."
-        )
+    training = _checked_training(recipe, cached)
     if len(subsets) != len(seeds) or cached == (train[0].dtype == torch.uint8):
         raise UserError(
             f"{len(subsets)} subsets and {len(seeds)} seeds of {train[0].dtype}: there is one seed "
@@ -164,12 +152,7 @@ def tune_subsets(
         )
     if not cached:
         return _whole_networks(network, train, test, subsets, classes, recipe, seeds)
-    tails = []
-    for seed in seeds:
-        # Blocks below the cut are shared with the source: only what is trained is copied.
-        tail = copy.deepcopy(network.split(recipe.blocks)[1]).requires_grad_(True)
-        fresh_head(tail, classes, recipe, seed)
-        tails.append(tail)
+    tails = [_fresh_tail(network, classes, recipe, seed) for seed in seeds]
     if together is None:
         together = runs_together(recipe, train[0].device)
     if not together:
@@ -194,6 +177,36 @@ def tune_subsets(
         recipe.mode, *subsets.shape, min(accuracies), max(accuracies), len(test[1]),
     )  # fmt: skip
     return tuned
+
+
+def _checked_training(recipe: ModeRecipe, cached: bool) -> TrainingRecipe:
+    """The training of a mode that `tune_subsets` can honour.
+
+    Raises:
+        UserError: it cannot; the message says why.
+    """
+    check_mode(recipe)
+    training = recipe.training
+    if training is None:
+        raise UserError("subsets are fine-tuned by sgd; solver lbfgs has `solve_subsets`.")
+    if recipe.learning_rates:
+        raise UserError("subsets are fine-tuned at one learning rate, not at `learning_rates`.")
+    if training.epochs < 1:
+        raise UserError("fine-tuning takes at least one epoch.")
+    if cached and not has_fixed_activations(recipe):
+        raise UserError(
+            "activations that change from epoch to epoch (augmentation, an attack, moving batch "
+            "norm statistics, full_network) cannot be cached."
+        )
+    return training
+
+
+def _fresh_tail(network: Network, classes: int, recipe: ModeRecipe, seed: int) -> Tail:
+    """A copy of what the mode trains, with a new head. Blocks below the cut are not copied: all
+    runs share them with the source."""
+    tail = copy.deepcopy(network.split(recipe.blocks)[1]).requires_grad_(True)
+    fresh_head(tail, classes, recipe, seed)
+    return tail
 
 
 def _channels_last(activations: torch.Tensor, labels: torch.Tensor) -> Labelled:
@@ -252,46 +265,45 @@ def _tune_tails(
     seeds: Sequence[int],
     bar: tqdm,
 ) -> list[Tuned]:
-    """`fit` of several tails at once, each on its subset (S, n) and in its own order."""
+    """`fit` of several tails at once, each on its subset and in its own order.
+
+    Args:
+        tails: S networks with what is trained of them.
+        train, test: activations at the cut, (N, ...), and labels, int64 (N,).
+        subsets: int64 (S, n), positions in ``train``.
+        seeds: of the orders, (S,).
+        bar: of epochs, one for each run.
+
+    Raises:
+        UserError: the loss of a run is no longer a number.
+    """
     runs = _Stacked(tails) if len(tails) > 1 else _Single(tails[0])
-    device = subsets.device
+    device, images = subsets.device, subsets.shape[1]
     # All quantities are elementwise: one optimiser of stacked weights is one for each.
-    optimizer = torch.optim.SGD(
-        runs.parameters,
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=device.type == "cuda" or None,
-    )
+    optimizer = sgd(runs.parameters, recipe, device)
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-    images = subsets.shape[1]
     bounds = batch_bounds(images, recipe.batch_size)
-    histories: list[list[HistoryRow]] = [[] for _ in tails]
-    kept: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = [(torch.empty(0), {})] * len(tails)
+    steps = recipe.epochs * len(bounds)
+    tuned = [Tuned([], torch.empty(0), {}) for _ in tails]
+
     for epoch in range(recipe.epochs):
         runs.train(recipe.batch_norm == "adapt")
         total = torch.zeros(len(tails), device=device)
         correct = torch.zeros(len(tails), device=device)
-        orders = torch.stack(
-            [torch.randperm(images, generator=g, device=device) for g in generators]
-        )
-        rows = subsets.gather(1, orders)
-        for number, (start, stop) in enumerate(bounds):
-            chosen = rows[:, start:stop]
+        shuffled = _shuffled(subsets, generators)
+        for step, (start, stop) in enumerate(bounds, epoch * len(bounds)):
+            set_learning_rate(optimizer, recipe, step, steps)
+            chosen = shuffled[:, start:stop]
             x = train[0][chosen.flatten()].unflatten(0, chosen.shape)  # (S, batch, ...)
             y = train[1][chosen]
-            share = (epoch * len(bounds) + number + 0.5) / (recipe.epochs * len(bounds))
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, share)
             with autocast(device, recipe.precision):
-                answers = runs.forward(x)
-                losses = _losses(answers, y)
+                logits = runs.forward(x)
+                losses = _losses(logits, y)
             optimizer.zero_grad(set_to_none=True)
             losses.sum().backward()
             optimizer.step()
             total += losses.detach() * (stop - start)
-            correct += (answers.detach().argmax(2) == y).sum(1)
+            correct += (logits.detach().argmax(2) == y).sum(1)
         if not bool(torch.isfinite(total).all()):
             raise UserError(
                 f"fine-tuning on {images} images diverged in epoch {epoch + 1}. Lower its "
@@ -299,24 +311,53 @@ def _tune_tails(
                 "is finished stays."
             )
         found = runs.predict(test[0])
-        truth = test[1].expand(len(tails), -1)
-        numbers = torch.stack(
-            [
-                total / images,
-                correct / images,
-                (found.argmax(2) == truth).float().mean(1),
-                _losses(found, truth),
-            ]
-        )
-        names = ("train_loss", "train_accuracy", "test_accuracy", "test_loss")
-        for k, (history, values) in enumerate(zip(histories, numbers.T.tolist(), strict=True)):
-            history.append({"epoch": epoch + 1, **dict(zip(names, values, strict=True))})
-            accuracies = [row["test_accuracy"] for row in history]
-            last = epoch + 1 == recipe.epochs
-            if last if recipe.checkpoint == "last" else accuracies[-1] == max(accuracies):
-                kept[k] = found[k], runs.state(k)
+        rows = _history_rows(epoch, total / images, correct / images, found, test[1])
+        for k, (run, row) in enumerate(zip(tuned, rows, strict=True)):
+            run.history.append(row)
+            if _is_kept(run.history, recipe):
+                run.logits, run.state = found[k], runs.state(k)
         bar.update(len(tails))
-    return [Tuned(h, *k) for h, k in zip(histories, kept, strict=True)]
+    return tuned
+
+
+def _shuffled(subsets: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
+    """Each of the subsets (S, n) in a new random order of its own."""
+    images, device = subsets.shape[1], subsets.device
+    orders = [torch.randperm(images, generator=g, device=device) for g in generators]
+    return subsets.gather(1, torch.stack(orders))
+
+
+def _history_rows(
+    epoch: int,
+    train_loss: torch.Tensor,
+    train_accuracy: torch.Tensor,
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+) -> list[HistoryRow]:
+    """An epoch's row for each of S runs.
+
+    Args:
+        epoch: from 0.
+        train_loss, train_accuracy: means over the epoch, (S,).
+        logits: on the test images, (S, N, classes).
+        labels: of the test images, (N,).
+    """
+    truth = labels.expand(len(logits), -1)
+    test_accuracy = (logits.argmax(2) == truth).float().mean(1)
+    # One tensor, so that a GPU is waited for once.
+    numbers = torch.stack([train_loss, train_accuracy, test_accuracy, _losses(logits, truth)])
+    names = ("train_loss", "train_accuracy", "test_accuracy", "test_loss")
+    return [
+        {"epoch": epoch + 1, **dict(zip(names, values, strict=True))}
+        for values in numbers.T.tolist()
+    ]
+
+
+def _is_kept(history: list[HistoryRow], recipe: TrainingRecipe) -> bool:
+    """Whether the last epoch's weights are the outcome, unless a later epoch's are."""
+    if recipe.checkpoint == "last":
+        return len(history) == recipe.epochs
+    return history[-1]["test_accuracy"] == max(row["test_accuracy"] for row in history)
 
 
 def _losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

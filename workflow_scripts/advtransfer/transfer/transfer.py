@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..models.inference import activations, penultimate, predict
 from ..models.network import Network
 from ..training.accuracy import accuracy_and_loss, accuracy_and_loss_of
-from ..training.fit import DivergenceError, HistoryRow, fit
+from ..training.fit import DivergenceError, Execution, HistoryRow, fit
 from .heads import solve_head, solve_subsets
 from .modes import check_mode, has_fixed_activations, has_still_trunk
 from .recipe import ModeRecipe
@@ -119,7 +119,7 @@ def _iterated(
         seed=seed,
         parameters=parameters,
         evaluate=lambda: accuracy_and_loss(trained, *test),
-        name=recipe.mode,
+        execution=Execution(recipe.mode),
     )
     network.eval().frozen_blocks = 0  # free again, for whoever trains it next
     return fitted.history, predict(trained, test[0])
@@ -155,6 +155,7 @@ def _chosen_rate(
         (len(recipe.learning_rates), len(test[1]), classes), float("nan"), dtype=torch.float32
     )
     best: tuple[tuple[float, float, float], int, Network] | None = None
+    execution = Execution(recipe.mode)
     for k, rate in enumerate(recipe.learning_rates):
         network = copy.deepcopy(source)
         fresh_head(network, classes, recipe, seed)
@@ -162,7 +163,7 @@ def _chosen_rate(
         this = replace(training, learning_rate=rate)
         try:
             history = fit(
-                trained, *fitted, this, seed=seed, parameters=parameters, name=recipe.mode
+                trained, *fitted, this, seed=seed, parameters=parameters, execution=execution
             ).history
         except DivergenceError as error:
             log.warning("learning rate %g is out: %s", rate, error)

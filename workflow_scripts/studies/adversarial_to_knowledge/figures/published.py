@@ -11,14 +11,8 @@ from ....advtransfer.plotting.labels import metric_label, number, target_label
 from ...kinds.pairs import published
 from ...kinds.pairs.columns import CORRELATION_COLUMNS, METRIC_COLUMNS
 from ...kinds.pairs.marks import published_marks, source_legend, source_marks
-from ...kinds.pairs.plotting import (
-    Settings,
-    correlation_title,
-    draw_scatter,
-    per_source,
-    settings_line,
-    transfer_label,
-)
+from ...kinds.pairs.plotting import Settings, settings_line, transfer_label
+from ...kinds.pairs.scatter import correlation_title, draw_scatter, per_source
 
 ALT = "Published points beside this study's"
 LABEL = "published and ours"

@@ -13,13 +13,11 @@ from ...kinds.pairs.marks import source_legend, source_marks
 from ...kinds.pairs.plotting import (
     DIRECTIONS,
     Settings,
-    correlation_title,
     direction_label,
-    draw_scatter,
-    per_source,
     settings_line,
     transfer_label,
 )
+from ...kinds.pairs.scatter import correlation_title, draw_scatter, per_source
 
 ALT = "Scatter of transferability metrics against transfer accuracy"
 LABEL = "metrics against transfer accuracy"

@@ -29,7 +29,7 @@ LABEL = "pictures of detections"
 TABLES = ()
 FILES = ("data", "predictions")  # artefacts that it shows
 SETTINGS = ("baseline", "robust", "model", "tasks", "pictured")
-SUFFIX = "png"
+FORMAT = "png"
 
 IMAGES = 5
 FEWEST = 2  # objects

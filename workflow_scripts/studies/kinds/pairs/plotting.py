@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ....advtransfer.errors import UserError
-from ....advtransfer.plotting.frames import mean_and_range, select
-from ....advtransfer.plotting.labels import attack_label, interval, model_label, target_label
-from ....advtransfer.plotting.style import DOT, FAINT
-from .columns import CORRELATION_COLUMNS, SOURCE_COLUMNS
-from .marks import Mark
+from ....advtransfer.plotting.frames import select
+from ....advtransfer.plotting.labels import attack_label, model_label, target_label
+from .columns import CORRELATION_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 DIRECTIONS = ("source_to_reference", "reference_to_source")
 MAIN_METRICS = ("alpha_1_mean", "alpha_2", "combined_squared")
@@ -91,85 +87,6 @@ def correlation(frame: pd.DataFrame, **conditions: Any) -> pd.Series:
     return rows.iloc[0]
 
 
-def correlation_title(correlations: pd.DataFrame, robust: bool, **conditions: Any) -> str:
-    """Correlation with its interval over natural sources, and over all where some are robust."""
-    lines = []
-    for sources, name in (("natural", "natural"), ("all", "all"))[: 2 if robust else 1]:
-        row = correlation(correlations, sources=sources, statistic="pearson", **conditions)
-        text = f"r = {interval(row)}, n = {row['n_models']:.0f}"
-        lines.append(f"{name}: {text}" if robust else text)
-    return "\n".join(lines)
-
-
-def per_source(frame: pd.DataFrame, transfer: str) -> pd.DataFrame:
-    """One row per source: mean and range over seeds of the metric (x) and of ``transfer`` (y)."""
-    frame = frame.dropna(subset=["value", transfer])
-    if frame.empty:
-        raise UserError(
-            f"{frame.attrs.get('path', 'the table')}: column 'value' or '{transfer}' is empty in "
-            "every row that the figure shows."
-        )
-    x = mean_and_range(frame, SOURCE_COLUMNS, "value")
-    y = mean_and_range(frame, SOURCE_COLUMNS, transfer)
-    columns = {name: "y" if name == "mean" else f"y_{name}" for name in ("mean", "low", "high")}
-    points = x.rename(columns={"mean": "x", "low": "x_low", "high": "x_high"})
-    return points.join(y[["mean", "low", "high"]].rename(columns=columns))
-
-
-def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> None:
-    """One mark per source with thin bars over its seeds."""
-    row: Any
-    for row in points.itertuples():
-        mark = marks[row.source]
-        axes.errorbar(
-            row.x,
-            row.y,
-            xerr=[[row.x - row.x_low], [row.x_high - row.x]],
-            yerr=[[row.y - row.y_low], [row.y_high - row.y]],
-            color=mark.colour,
-            elinewidth=0.7,
-            zorder=3,
-            **mark.shape,
-        )
-        if mark.dotted:
-            axes.plot(row.x, row.y, **DOT, color=mark.colour, zorder=4)
-
-
-def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
-    """Regression line of y on x with its bootstrap band, over natural sources only."""
-    import numpy as np
-    from matplotlib.collections import PolyCollection
-
-    from ....advtransfer.statistics.regression import regression_band
-
-    natural = points[points["robust"] == 0]
-    if natural["x"].nunique() < 3:
-        return
-    if len(natural) < 4:
-        bootstrap = 0  # as for their correlation: three points bear no interval
-    x, y = natural["x"].to_numpy(float), natural["y"].to_numpy(float)
-    grid = np.linspace(x.min(), x.max(), 60)
-    line, low, high = regression_band(x, y, grid, bootstrap=bootstrap)
-    # The band of a few points can be far wider than they are: it must not set the limits.
-    outline = np.column_stack([np.append(grid, grid[::-1]), np.append(low, high[::-1])])
-    band = PolyCollection([outline], facecolors=FAINT, alpha=0.18, linewidths=0, zorder=0)
-    axes.add_collection(band, autolim=False)
-    axes.plot(grid, line, color=FAINT, linewidth=1.2, zorder=1)
-
-
-def draw_scatter(
-    axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark], bootstrap: int
-) -> None:
-    """The scatter panel of the studies of references: band, marks, bars."""
-    from matplotlib.ticker import MaxNLocator
-
-    draw_points(axes, points, marks)
-    draw_band(axes, points, bootstrap)
-    axes.margins(0.08)
-    for axis, ticks in ((axes.xaxis, 5), (axes.yaxis, 7)):
-        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
-
-
-def target_panels(settings: Settings, frame: pd.DataFrame) -> list[str]:
-    """Targets to draw, one panel each: those of the recipe, else all of the table."""
+def targets_of(settings: Settings, frame: pd.DataFrame) -> list[str]:
+    """Targets to draw, one panel each: those that are chosen, else all of the table."""
     return list(settings.targets) or sorted(frame["target"].unique())

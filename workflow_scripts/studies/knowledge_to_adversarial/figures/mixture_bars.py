@@ -11,7 +11,7 @@ from ....advtransfer.plotting.frames import Tables, mean_and_range, read_table, 
 from ....advtransfer.plotting.labels import metric_label, target_title
 from ....advtransfer.plotting.style import INK
 from ...kinds.pairs.columns import METRIC_COLUMNS
-from ...kinds.pairs.plotting import Settings, direction_label, settings_line, target_panels
+from ...kinds.pairs.plotting import Settings, direction_label, settings_line, targets_of
 
 ALT = "Bars of transferability and transfer accuracy by share of animals"
 LABEL = "bars by share of animals"
@@ -53,7 +53,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
         metric=metric,
         robust=0,
     )
-    targets = target_panels(settings, table)
+    targets = targets_of(settings, table)
 
     figure, axes = new_figure(len(targets), 2, height=0.9 + 2.4 * len(targets), sharey="col")
     for (left, right), target in zip(axes, targets, strict=True):

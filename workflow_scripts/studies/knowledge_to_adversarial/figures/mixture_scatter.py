@@ -12,14 +12,12 @@ from ...kinds.pairs.columns import CORRELATION_COLUMNS, METRIC_COLUMNS
 from ...kinds.pairs.marks import source_legend, source_marks
 from ...kinds.pairs.plotting import (
     Settings,
-    correlation_title,
     direction_label,
-    draw_scatter,
-    per_source,
     settings_line,
-    target_panels,
+    targets_of,
     transfer_label,
 )
+from ...kinds.pairs.scatter import correlation_title, draw_scatter, per_source
 
 ALT = "Scatter of transferability against transfer accuracy, by mixture"
 LABEL = "metrics against transfer accuracy"
@@ -38,7 +36,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
     table = select(table, study=settings.study, **chosen)
     marks = source_marks(table)
     robust = any(mark.robust for mark in marks.values())
-    targets = target_panels(settings, table)
+    targets = targets_of(settings, table)
 
     size = (len(targets), len(settings.metrics))
     figure, axes = new_figure(*size, height=1.1 + 2.3 * len(targets), sharey="row")

@@ -10,7 +10,7 @@ from .....advtransfer.plotting.frames import Tables, mean_and_range, read_table,
 from .....advtransfer.plotting.labels import target_title
 from ..columns import CURVE_COLUMNS
 from ..marks import source_legend, source_marks
-from ..plotting import Settings, target_panels
+from ..plotting import Settings, targets_of
 
 ALT = "Accuracy on the target over epochs of transfer"
 LABEL = "transfer over epochs"
@@ -24,7 +24,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
     table = read_table(tables["curves"], CURVE_COLUMNS)
     table = select(table, study=settings.study, mode=settings.mode)
     marks = source_marks(table)
-    targets = target_panels(settings, table)
+    targets = targets_of(settings, table)
 
     figure, axes = new_figure(
         1, len(targets), height=3.9, width=3.4 * len(targets) + 0.6, sharey=True

@@ -1,0 +1,91 @@
+"""Parts of a study called in this process, as the generic steps call them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.plotting.save import save
+from workflow_scripts.advtransfer.recipes import from_plain
+from workflow_scripts.advtransfer.report.page import embedded, render
+from workflow_scripts.advtransfer.report.words import fact_text
+from workflow_scripts.studies import folders
+
+from .steps import texts
+
+ROOT = Path(__file__).parents[2]
+REPORT = ROOT / "rules" / "report"
+
+
+def paths(folder: Path, study: str, names: Sequence[str]) -> dict[str, str]:
+    """Tables in a folder, under their real names."""
+    return {name: str(folder / folders.table_file(study, name)) for name in names}
+
+
+def chosen(module: Any, study: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a part asks for, of all that a study has."""
+    return {
+        "study": study,
+        **{k: v for k, v in settings.items() if k in ("study", *module.SETTINGS)},
+    }
+
+
+def analyse(study: str, folder: Path, settings: Mapping[str, Any]) -> None:
+    """Make the tables of a study's analysis beside those that it reads."""
+    module = folders.load(study, study, "analysis")
+    made = module.analyse(paths(folder, study, module.READS), chosen(module, study, settings))
+    for name, path in paths(folder, study, list(module.TABLES)).items():
+        columns, rows = made[name]
+        write_rows(path, rows, columns)
+
+
+def figure(
+    study: str,
+    name: str,
+    tables: Mapping[str, str],
+    settings: Mapping[str, Any],
+    files: Mapping[str, str] | None = None,
+) -> Any:
+    """A figure, not saved. ``tables`` and ``settings`` may hold more than it reads."""
+    module = folders.load(study, study, f"figures.{name}")
+    own = from_plain(module.Settings, chosen(module, study, settings))
+    read = {table: tables[table] for table in module.TABLES}
+    return module.draw(read, own, files) if files else module.draw(read, own)
+
+
+def draw(
+    study: str,
+    name: str,
+    tables: Mapping[str, str],
+    output: Path,
+    settings: Mapping[str, Any],
+    files: Mapping[str, str] | None = None,
+) -> str:
+    """Save a figure; all that it says, if it is an SVG."""
+    save(figure(study, name, tables, settings, files), output)
+    return texts(output) if output.suffix == ".svg" else ""
+
+
+def page(
+    study: str,
+    tables: Mapping[str, str],
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any] | None = None,
+    figures: Mapping[str, Path] | None = None,
+) -> str:
+    """A study's page. ``figures``: files of its figures by name; the others are left out."""
+    module = folders.load(study, study, "page")
+    own = from_plain(module.Settings, chosen(module, study, settings))
+    known = folders.figures(study, study)
+    context = {
+        **module.context({table: tables[table] for table in module.TABLES}, own),
+        "facts": [(label, fact_text(value)) for label, value in (facts or {}).items()],
+        "figures": {
+            name: embedded(file, known[name].alt, ROOT / known[name].module.with_suffix(".rst"))
+            for name, file in (figures or {}).items()
+        },
+    }
+    places = [ROOT / folder for folder in folders.folders(study, study)]
+    return render("page.html.j2", [*places, REPORT], context)

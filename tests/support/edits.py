@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from workflow_scripts.config.load import study_files
+
 Config = dict[str, Any]
 LIBRARY = "workflow_scripts/advtransfer"
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
@@ -62,8 +64,7 @@ def other_key_order(folder: Path) -> None:
             return {key: turned(value[key]) for key in reversed(value)}
         return value
 
-    for name in ("config.yaml", "configs/smoke.yaml"):
-        file = folder / name
+    for file in (folder / "config.yaml", *study_files(folder), folder / "configs/smoke.yaml"):
         file.write_text(yaml.safe_dump(turned(yaml.safe_load(file.read_text())), sort_keys=False))
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_config import DEFAULTS, DELETE, changed, message
-from test_figures import run_step
 
 from support.config import DEFAULTS, DELETE, IMPORTED, changed, message
 from support.steps import run_step

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, addresses, changed, message
 
 from support.config import (
     DEFAULTS,

@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, DELETE, changed, message
 
 from support.config import DEFAULTS, DELETE, changed, message
 from workflow_scripts.advtransfer.addresses import address

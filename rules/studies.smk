@@ -157,6 +157,25 @@ def concatenated():
     return found
 
 
+def check_names():
+    """Refuse a study that is called like a rule, which its target would replace."""
+    taken = {rule.name for rule in workflow.rules} | {
+        "tables",
+        "figures",
+        "report",
+        "all",
+    }
+    for study in PLAN.kinds:
+        if study in taken:
+            raise UserError(
+                f"studies.{study}: the workflow has a target of this name already; call the study "
+                "something else."
+            )
+
+
+guarded(check_names)
+
+
 for study, kind in PLAN.kinds.items():
     collected = folders.collected_tables(study, kind)
     analysed = folders.analysed_tables(study, kind)

@@ -34,16 +34,19 @@ def main(arguments: argparse.Namespace) -> None:
     facts = recipe.pop("facts")
     settings = from_plain(page.Settings, {"study": study, **recipe})
     declared = folders.figures(study, kind)
-    figures = {
-        name: embedded(
-            Path(file), declared[name].alt, folders.HERE / declared[name].module.with_suffix(".rst")
-        )
-        for name, file in arguments.figures.items()
-    }
+    origins = folders.origins(study, kind)
+    figures = {}
+    for name, file in arguments.figures.items():
+        figure = declared[name]
+        caption = folders.HERE / figure.module.with_suffix(".rst")
+        files = " and ".join(origins[table].file for table in figure.tables)
+        drawn = f"Drawn by {figure.module.as_posix()}" + (f" from {files}." if files else ".")
+        figures[name] = {**embedded(Path(file), figure.alt, caption), "origin": drawn}
     context = {
         "study": study,
         "facts": [(name, fact_text(value)) for name, value in facts.items()],
         "figures": figures,
+        "origins": origins,
         **page.context(arguments.tables, settings),
     }
     text = render("page.html.j2", folders.templates(study, kind), context)

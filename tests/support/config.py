@@ -22,7 +22,7 @@ from workflow_scripts.studies.plan import make_plan
 
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
-DEFAULTS = resolved(load())
+DEFAULTS = resolved(load())  # what studies share by name stands in each of them
 DELETE = object()
 
 

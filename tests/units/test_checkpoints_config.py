@@ -134,7 +134,7 @@ def test_no_heavy_import_in_the_plan() -> None:
         "from workflow_scripts.config.load import load\n"
         "from workflow_scripts.studies.plan import make_plan\n"
         "make_plan(load())\n"
-        "print([m for m in ('torch', 'torchvision', 'timm', 'h5py') if m in sys.modules])"
+        "print([m for m in ('torch', 'torchvision', 'timm', 'h5py', 'pydantic') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

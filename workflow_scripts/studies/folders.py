@@ -24,6 +24,18 @@ TEMPLATES = Path("rules", "report")  # that all pages share
 TABLE = "table"  # the study's main table, `<study>.csv`; others are `<study>_<name>.csv`
 
 
+class Origin(NamedTuple):
+    """Where the numbers of a table come from."""
+
+    file: str  # name of the CSV
+    module: str  # that makes it
+    functions: tuple[str, ...]  # of the library, that compute what it holds
+
+    def __str__(self) -> str:
+        library = f", by {' and '.join(self.functions)}" if self.functions else ""
+        return f"{self.file}, made in {self.module}{library}"
+
+
 class Figure(NamedTuple):
     """A figure of a study, as its module declares it."""
 
@@ -143,6 +155,20 @@ def collected_tables(study: str, kind: str) -> Mapping[str, str]:
 def analysed_tables(study: str, kind: str) -> Mapping[str, str]:
     """Tables that are computed from those, with their labels."""
     return declared(study, kind, "analysis", "TABLES") or {}
+
+
+def origins(study: str, kind: str) -> dict[str, Origin]:
+    """Where the numbers of each of a study's tables come from, by the table's name."""
+    found = {}
+    for part in ("tables", "analysis"):
+        module = find(study, kind, f"{part}.py")
+        if module is None:
+            continue
+        library = constants(module).get("LIBRARY", {})
+        for table in constants(module)["TABLES"]:
+            file = table_file(study, table)
+            found[table] = Origin(file, module.as_posix(), tuple(library.get(table, ())))
+    return found
 
 
 def table_file(study: str, table: str) -> str:

@@ -134,7 +134,8 @@ def test_no_heavy_import_in_the_plan() -> None:
         "from workflow_scripts.config.load import load\n"
         "from workflow_scripts.studies.plan import make_plan\n"
         "make_plan(load())\n"
-        "print([m for m in ('torch', 'torchvision', 'timm', 'h5py', 'pydantic') if m in sys.modules])"
+        "heavy = ('torch', 'torchvision', 'timm', 'h5py', 'pydantic')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -9,9 +9,8 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.config.load import study_files
+from workflow_scripts.config.load import merge, study_files
 
-Config = dict[str, Any]
 LIBRARY = "workflow_scripts/advtransfer"
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 Edit = Callable[[Path], None]
@@ -32,16 +31,6 @@ def touch(folder: Path) -> None:
     """What a checkout does: new times, same bytes."""
     for file in folder.rglob("*.py"):
         os.utime(file)
-
-
-def merge(config: Config, changes: Config) -> Config:
-    """As Snakemake lays one file over another."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(config.get(key), dict):
-            merge(config[key], value)
-        else:
-            config[key] = value
-    return config
 
 
 def overlay(**changes: Any) -> Edit:

@@ -85,7 +85,7 @@ class Processes:
             here, there_are = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
             if there_are < here:
                 raise UserError(
-                    f"{here} processes need a GPU each, but there are {there_are}. Ask for "
+                    f"{here} processes need a GPU each, but there are {there_are}: ask for "
                     f"--processes {max(1, there_are)}, or for more GPUs (CUDA_VISIBLE_DEVICES "
                     "hides the others), or add --device cpu."
                 )
@@ -93,7 +93,7 @@ class Processes:
             torch.cuda.set_device(device)
         elif device != "cpu":
             raise UserError(
-                f"--device {device}: {self.count} processes take a GPU each, so none can be named. "
+                f"--device {device}: {self.count} processes take a GPU each, so none can be named; "
                 "Remove this option, and choose GPUs by CUDA_VISIBLE_DEVICES."
             )
         chosen = prepare(device, threads)

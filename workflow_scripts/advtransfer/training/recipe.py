@@ -69,7 +69,7 @@ def check_replays(training: TrainingRecipe, name: str) -> None:
         raise UserError(f"{name}: replays are of adversarial training; add an `attack`.")
     if attack.attack not in FREE_ATTACKS:
         raise UserError(
-            f"{name}: with replays the attack must be {' or '.join(FREE_ATTACKS)}, not "
+            f"{name}: with replays the attack is {' or '.join(FREE_ATTACKS)}, not "
             f"'{attack.attack}'. To train against this attack, remove replays."
         )
     if attack.steps > 1 or attack.random_start or attack.restarts > 1:

@@ -54,7 +54,7 @@ resume: setup
 	$(BIN)/python -m workflow_scripts.resume -- $(ARGS)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-cluster: $(VENV)/.ready-dev
 	tests/cluster/install.sh accounting

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from support.skips import skip_loudly
+from workflow_scripts.studies import folders
 
 pytestmark = pytest.mark.browser
 STUDIES = ("adversarial_to_knowledge", "knowledge_to_adversarial")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...advtransfer.artifacts.table_reader import read_rows
 from ..source_tables import Table
-from .ranking import ranking_tables
+from .ranking import Ranking, ranking_tables
 
 READS = ("table", "measures")
 TABLES = {
@@ -33,6 +33,6 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
         settings: the study's name (``study``) and its settings in ``SETTINGS``.
     """
     best, prediction = ranking_tables(
-        read_rows(tables["table"]), read_rows(tables["measures"]), **settings
+        read_rows(tables["table"]), read_rows(tables["measures"]), Ranking(**settings)
     )
     return {"best": best, "prediction": prediction}

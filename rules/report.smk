@@ -10,10 +10,17 @@ REPORTING = (
 )
 
 
+def designs():
+    """Modules that say what the studies are: the index goes by them."""
+    return sorted(
+        {folders.find(s, kind, "design.py") for s, kind in PLAN.kinds.items()}
+    )
+
+
 rule record_run:
     """What every artefact is and where, the configuration, the environment."""
     input:
-        code=code_of("record_run"),
+        code=beside(step_code("record_run", designs())),
     output:
         index=report(
             INDEX,

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.support.processes import snakemake
+
+from support.workflow import snakemake
 
 JOBS = 12
 TINY = """

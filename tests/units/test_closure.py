@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.advtransfer.closure import step_code
+from workflow_scripts.advtransfer.closure import _imports, step_code
 
 LIBRARY = Path("workflow_scripts/advtransfer")
 STAGES = ("data", "models", "attacks", "training", "transfer", "metrics")  # each on those before it
@@ -56,3 +56,21 @@ def test_no_stage_imports_a_later_one(stage):
 def test_steps_do_without(file, steps):
     assert steps <= set(STEPS)
     assert [step for step in steps if file in held(step)] == []
+
+
+def imported(file: Path) -> set[Path]:
+    """The files of ours that a module imports, found by parsing it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            own = node.level or (node.module or "").startswith("workflow_scripts")
+            base = file.parents[node.level - 1] if node.level else Path()
+            base = base.joinpath(*filter(None, (node.module or "").split(".")))
+            named = [base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)]
+            found |= {path for path in named if own and path.is_file()}
+    return found
+
+
+def test_imports_found_in_the_text_are_those_that_parsing_finds():
+    for file in Path("workflow_scripts").rglob("*.py"):
+        assert set(_imports(file)) == imported(file), file

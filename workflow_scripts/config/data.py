@@ -125,7 +125,9 @@ class Data(Section):
         json_schema_extra=UNIQUE,
         description="Providers in the order they are tried",
     )
-    local: Annotated[str, Field(pattern=NO_OPTION)] | None = Field(
+    local: Annotated[
+        str | None, WithJsonSchema({"type": ["string", "null"], "pattern": NO_OPTION})
+    ] = Field(
         None,
         description="Folder with official files or packs; one that begins with - is written ./-",
     )

@@ -138,7 +138,9 @@ def _partial(value: Any) -> Any:
     }
     if isinstance(found.get("type"), (str, list)):
         types = found["type"]
-        found["type"] = [*([types] if isinstance(types, str) else types), "null"]
+        found["type"] = list(
+            dict.fromkeys([*([types] if isinstance(types, str) else types), "null"])
+        )
     if isinstance(found.get("enum"), list):
         found["enum"] = [*found["enum"], None]
     if isinstance(found.get("const"), (str, int)):

@@ -1,4 +1,4 @@
-"""Draw the published image experiment beside ours."""
+"""Draw the published image experiment beside this study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABEL = "published and ours"
 TABLES = ("table", "correlations")
 SETTINGS = ("target", "reference", "attack", "norm", "epsilon")
 
-# The published columns alpha_2 and alpha_1 * alpha_2 are squared norms: ours are taken alike.
+# The published columns alpha_2 and alpha_1 * alpha_2 are squared norms, so ours are too.
 METRICS = {
     "alpha_1_mean": "alpha_1",
     "alpha_2_squared": "alpha_2_squared",

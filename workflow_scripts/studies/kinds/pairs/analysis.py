@@ -1,6 +1,7 @@
 """Correlate every transferability metric of a study with knowledge transfer.
 
-Model seeds are not independent: intervals and p-values resample and permute models as wholes.
+Seeds of one model are not independent, so intervals resample whole models
+and p-values permute them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from .columns import CORRELATION_COLUMNS
 READS = ("table",)
 # Tables that are made here, with their labels in the report.
 TABLES = {"correlations": "correlations"}
+LIBRARY = {"correlations": ("advtransfer.statistics.correlations.correlate_all",)}
 SETTINGS = ("primary", "bootstrap", "permutations")
-CONCATENATED = ("correlations",)  # the main job's studies have them in one table, too
+CONCATENATED = ("correlations",)  # one file has those of all studies of the main job
 CONDITIONS = ["target", "reference", "metric", "direction", "attack", "norm", "epsilon"]
 TRANSFERS = ("last_layer_accuracy", "full_network_accuracy")
 
@@ -44,7 +46,7 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
         subsets["all"] = table
     rows = []
     for name, subset in subsets.items():
-        # Reference seeds are averaged first: they are repeats of one measurement of a source.
+        # Reference seeds repeat one measurement of a source, so they are averaged first.
         values = ["value", "source_accuracy", *TRANSFERS]
         means = subset.groupby([*CONDITIONS, "source", "source_seed"], sort=True)[values].mean()
         grouped = means.groupby(level=CONDITIONS, sort=True)

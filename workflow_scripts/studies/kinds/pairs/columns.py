@@ -1,4 +1,4 @@
-"""Columns of the tables of a study of pairs, for those who make and who read them."""
+"""Columns of the tables of a study of pairs, for the modules that make or read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the sources of a study of pairs look in all its figures: a mark each."""
+"""How the sources of a study of pairs look: each has one mark in all figures."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Mark:
 
 
 def family_looks(models: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of every model of ``models`` (model: family), hues in the order given.
+    """Return colour and marker of every model of ``models`` (model: family).
 
-    A hue and a marker per family; within one, the larger the number in the name, the lighter.
+    A family has one hue, in the order given, and one marker; larger numbers in a name are lighter.
     """
     import seaborn as sns
 
@@ -73,14 +73,14 @@ def family_looks(models: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def model_families(frame: pd.DataFrame) -> dict[str, str]:
-    """Family of every architecture of a table, sorted by family."""
+    """Return the family of every architecture of a table, sorted by family."""
     rows = frame[["source_family", "source_model"]].drop_duplicates()
     rows = rows.sort_values(["source_family", "source_model"])
     return dict(zip(rows["source_model"], rows["source_family"], strict=True))
 
 
 def mixture_colours(frame: pd.DataFrame) -> dict[float, str]:
-    """Colour of every share of animals, from dark to light."""
+    """Return a colour for every share of animals, from dark to light."""
     import seaborn as sns
 
     shares = sorted(frame["animals"].dropna().astype(float).unique())
@@ -89,7 +89,7 @@ def mixture_colours(frame: pd.DataFrame) -> dict[float, str]:
 
 
 def source_marks(frame: pd.DataFrame) -> dict[str, Mark]:
-    """The mark of every source of a study, in a fixed order: natural first, then robust."""
+    """Return the mark of every source of a study: natural sources first, then robust ones."""
     sources = frame.drop_duplicates("source")
     looks = family_looks(model_families(sources))
     shades = mixture_colours(sources)
@@ -111,7 +111,7 @@ def source_marks(frame: pd.DataFrame) -> dict[str, Mark]:
 
 
 def published_marks(frame: pd.DataFrame, models: Iterable[str]) -> dict[str, Mark]:
-    """Marks of published models by name: those that ``frame`` has too look as they do there."""
+    """Return marks of published models; a model that ``frame`` has keeps the look it has there."""
     families = model_families(frame)
     by_label = {model_label(model): model for model in families}
     names = {}
@@ -128,7 +128,7 @@ def published_marks(frame: pd.DataFrame, models: Iterable[str]) -> dict[str, Mar
 
 
 def source_legend(figure: Figure, marks: Iterable[Mark], columns: int = 4) -> None:
-    """One legend under the figure for all its panels."""
+    """Draw one legend for all panels under the figure."""
     from matplotlib.legend_handler import HandlerTuple
 
     marks = list(marks)

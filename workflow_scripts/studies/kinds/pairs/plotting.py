@@ -1,4 +1,4 @@
-"""What the figures and pages of a study of pairs share: settings, labels, scatters."""
+"""What the figures and pages of a study of pairs share: settings, labels, selections."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DIRECTION_LABELS = {
     "reference_to_source": "reference → source",
 }
 TRANSFER_LABELS = {
-    "last_layer_accuracy": "last-layer transfer accuracy",
+    "last_layer_accuracy": "fixed-feature transfer accuracy",
     "full_network_accuracy": "full-network transfer accuracy",
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a figure or page shows, beside its tables. Each reads some; the others may be absent."""
+    """What decides a figure or page besides its tables. Each reads only some of it."""
 
     study: str
     target: str | None = None
@@ -50,17 +50,17 @@ class Settings:
 
 
 def direction_label(name: str) -> str:
-    """``source → reference`` or the other way round."""
+    """Return ``source → reference`` or ``reference → source``."""
     return DIRECTION_LABELS.get(name, name)
 
 
 def transfer_label(name: str) -> str:
-    """Display name of a measure of knowledge transfer."""
+    """Return the display name of a measure of knowledge transfer."""
     return TRANSFER_LABELS.get(name, name.replace("_", " "))
 
 
 def settings_line(settings: Settings, *, attack: bool = True, target: bool = True) -> str:
-    """The conditions of a figure, to print under its title."""
+    """Return the conditions that a figure prints under its title."""
     parts = []
     if attack and settings.attack:
         parts.append(attack_label(settings.attack, settings.norm or "", settings.epsilon))
@@ -72,7 +72,7 @@ def settings_line(settings: Settings, *, attack: bool = True, target: bool = Tru
 
 
 def correlation(frame: pd.DataFrame, **conditions: Any) -> pd.Series:
-    """The one row of a correlation table that meets ``conditions``.
+    """Return the one row of a correlation table that meets ``conditions``.
 
     Raises:
         UserError: no row does, or several do.
@@ -88,5 +88,5 @@ def correlation(frame: pd.DataFrame, **conditions: Any) -> pd.Series:
 
 
 def targets_of(settings: Settings, frame: pd.DataFrame) -> list[str]:
-    """Targets to draw, one panel each: those that are chosen, else all of the table."""
+    """Return the targets to draw: the chosen ones, or else all of the table."""
     return list(settings.targets) or sorted(frame["target"].unique())

@@ -1,4 +1,4 @@
-"""Scatters of transferability against knowledge transfer: one mark a source, a line, a band."""
+"""Scatters of transferability against knowledge transfer: marks of sources, a line, a band."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def correlation_title(correlations: pd.DataFrame, robust: bool, **conditions: Any) -> str:
-    """Correlation with its interval over natural sources, and over all where some are robust."""
+    """Return the correlation over natural sources, and over all if some are robust."""
     lines = []
     for sources, name in (("natural", "natural"), ("all", "all"))[: 2 if robust else 1]:
         row = correlation(correlations, sources=sources, statistic="pearson", **conditions)
@@ -29,7 +29,7 @@ def correlation_title(correlations: pd.DataFrame, robust: bool, **conditions: An
 
 
 def per_source(frame: pd.DataFrame, transfer: str) -> pd.DataFrame:
-    """One row per source: mean and range over seeds of the metric (x) and of ``transfer`` (y)."""
+    """Return mean and range over seeds of the metric (x) and of ``transfer`` (y), by source."""
     frame = frame.dropna(subset=["value", transfer])
     if frame.empty:
         raise UserError(
@@ -44,7 +44,7 @@ def per_source(frame: pd.DataFrame, transfer: str) -> pd.DataFrame:
 
 
 def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> None:
-    """One mark per source with thin bars over its seeds."""
+    """Draw one mark per source, with thin bars that span its seeds."""
     row: Any
     for row in points.itertuples():
         mark = marks[row.source]
@@ -63,7 +63,7 @@ def draw_points(axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark]) -> 
 
 
 def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
-    """Regression line of y on x with its bootstrap band, over natural sources only."""
+    """Draw the regression line of y on x and its bootstrap band, over natural sources alone."""
     import numpy as np
     from matplotlib.collections import PolyCollection
 
@@ -73,7 +73,7 @@ def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
     if natural["x"].nunique() < 3:
         return
     if len(natural) < 4:
-        bootstrap = 0  # as for their correlation: three points bear no interval
+        bootstrap = 0  # three points bear no interval; their correlation has none either
     x, y = natural["x"].to_numpy(float), natural["y"].to_numpy(float)
     grid = np.linspace(x.min(), x.max(), 60)
     line, low, high = regression_band(x, y, grid, bootstrap=bootstrap)
@@ -87,7 +87,7 @@ def draw_band(axes: Axes, points: pd.DataFrame, bootstrap: int) -> None:
 def draw_scatter(
     axes: Axes, points: pd.DataFrame, marks: Mapping[str, Mark], bootstrap: int
 ) -> None:
-    """Draw a panel: marks with bars, and the line with its band."""
+    """Draw one panel: marks with bars, and the line with its band."""
     from matplotlib.ticker import MaxNLocator
 
     draw_points(axes, points, marks)

@@ -1,4 +1,7 @@
-"""A study's artefacts as tidy rows: one row, one fact. docs/results.md documents the columns."""
+"""The artefacts of a study of pairs as tidy rows: one row, one fact.
+
+The README of a study of this kind explains the columns.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,23 @@ TABLES = {  # that this module gathers, with their labels in the report ("": not
     "curves": "",
     "per_image": "",
 }
+# What computes the numbers in them.
+LIBRARY = {
+    "table": (
+        "advtransfer.metrics.transferability.measure_pair",
+        "advtransfer.transfer.transfer.transfer",
+    ),
+    "sources": ("advtransfer.attacks.run.robust_accuracies",),
+    "curves": ("advtransfer.transfer.transfer.transfer",),
+    "per_image": (
+        "advtransfer.metrics.transferability.alpha_1",
+        "advtransfer.metrics.transferability.cross_entropy",
+    ),
+}
 
 
 def _of(study: PairStudy, source: Source) -> Row:
-    """The columns that say which source a row is about."""
+    """Return the columns that say which source a row is about."""
     return {
         "study": study.name,
         "source": address(source.recipe),
@@ -47,13 +63,13 @@ def _evaluation_path(study: PairStudy, source: Source, seeds: Seeds) -> str:
 
 
 def _clean_accuracy(study: PairStudy, source: Source, seeds: Seeds) -> dict[str, str]:
-    """Accuracy on clean test images of its own classes, by seed."""
+    """Return the source's accuracy on clean test images of its own classes, by seed."""
     path = _evaluation_path(study, source, seeds)
     return {row["seed"]: row["accuracy"] for row in read_rows(path) if row["attack"] == "none"}
 
 
 def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]:
-    """Accuracy and loss of knowledge transfer by seed: the last epoch's, in every mode."""
+    """Return accuracy and loss after the last epoch of transfer, in every mode, by seed."""
     found: dict[str, Row] = {str(seed): {} for seed in seeds}
     for row in read_rows(block_path("transfers", source.recipe, seeds, target.transfers[0], "csv")):
         for name in ("accuracy", "loss"):
@@ -62,7 +78,7 @@ def _transferred(source: Source, seeds: Seeds, target: Target) -> dict[str, Row]
 
 
 def metric_rows(study: PairStudy) -> Table:
-    """Every metric of every pair, with the knowledge transfer beside it."""
+    """Return every metric of every pair, beside the source's knowledge transfer."""
     rows: list[Row] = []
     for source, seeds in blocks(study):
         accuracies = _clean_accuracy(study, source, seeds)
@@ -87,7 +103,7 @@ def metric_rows(study: PairStudy) -> Table:
 
 
 def source_rows(study: PairStudy) -> Table:
-    """Clean and robust accuracy of every source, and what its training cost."""
+    """Return clean and robust accuracy of every source, and what its training cost."""
     rows: list[Row] = []
     for source, seeds in blocks(study):
         cost = {}
@@ -104,7 +120,7 @@ def source_rows(study: PairStudy) -> Table:
 
 
 def curve_rows(study: PairStudy) -> Table:
-    """Knowledge transfer after every epoch."""
+    """Return accuracy and loss on the target after every epoch of transfer."""
     rows: list[Row] = []
     for source, seeds in blocks(study):
         for target in study.targets:
@@ -118,7 +134,7 @@ def curve_rows(study: PairStudy) -> Table:
 
 
 def per_image_rows(study: PairStudy) -> Table:
-    """Per-image values under the primary attack, for the first seeds of both sides."""
+    """Return the values of every image under the primary attack, for first seeds alone."""
     rows: list[Row] = []
     wanted = tuple(study.primary[key] for key in ("attack", "norm", "epsilon"))
     for source in study.sources:
@@ -138,7 +154,7 @@ def per_image_rows(study: PairStudy) -> Table:
 
 
 def _transfer_losses(source: Source, target: Target) -> np.ndarray:
-    """Cross-entropy of the last-layer transfer of the first seed on every test image."""
+    """Return the loss of the first seed's fixed-feature transfer on every test image."""
     seeds = source.seed_blocks[0]
     logits = f"seed{seeds[0]}/last_layer/logits"
     path = block_path("transfers", source.recipe, seeds, target.transfers[0], "h5")
@@ -153,7 +169,7 @@ def _images(
     label: str,
     losses: np.ndarray,
 ) -> Iterator[Row]:
-    """Rows of one pair: images that count and whose alpha_1 is defined."""
+    """Yield a row for every image of a pair that counts and has a defined alpha_1."""
     seeds = source.seed_blocks[0]
     path = block_path("metrics", source.recipe, seeds, metrics, "h5")
     for direction in ("source_to_reference", "reference_to_source"):

@@ -18,13 +18,13 @@ LABEL = "bars by share of animals"
 TABLES = ("table",)
 SETTINGS = ("reference", "attack", "norm", "epsilon", "targets")
 
-ACCURACIES = {"last_layer_accuracy": "last layer", "full_network_accuracy": "full network"}
+ACCURACIES = {"last_layer_accuracy": "fixed-feature", "full_network_accuracy": "full-network"}
 COLOURS = ("#56B4E9", "#0072B2")  # lighter: less of the network is trained
 METRIC_COLOUR = "#D55E00"
 
 
 def bars(panel: Axes, frame: pd.DataFrame, column: str, place: float, **style: object) -> None:
-    """Bars of the mean over seeds, with the range over seeds."""
+    """Draw bars at the mean over seeds, with lines that span the seeds."""
     rows = mean_and_range(frame, ["animals"], column).sort_values("animals")
     spread = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
     where = [index + place for index in range(len(rows))]
@@ -33,7 +33,7 @@ def bars(panel: Axes, frame: pd.DataFrame, column: str, place: float, **style: o
 
 
 def label_mixtures(panel: Axes, frame: pd.DataFrame) -> None:
-    """Under each pair of bars: the share of animals and the classes shared with the target."""
+    """Write the share of animals, and the number of shared classes, under each pair of bars."""
     shares = frame.groupby("animals")["shared_classes"].first().sort_index()
     labels = [f"{animals:g} %\n({shared:g})" for animals, shared in shares.items()]
     panel.set_xticks(range(len(shares)), labels)
@@ -78,7 +78,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
         ACCURACIES.values(),
         loc="outside lower right",
         ncols=2,
-        title="trained on the target",
+        title="transfer",
         title_fontsize=7.5,
     )
     note = f"{settings_line(settings, target=False)}; {direction_label(direction)}"

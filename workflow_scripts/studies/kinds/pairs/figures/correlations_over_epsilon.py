@@ -1,4 +1,4 @@
-"""Draw how the correlations of a study depend on attack, norm and epsilon."""
+"""Draw how the correlations of a study depend on the attack, its norm and epsilon."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LABEL = "correlations over epsilon"
 TABLES = ("correlations",)
 SETTINGS = ("target", "reference", "transfer")
 
-# How the two sets of sources are told apart: style of the line and the marker's face.
+# The line and the label of either set of sources; markers of the second are hollow.
 SOURCES = {"natural": ("-", "natural sources"), "all": (":", "with robust sources")}
 
 
 def draw_panel(panel: Axes, rows: pd.DataFrame, settings: Settings, norm: str) -> None:
-    """One panel: a line per metric and set of sources, side by side at every epsilon."""
+    """Draw one panel: a line for each metric and set of sources, side by side at every epsilon."""
     epsilons = sorted(rows["epsilon"].unique())
     kinds = [name for name in SOURCES if (rows["sources"] == name).any()]
     offsets = np.linspace(-0.26, 0.26, max(2, len(settings.metrics) * len(kinds)))
@@ -71,7 +71,7 @@ PRIMARY: dict[str, Any] = {
 
 
 def legend_entries(settings: Settings, rows: pd.DataFrame) -> list[Any]:
-    """Metrics by colour and marker, sets of sources by line and face, the primary by a ring."""
+    """Return legend entries for the metrics, the sets of sources and the primary test."""
     entries = [
         Line2D([], [], color=colour, marker=marker, markersize=4.5, label=metric_label(m))
         for m, colour, marker in zip(settings.metrics, PALETTE, MARKERS, strict=False)

@@ -1,4 +1,4 @@
-"""Draw, image by image, alpha_1 against the loss of the transferred source."""
+"""Draw alpha_1 of every image against the loss of the transferred source."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ LABEL = "per image"
 TABLES = ("per_image",)
 SETTINGS = ("target", "reference", "direction", "attack", "norm", "epsilon")
 
-PANELS_PER_ROW = (3, 4)  # whichever leaves fewer places empty
+PANELS_PER_ROW = (3, 4)  # the one that leaves fewer places empty
 BINS = 6  # of equally many images
-SHOWN = 0.99  # of the images: a few extreme ratios would squeeze all the others
+SHOWN = 0.99  # of the images; a few extreme ratios would squeeze the rest
 
 
 def draw_panel(
     panel: Axes, images: pd.DataFrame, extent: tuple[float, float, float, float], colour: str
 ) -> None:
-    """Counts of images in grey, medians of the loss over bins of alpha_1 in the source's colour."""
+    """Draw counts of images in grey and the median loss in bins of alpha_1 in ``colour``."""
     panel.hexbin(
         images["alpha_1"],
         images["transfer_loss"],
@@ -89,7 +89,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
         panel.locator_params(axis="x", nbins=4)
     for place, panel in enumerate(axes.flat):
         panel.set_visible(place < len(marks))
-        # The lowest panel of a column has the tick labels, also where the last row is not full.
+        # The lowest panel of each column has tick labels, even where the last row is not full.
         panel.tick_params(labelbottom=place + columns >= len(marks))
     figure.supxlabel(f"{metric_label('alpha_1_mean')} of the image", fontsize=8)
     figure.supylabel("loss of the transferred source", fontsize=8)

@@ -36,7 +36,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
         {"linestyle": "none", "color": colour, "marker": marker, "markersize": 5.5}
         for colour, marker in zip(colours, itertools.cycle(MARKERS), strict=False)
     ]
-    # Attacked accuracies often fall together: a little apart, all of them can be seen.
+    # Accuracies under attack often coincide; marks set a little apart can all be seen.
     shifts = [0.0, *np.linspace(-0.2, 0.2, max(2, len(tests) - 1))]
 
     trainings = list(dict.fromkeys(mark.training for mark in marks.values()))

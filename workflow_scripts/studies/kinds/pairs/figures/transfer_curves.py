@@ -1,4 +1,4 @@
-"""Draw the accuracy of transferred sources on the target, epoch by epoch."""
+"""Draw the accuracy of transferred sources on the target after every epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABEL = "transfer over epochs"
 TABLES = ("curves",)
 SETTINGS = ("targets",)
 
-MODES = {"full_network": "whole network trained", "last_layer": "last layer trained"}
+MODES = {"full_network": "full-network transfer", "last_layer": "fixed-feature transfer"}
 
 
 def draw(tables: Tables, settings: Settings) -> Figure:

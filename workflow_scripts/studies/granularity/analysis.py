@@ -10,10 +10,19 @@ from ..source_tables import Table
 from .ranking import Ranking, ranking_tables
 
 READS = ("table", "measures")
+# The tables that are made here, with their labels in the report.
 TABLES = {
     "best": "best epsilons",
     "prediction": "what predicts them",
-}  # made here, with their labels in the report
+}
+# What computes the numbers in them.
+LIBRARY = {
+    "best": ("studies.granularity.best_epsilon.estimate",),
+    "prediction": (
+        "studies.granularity.best_epsilon.predict",
+        "studies.granularity.best_epsilon.dependence",
+    ),
+}
 SETTINGS = (
     "estimator",
     "temperature",

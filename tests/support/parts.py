@@ -83,9 +83,13 @@ def page(
         **module.context({table: tables[table] for table in module.TABLES}, own),
         "facts": [(label, fact_text(value)) for label, value in (facts or {}).items()],
         "figures": {
-            name: embedded(file, known[name].alt, ROOT / known[name].module.with_suffix(".rst"))
+            name: {
+                **embedded(file, known[name].alt, ROOT / known[name].module.with_suffix(".rst")),
+                "origin": "",
+            }
             for name, file in (figures or {}).items()
         },
+        "origins": folders.origins(study, study),
     }
     places = [ROOT / folder for folder in folders.folders(study, study)]
     return render("page.html.j2", [*places, REPORT], context)

@@ -25,7 +25,7 @@ def compare(
     mask: str = "reference_correct",
     seed: int = 0,
 ) -> dict[str, PairMetrics]:
-    """Every metric of docs/results.md, in both directions (Liang et al. 2021, papers' Fig. 1).
+    """Every metric of docs/concepts.md, in both directions (Liang et al. 2021, papers' Fig. 1).
 
     Args:
         source, reference: images in [0, 1] to logits, differentiable in the images; put networks in

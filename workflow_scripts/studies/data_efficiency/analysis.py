@@ -1,6 +1,6 @@
 """Paired differences between transfers: what a training, unfrozen blocks or moving statistics add.
 
-Runs are paired by source seed and subset (size and seed); intervals respect that both are drawn.
+Runs are paired by source seed and subset (size and seed). Intervals treat both as random.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 READS = ("curves", "robustness")
 # Tables that are made here, with their labels in the report.
 TABLES = {"differences": "paired differences"}
+LIBRARY = {"differences": ("advtransfer.statistics.paired.paired_difference",)}
 SETTINGS = ("baseline", "grids")
 
 
 class Cell(NamedTuple):
-    """What one mean is over: every source seed and subset seed."""
+    """The conditions of one mean, which is taken over source seeds and subset seeds."""
 
     target: str
     model: str
@@ -91,7 +92,7 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
 
 
 def read(path: str) -> pd.DataFrame:
-    """A table of the study; numbers of blocks are text, as ``all`` is one."""
+    """Read a table of the study. Numbers of blocks stay text, because one of them is ``all``."""
     import io
 
     import pandas as pd
@@ -103,11 +104,11 @@ def read(path: str) -> pd.DataFrame:
 
 
 def comparisons(cells: list[Cell], settings: Mapping[str, Any]) -> Iterator[tuple[str, Cell, Cell]]:
-    """Name of a comparison, a cell, and the cell that it is compared with.
+    """Yield the name of a comparison, a cell, and the cell that it is compared with.
 
-    ``training``: with the baseline's, all else alike. At last epochs: ``blocks`` with solved heads,
-    that is with 0 blocks; ``statistics`` moving with frozen ones; ``scratch`` with networks trained
-    from random weights on the same images.
+    ``training`` compares with the baseline's cell at every epoch. At last epochs, ``blocks``
+    compares with solved heads (0 blocks), ``statistics`` moving with frozen ones, and ``scratch``
+    with networks that were trained from random weights on the same images.
     """
     known = set(cells)
     grids = {

@@ -1,7 +1,7 @@
 """The page of the study of data efficiency: grids of paired differences, and what they say.
 
-Every number comes from the tables; the sentences follow from signs and intervals, so a cell in
-which the paper's claim does not hold is named.
+Every number comes from the tables. The sentences follow from signs and intervals, and they name the
+cells in which the paper's claim does not hold.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHOWN_EPOCHS = 5  # of the curves, evenly on a logarithmic scale
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -89,12 +89,12 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def smallest(main: pd.DataFrame) -> pd.DataFrame:
-    """The cells with the fewest images, one a target."""
+    """Return the cell with the fewest images of each target."""
     return main[main["images"] == main.groupby("target")["images"].transform("min")]
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
-    """What the cells with the fewest images say: there the paper claims the largest gain."""
+    """Return what the cells with the fewest images say; the paper claims the largest gain there."""
     rows = smallest(main)
     signs = [sign_of(row) for row in rows.itertuples()]
     if not signs or "none" in signs:
@@ -111,7 +111,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
 
 
 def primary_text(settings: Settings, main: pd.DataFrame) -> str:
-    """The differences behind the verdict."""
+    """Return the differences behind the verdict, in words."""
     rows = smallest(main)
     if rows.empty:
         return ""
@@ -128,7 +128,7 @@ def primary_text(settings: Settings, main: pd.DataFrame) -> str:
 
 
 def exceptions(main: pd.DataFrame) -> str:
-    """Cells in which the robust source is not better."""
+    """Name the cells in which the robust source is not better."""
     named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
     for row in main.sort_values(["target", "images"]).itertuples():
         named[sign_of(row)].append(f"{target_label(str(row.target))} {row.images:.0f}")
@@ -152,6 +152,7 @@ def exceptions(main: pd.DataFrame) -> str:
 
 
 def label_of(column: str, value: Any) -> str:
+    """Return the display name of a value of a column."""
     if column == "training":
         return training_label(value)
     if column == "blocks":
@@ -165,7 +166,7 @@ def label_of(column: str, value: Any) -> str:
 def by_target(
     settings: Settings, rows: pd.DataFrame, by: str | list[str], head: str
 ) -> dict[str, Any]:
-    """Differences with intervals: one line for each value of ``by``, one column a target."""
+    """Return differences with intervals: a line for each ``by``, a column for each target."""
     names = [by] if isinstance(by, str) else by
     targets = [t for t in settings.targets if t in set(rows["target"])]
     lines = []
@@ -176,12 +177,13 @@ def by_target(
 
 
 def cells(rows: pd.DataFrame, targets: Iterable[str]) -> list[str]:
+    """Return a line's differences, one for each target; a dash where there is none."""
     found = {row.target: difference_text(row) for row in rows.itertuples()}
     return [found.get(target, "–") for target in targets]
 
 
 def epochs_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
-    """Robust minus natural after some epochs, by number of images."""
+    """Return robust minus natural after some epochs, by number of images."""
     rows = plotting.robust_minus_baseline(
         plotting.of_grid(differences, settings, "epochs", blocks="fewest"), settings
     )
@@ -193,7 +195,7 @@ def epochs_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]
 
 
 def constraints_grid(settings: Settings, final: pd.DataFrame) -> dict[str, Any]:
-    """Every training minus the baseline's, with the fewest and the most images."""
+    """Return every training minus the baseline's, with the fewest and the most images."""
     rows = plotting.of_grid(final, settings, "images", blocks="fewest")
     rows = rows_where(rows, comparison="training", quantity="accuracy")
     if len(rows):
@@ -203,7 +205,7 @@ def constraints_grid(settings: Settings, final: pd.DataFrame) -> dict[str, Any]:
 
 
 def cost_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
-    """Accuracies of the sources and what their training cost, means over seeds."""
+    """Return accuracies of the sources and the cost of their training, as means over seeds."""
     attacks = [
         (attack, norm, epsilon)
         for attack, norm, epsilon in sources[["attack", "norm", "epsilon"]]
@@ -226,7 +228,7 @@ def cost_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
 
 
 def distance_grid(similarity: pd.DataFrame) -> dict[str, Any]:
-    """Distances of the targets from the source's own images, means over source seeds."""
+    """Return distances of the targets from the source's images, as means over source seeds."""
     means = similarity.groupby(["target", "measure"], sort=False)["value"].mean().unstack()
     lines = [
         [target_label(str(target)), *(number(v, 3) for v in row)]
@@ -236,7 +238,7 @@ def distance_grid(similarity: pd.DataFrame) -> dict[str, Any]:
 
 
 def published_grid() -> dict[str, Any]:
-    """The published differences, robust (l2, 3) minus natural, by number of images."""
+    """Return the published differences, robust (l2, 3) minus natural, by number of images."""
     from .published import ACCURACIES
 
     sizes = sorted({row.images for rows in ACCURACIES.values() for row in rows})
@@ -252,7 +254,7 @@ def published_grid() -> dict[str, Any]:
 
 
 def published_epochs_grid() -> dict[str, Any]:
-    """The published differences by epoch, 3,200 images."""
+    """Return the published differences by epoch, with 3,200 images."""
     from .published import EPOCHS
 
     shown = sorted({row.epoch for rows in EPOCHS.values() for row in rows})

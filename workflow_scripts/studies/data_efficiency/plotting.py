@@ -19,7 +19,7 @@ UNTRAINED = "untrained"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a figure or the page shows, beside its tables. Each reads some of it."""
+    """What decides a figure or the page besides its tables. Each reads only some of it."""
 
     study: str
     model: str | None = None  # architecture of the sources; None: the table's first
@@ -31,7 +31,7 @@ class Settings:
 
 
 def read(path: str, columns: Iterable[str], settings: Settings) -> pd.DataFrame:
-    """The study's rows of one architecture; perhaps none, for a part that was not asked for.
+    """Return the study's rows of one architecture; none, if the part was not asked for.
 
     Raises:
         UserError: as `rows_of_study`.
@@ -40,7 +40,7 @@ def read(path: str, columns: Iterable[str], settings: Settings) -> pd.DataFrame:
 
 
 def read_differences(path: str, settings: Settings) -> pd.DataFrame:
-    """Paired differences of one architecture; perhaps none.
+    """Return the paired differences of one architecture, if there are any.
 
     Raises:
         UserError: as `rows_of_study`.
@@ -51,10 +51,10 @@ def read_differences(path: str, settings: Settings) -> pd.DataFrame:
 def of_grid(
     frame: pd.DataFrame, settings: Settings, role: str, *, blocks: str | None = None
 ) -> pd.DataFrame:
-    """Rows of the part of the grid that plays ``role``; none if no part does.
+    """Return the rows of the part of the grid that plays ``role``; none if no part does.
 
-    ``blocks``: of several numbers of unfrozen blocks keep the "fewest", or for each number of
-    images the "most" short of all.
+    ``blocks``: keep the "fewest" unfrozen blocks, or for each number of images the "most" that is
+    not the whole network.
     """
     rows = rows_where(frame, grid=settings.grids.get(role, []))
     numbers = sorted(rows["blocks"].dropna().unique(), key=block_order)
@@ -66,7 +66,7 @@ def of_grid(
 
 
 def robust_minus_baseline(differences: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Differences in accuracy between the study's main robust training and its baseline."""
+    """Return the differences in accuracy between the main robust training and the baseline."""
     return rows_where(
         differences,
         comparison="training",
@@ -77,7 +77,7 @@ def robust_minus_baseline(differences: pd.DataFrame, settings: Settings) -> pd.D
 
 
 def with_heads(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Rows of the grid of blocks; with the solved heads, where it has none without blocks."""
+    """Return the rows of the grid of blocks, and the solved heads if it has no cell of 0 blocks."""
     import pandas as pd
 
     rows = of_grid(frame, settings, "blocks")
@@ -87,13 +87,13 @@ def with_heads(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def blocks_label(blocks: str) -> str:
-    """How much of a network was trained on the target."""
+    """Return how much of a network was trained on the target, in words."""
     names = {"0": "head only", "1": "1 block", "all": "whole network"}
     return names.get(blocks, f"{blocks} blocks")
 
 
 def block_looks(found: Iterable[str]) -> dict[str, Look]:
-    """Numbers of unfrozen blocks in their order, the more the darker; hues that no training has."""
+    """Return the looks of numbers of unfrozen blocks, darker for more, in hues of their own."""
     import seaborn as sns
 
     order = sorted(set(found), key=block_order)
@@ -102,5 +102,5 @@ def block_looks(found: Iterable[str]) -> dict[str, Look]:
 
 
 def block_order(blocks: str) -> tuple[bool, int]:
-    """Sorts numbers of blocks: 0, 1, 3, ..., all."""
+    """Return a key that sorts numbers of blocks: 0, 1, 3, ..., all."""
     return not blocks.isdigit(), int(blocks) if blocks.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Artefacts of a study of `data_efficiency` as tidy rows. docs/results.md documents the columns."""
+"""The artefacts of a study of data efficiency as tidy rows. The README explains the columns."""
 
 from __future__ import annotations
 
@@ -22,10 +22,24 @@ TABLES = {  # that this module gathers, with their labels in the report ("": not
     "sources": "sources",
     "similarity": "similarity",
 }
+# What computes the numbers in them.
+LIBRARY = {
+    "table": (
+        "advtransfer.transfer.heads.solve_subsets",
+        "advtransfer.transfer.subsets.tune_subsets",
+    ),
+    "curves": (
+        "advtransfer.transfer.heads.solve_subsets",
+        "advtransfer.transfer.subsets.tune_subsets",
+    ),
+    "robustness": ("advtransfer.attacks.run.robust_accuracies",),
+    "sources": ("advtransfer.attacks.run.robust_accuracies",),
+    "similarity": ("advtransfer.metrics.similarity.similarity",),
+}
 
 
 def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
-    """Transferred networks at their last epoch, at every epoch, and under attack."""
+    """Return the transferred networks at their last epoch, at every epoch, and under attack."""
     last: list[Row] = []
     curves: list[Row] = []
     robustness: list[Row] = []
@@ -84,12 +98,12 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
 
 
 def source_table(study: EfficiencyStudy) -> Table:
-    """Clean and robust accuracy of every source, and what its training cost."""
+    """Return clean and robust accuracy of every source, and what its training cost."""
     return EVALUATION_COLUMNS, evaluation_rows(study, EVALUATION_COLUMNS, of_network)
 
 
 def similarity_table(study: EfficiencyStudy) -> Table:
-    """Distance of every target from the source's own images, in the baseline's features."""
+    """Return the distance of every target from the source's images, in the baseline's features."""
     rows: list[Row] = []
     for source, seeds in blocks(study):
         for target, recipe in study.similarities(source):

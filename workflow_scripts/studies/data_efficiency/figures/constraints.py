@@ -1,4 +1,4 @@
-"""Draw what every training of the source gains over natural training, by kind of constraint."""
+"""Draw how much every training of the source gains over natural training, by its constraint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = "other trainings"
 
 
 def kind(training: str) -> str:
-    """The row of panels that a training belongs to, by its name."""
+    """Return the row of panels that a training belongs to, by its name."""
     if training.startswith(("fast", "free", "natural")):
         return OTHER
     return "ℓ₂" if "l2" in training else "ℓ∞" if "linf" in training else OTHER

@@ -1,4 +1,4 @@
-"""Draw what every training of a source costs and reaches, and transfer at equal cost."""
+"""Draw cost and accuracy of every training of a source, and transfer at equal cost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def draw_panel(
     face: str | None = None,
     shift: float = 0.0,
 ) -> None:
-    """Mean and range over seeds of every training, one below the other."""
+    """Draw mean and range over seeds of every training, one below the other."""
     means = mean_and_range(rows, ["source_training"], column)
     for place, (training, look) in enumerate(looks.items()):
         row: Any
@@ -54,7 +54,7 @@ def draw_panel(
 def draw_cost(
     panel: Axes, rows: pd.DataFrame, column: str, looks: dict[str, Look], robust: str
 ) -> None:
-    """A cost on a log axis with its mean in figures; none at all is written at the left edge."""
+    """Draw a cost on a log axis and print its mean; a cost of 0 stands at the left edge."""
     spent = rows[rows[column] > 0]
     if spent.empty:
         return

@@ -1,4 +1,4 @@
-"""Draw accuracy on the target epoch by epoch, and robust minus natural."""
+"""Draw accuracy on the target after every epoch, and robust minus natural."""
 
 from __future__ import annotations
 

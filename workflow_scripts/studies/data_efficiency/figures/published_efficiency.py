@@ -1,4 +1,4 @@
-"""Draw robust minus natural accuracy on the target as published, beside ours."""
+"""Draw robust minus natural accuracy on the target, as published and in this study."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from ....advtransfer.plotting.figure import finish, new_figure
 from ....advtransfer.plotting.frames import Tables, rows_where, targets_shown
 from ....advtransfer.plotting.labels import model_note, target_label, target_title, training_label
 from ....advtransfer.plotting.marks import training_look
-from .. import plotting
-from .. import published as published_efficiency
+from .. import plotting, published
 from ..plotting import Settings
 
 ALT = "Published differences beside this study's"
@@ -28,7 +27,7 @@ PUBLISHED = {
     "robust_linf_4": ("robust_linf_half", "ℓ∞, ε = 4/255"),
     "robust_linf_8": ("robust_linf", "ℓ∞, ε = 8/255"),
 }
-ALL = 51200  # where the last row of a target stands, whose sizes are close to it but differ
+ALL = 51200  # where the last row of each target is drawn; their sizes differ a little
 ALIKE = {"near": "cifar10"}  # our targets that are part of a published one
 PARTS = (("images", "fewest", "-", -0.07), ("blocks", "most", "--", 0.07))
 
@@ -46,7 +45,7 @@ def draw(tables: Tables, settings: Settings) -> Figure:
     entries, shown = [], []
     for panel, target in zip(axes[:, 0], targets, strict=True):
         name = ALIKE.get(target, target)
-        printed = published_efficiency.ACCURACIES.get(name, ())
+        printed = published.ACCURACIES.get(name, ())
         sizes = [min(row.images, ALL) for row in printed]
         for column, (training, _) in PUBLISHED.items():
             gains = [getattr(row, column) - row.natural for row in printed]

@@ -1,4 +1,4 @@
-"""Draw which transfer is best for a target against how far the target is from the source."""
+"""Draw the best way to transfer to a target against its distance from the source."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MEASURES = {"frechet": "Fréchet distance from the source", "mmd": "maximum mean
 
 
 def best(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Per target and number of images the ``column`` with the highest mean accuracy.
+    """Return the ``column`` with the highest mean accuracy, by target and number of images.
 
-    Only where there was a choice, and over the source seeds and subsets that all choices have.
+    It compares the source seeds and subsets that all choices have, where there was a choice.
     """
     found = []
     for (target, images), cell in rows.groupby(["target", "images"], sort=False):
@@ -50,7 +50,7 @@ def draw_panel(
     order: list[str],
     colours: dict[int, str],
 ) -> None:
-    """A column of marks for every target, numbers of images side by side within a category."""
+    """Draw a column of marks for every target, with numbers of images side by side."""
     offsets = np.linspace(-0.3, 0.3, max(2, len(colours)))
     place: Any
     for place in distances.itertuples():

@@ -1,4 +1,4 @@
-"""Draw what moving batch norm statistics in the frozen part change, against frozen ones."""
+"""Draw accuracy with moving minus frozen batch norm statistics in the frozen part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw how robust transferred networks are on the target, by the training of their source."""
+"""Draw robust accuracy of transferred networks on the target, by the training of their source."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Primary(Section):
     direction: Literal["source_to_reference", "reference_to_source"] = Field(
         description="Who is attacked, who responds"
     )
-    metric: Metric = Field(description="A metric of docs/results.md")
+    metric: Metric = Field(description="A metric of docs/concepts.md")
     transfer: Literal["last_layer_accuracy", "full_network_accuracy"] = Field(
         description="Knowledge transfer it is correlated with"
     )

@@ -3,30 +3,31 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Which tests: `make test TESTS=tests/units`.
+# The tests to run: `make test TESTS=tests/units`.
 TESTS ?= tests
 
-# What the run that was killed was given: `make resume ARGS="--workflow-profile profiles/slurm"`.
+# The options of the run that was killed: `make resume ARGS="--workflow-profile profiles/slurm"`.
 ARGS ?=
 
 .PHONY: setup reproduce quick resume test test-cluster test-load bench check schema lock help
 
 help:
+	@echo "make setup      set up alone"
 	@echo "make reproduce  set up, run the first two studies on CIFAR-10 (half an hour on 2 cores), report"
-	@echo "make quick      the same on less data, in minutes"
-	@echo "make resume     go on after a run was killed (docs/reliability.md)"
-	@echo "make test       set up and run all tests"
-	@echo "make test-cluster  those on a real SLURM, four nodes on this machine (Debian)"
-	@echo "make test-load     a thousand jobs, a hundred interruptions (hours)"
-	@echo "make bench      speed against other tools, side by side (half an hour on 2 cores)"
-	@echo "make check      formatters, linters, types"
+	@echo "make quick      the same on less data, in four minutes"
+	@echo "make resume     continue after a run was killed (docs/reliability.md)"
+	@echo "make test       set up and run all tests (TESTS=tests/units: some)"
+	@echo "make test-cluster  run the cluster tests on a real SLURM with four nodes on this machine (Debian)"
+	@echo "make test-load     run a thousand jobs and interrupt a run a hundred times (hours)"
+	@echo "make bench      time this project against other tools (half an hour on 2 cores)"
+	@echo "make check      check formatting, lint, types and generated schemas"
 	@echo "make schema     generate rules/schemas from the typed sections of the configuration"
-	@echo "make lock       resolve requirements*.in anew"
+	@echo "make lock       resolve requirements*.in again"
 
 setup: $(VENV)/.ready
 
-# uv comes first, by pip and hash; everything else by uv, hash-checked, with compiled bytecode (which
-# saves two seconds of every job's start).
+# pip installs uv, and uv installs everything else; both check hashes. Compiled bytecode saves two
+# seconds at every job's start.
 $(VENV)/.ready: requirements-setup.txt requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
@@ -53,7 +54,7 @@ resume: setup
 	$(BIN)/python -m workflow_scripts.resume -- $(ARGS)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-cluster: $(VENV)/.ready-dev
 	tests/cluster/install.sh accounting
@@ -71,6 +72,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile rules
+	$(BIN)/python -m workflow_scripts.config.schema --check
 
 schema: $(VENV)/.ready
 	$(BIN)/python -m workflow_scripts.config.schema --output rules/schemas

@@ -42,8 +42,8 @@ def reported_tables(study, labels):
 
 
 def in_report(path, study, what, label, caption):
-    """Output: a file that the report shows, with its caption from the study's folder."""
-    found = folders.find(study, PLAN.kinds[study], f"{caption}.rst")
+    """Output: a file that the report shows, with its caption."""
+    found = folders.caption(study, PLAN.kinds[study], caption)
     return report(
         path,
         caption=str(Path("..") / found) if found else None,
@@ -97,8 +97,8 @@ def page_settings(study, names):
 
 def page_of(study):
     """The study's page, if it has one."""
-    page = folders.find(study, PLAN.kinds[study], "page.py")
-    return [f"{OUTPUT}/pages/{study}.html"] if page else []
+    there = folders.has_page(study, PLAN.kinds[study])
+    return [f"{OUTPUT}/pages/{study}.html"] if there else []
 
 
 def figure_paths(study):
@@ -121,7 +121,7 @@ def page_templates(study):
 
 def captions_of(*studies):
     """Input: the captions of everything that the report shows."""
-    places = {folders.TEMPLATES}
+    places = {folders.TEMPLATES, folders.STUDIES / "tables"}
     for study in studies:
         places |= set(folders.folders(study, PLAN.kinds[study]))
     return beside(sorted(file for place in places for file in place.rglob("*.rst")))
@@ -155,6 +155,25 @@ def concatenated():
         ):
             found.setdefault(table, []).append(table_path(study, table))
     return found
+
+
+def check_names():
+    """Refuse a study that is called like a rule, which its target would replace."""
+    taken = {rule.name for rule in workflow.rules} | {
+        "tables",
+        "figures",
+        "report",
+        "all",
+    }
+    for study in PLAN.kinds:
+        if study in taken:
+            raise UserError(
+                f"studies.{study}: the workflow has a target of this name already; call the study "
+                "something else."
+            )
+
+
+guarded(check_names)
 
 
 for study, kind in PLAN.kinds.items():

@@ -24,10 +24,23 @@ from support.workflow import copy_workflow, make_smoke_run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m "not network"` leaves out what needs the smoke run, whose images are downloaded."""
+    """Mark what needs the network, and put the long files first.
+
+    `-m "not network"` leaves out what needs the smoke run, whose images are downloaded. Of several
+    workers, one makes that run while the others plan studies without it; the many short files at
+    the end keep all of them busy to the last minute.
+    """
+    on_the_run = {item.path for item in items if "smoke_run" in getattr(item, "fixturenames", ())}
     for item in items:
         if "smoke_run" in getattr(item, "fixturenames", ()):
             item.add_marker("network")
+
+    def turn(item: pytest.Item) -> int:
+        if item.path in on_the_run:
+            return 0 if item.path.name == "test_smoke.py" else 2
+        return 1 if item.path.parent.name == "graph" else 3
+
+    items.sort(key=turn)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,6 +1,6 @@
 """Compute a study's tables of statistics from its tables of measurements.
 
-The recipe has the study's settings that its analysis asks for, as JSON.
+The recipe holds the settings of the study that its analysis reads, as JSON.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Attack networks on one view: perturbations, and the networks' own logits."""
+"""Attack networks on one view, and store the perturbations and the networks' logits under them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
     add_seeds(parser)
     parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
-    parser.add_argument("--view", required=True, help="view to attack, whole (HDF5)")
+    parser.add_argument("--view", required=True, help="view whose images are attacked (HDF5)")
     parser.add_argument("--dataset", required=True, help="dataset of the view (HDF5)")
     parser.add_argument("--output", required=True, help="HDF5 to write")
     return parser
@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
         changed = {(seed, label): 0 for seed in attacked for label in attacks}
         file = stack.enter_context(hdf5_writer(arguments.output, attributes))
         file.append("labels", view.labels, count)
-        # Batch by batch through all networks and attacks, so that memory is that of one batch.
+        # Each batch goes through all networks and attacks, so that memory holds one batch only.
         bar = tqdm(total=count * len(changed), unit="image", disable=None, leave=False)
         for start in range(0, count, BATCH):
             part = slice(start, start + BATCH)
@@ -85,8 +85,8 @@ class Attacked:
     """A network under attack, with a random stream for each attack of a block.
 
     Attributes:
-        exact: its frozen copy in float32. All responses come from this form, so that a perturbation
-            of 0 changes nothing.
+        exact: the network's frozen copy in float32. All responses come from this copy, so that a
+            perturbation of 0 changes nothing.
     """
 
     def __init__(
@@ -107,7 +107,8 @@ class Attacked:
         network, classes = load_checkpoint(checkpoint, device, size=view.size)
         self._copies = AttackedCopies(network)
         self._knows_classes = classes == view.classes
-        # The stream of an attack is its own, whatever stands beside it in the block.
+        # Each attack has a random stream of its own, so that the other attacks of the block do not
+        # influence it.
         self._generators = {
             attack: torch.Generator().manual_seed(
                 derived_seed([recipe.view, attack], seed, attack_label(attack))
@@ -123,15 +124,15 @@ class Attacked:
 
         Args:
             images: float32 (N, C, H, W) in [0, 1].
-            clean: the network's logits on them, (N, classes).
-            true: their labels in the view, int64 (N,).
+            clean: the network's logits on these images, (N, classes).
+            true: labels of the images in the view, int64 (N,).
 
         Returns:
-            Perturbations, float16 (N, C, H, W), and the logits under them, float32 (N, classes):
-            what is stored is what is measured.
+            Perturbations, float16 (N, C, H, W), and the logits under them, float32 (N, classes).
+            The logits are measured on the perturbations as they are stored, in float16.
 
         Raises:
-            UserError: the attack wants true labels, but the network has other classes.
+            UserError: The attack needs true labels, but the network was trained on other classes.
         """
         from .advtransfer.attacks.ball import towards_zero_half
         from .advtransfer.attacks.run import attack_images, attack_labels

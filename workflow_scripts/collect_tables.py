@@ -1,7 +1,7 @@
 """Gather a study's artefacts into its tidy tables.
 
-The recipe is the part of the configuration that decides them: what exists and where follows from
-it, so the step needs no list of files.
+The recipe is the part of the configuration that determines these artefacts and their paths, so the
+step needs no list of files.
 """
 
 import argparse

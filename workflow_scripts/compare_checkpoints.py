@@ -1,4 +1,4 @@
-"""Transferability metrics of two checkpoints on a dataset that you name.
+"""Measure the transferability between two checkpoints on a dataset of your own.
 
 Example:
 
@@ -6,8 +6,8 @@ Example:
         --reference b.safetensors --pack my_images.h5 --epsilon 8/255 --steps 10
 
 The pack is an HDF5 file with `images` uint8 (N, H, W, 3), integer `labels`, `split` (train/test)
-and the attribute `class_names` (JSON); its test images are used. Checkpoints are the project's
-safetensors files (results/index.csv lists those that the studies made).
+and the attribute `class_names` (JSON). Its test images are used. Checkpoints are safetensors files
+of this project; results/index.csv lists the ones that the studies made.
 """
 
 import argparse
@@ -25,15 +25,19 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--attack", default="pgd", help="pgd, fgsm, singular (default: pgd)")
     parser.add_argument("--norm", default="linf", choices=("linf", "l2"), help="default: linf")
     parser.add_argument("--epsilon", default="8/255", help="default: 8/255")
-    parser.add_argument("--steps", type=int, default=10, help="of pgd (default: 10)")
-    parser.add_argument("--images", type=int, default=1000, help="at most so many (default: 1000)")
+    parser.add_argument("--steps", type=int, default=10, help="steps of pgd (default: 10)")
+    parser.add_argument(
+        "--images", type=int, default=1000, help="greatest number of images (default: 1000)"
+    )
     parser.add_argument(
         "--mask",
         default="reference_correct",
         choices=("reference_correct", "all"),
         help="which images count (default: reference_correct)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the random starts (default: 0)"
+    )
     parser.add_argument("--output", help="CSV to write (default: print a table)")
     return parser
 
@@ -59,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
         epsilon = parse_epsilon(arguments.epsilon)
     except ValueError:
         raise UserError(
-            f"--epsilon {arguments.epsilon}: write a decimal or a fraction such as 8/255."
+            f"--epsilon {arguments.epsilon}: write a decimal number or a fraction such as 8/255."
         ) from None
     device = prepare(arguments.device, arguments.threads)
     pack = read_pack(Path(arguments.pack))
@@ -77,7 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
         log.info("%d test images of the reference's classes", len(chosen))
     else:
         chosen = np.arange(min(arguments.images, len(names)))
-        log.info("the reference knows none of the pack's classes: all %d images count", len(chosen))
+        log.info("the reference has none of the pack's classes: all %d images count", len(chosen))
     iterated = arguments.attack == "pgd"
     steps = arguments.steps if iterated else 1
     measured = compare(

@@ -1,4 +1,4 @@
-"""Transferability metrics of a source and its references: arithmetic on stored responses."""
+"""Compute the transferability metrics of a source and its references from stored responses."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__)
     add_seeds(parser)
     parser.add_argument("--source-attacks", required=True, help="the source's perturbations (HDF5)")
-    parser.add_argument("--reference-attacks", required=True, help="the references' (HDF5)")
-    parser.add_argument("--responses", required=True, help="logits on each other's perturbations")
+    parser.add_argument("--reference-attacks", required=True, help="references' perturbations")
+    parser.add_argument(
+        "--responses", required=True, help="logits on each other's perturbations (HDF5)"
+    )
     parser.add_argument("--output", required=True, help="CSV to write")
     parser.add_argument("--per-image", required=True, help="HDF5 to write")
     return parser
@@ -82,7 +84,8 @@ def main(arguments: argparse.Namespace) -> None:
         if recipe.mask == "reference_correct":
             mask = predicted["reference"] == true
         log.info("source seed %d, reference seed %d: %d images count", k, r, mask.sum())
-        # The source knows other classes than the target: its loss is against its own prediction.
+        # The source has other classes than the target, so its loss is taken against its own
+        # prediction.
         against = {"source": predicted["source"], "reference": true}
         for label, attack in attacks.items():
             for first, second in (("source", "reference"), ("reference", "source")):
@@ -116,15 +119,15 @@ def alignments(
     labels: Iterable[str],
     images: int,
 ) -> dict[tuple[int, int, str], np.ndarray]:
-    """`tau_1` of the perturbations on every source and every reference, float64 (images,).
+    """Return ``tau_1`` of every source's perturbations against every reference's.
 
     Args:
         files, seeds: perturbations and seeds of the ``source`` and of the ``reference``.
-        labels: of the attacks.
-        images: how many there are; a few at a time are in memory.
+        labels: labels of the attacks.
+        images: number of attacked images. Only a few at a time are in memory.
 
     Returns:
-        By source seed, reference seed and label.
+        Arrays float64 (images,), by source seed, reference seed and label of the attack.
     """
     import itertools
 

@@ -1,4 +1,4 @@
-"""Put tables with the same columns under one another."""
+"""Write tables that have the same columns below one another into one table."""
 
 import argparse
 

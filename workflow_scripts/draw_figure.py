@@ -1,6 +1,6 @@
 """Draw one figure of a study from its tables.
 
-The recipe has the study's settings that the figure asks for, as JSON.
+The recipe holds the settings of the study that the figure reads, as JSON.
 """
 
 import argparse
@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     add_study(parser)
     parser.add_argument("--figure", required=True, help="name of a module in the study's figures/")
     add_named(parser, "--tables", "tables to read (CSV)")
-    add_named(parser, "--files", "artefacts that it shows besides tables")
+    add_named(parser, "--files", "artefacts that the figure shows besides tables")
     parser.add_argument("--output", required=True, help="figure to write (.svg or .png)")
     return parser
 

@@ -1,4 +1,4 @@
-"""Clean and robust accuracy of a source on test images of its own classes."""
+"""Measure the clean and robust accuracy of a source on test images of its own classes."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Run the frozen part of networks once over a target's images, and keep what it gives."""
+"""Run the frozen part of networks once over a target's images, and store its activations."""
 
 import argparse
 

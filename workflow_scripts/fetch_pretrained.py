@@ -1,4 +1,4 @@
-"""Published weights of another program, fetched and written as one of the project's checkpoints.
+"""Fetch published weights of another program, and write them as a checkpoint of this project.
 
 Example:
 
@@ -19,9 +19,9 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", recipe=False)
     parser.add_argument("--pretrained", required=True, help="name of the weights, as above")
     parser.add_argument("--size", type=int, default=224, help="pixels a side (default: 224)")
-    parser.add_argument("--sha256", help="what the file with the weights must hash to")
+    parser.add_argument("--sha256", help="expected SHA-256 of the file with the weights")
     parser.add_argument(
-        "--downloads", default="results/data/downloads", help="folder that keeps what was fetched"
+        "--downloads", default="results/data/downloads", help="folder of downloaded files"
     )
     parser.add_argument("--output", required=True, help="checkpoint to write (safetensors)")
     return parser

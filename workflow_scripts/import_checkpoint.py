@@ -1,4 +1,4 @@
-"""A checkpoint of another program as one of the project's, ready for compare_checkpoints.
+"""Convert another program's checkpoint into one of this project, ready for compare_checkpoints.
 
 Example:
 
@@ -6,9 +6,9 @@ Example:
         --parameters '{"blocks": [3, 4, 6, 3], "bottleneck": true}' --size 32 \\
         --classes-file cifar10.txt --output robust.safetensors
 
-Read are safetensors files and what torch.save wrote, as long as they hold weights alone: nothing is
-unpickled. Names may be torchvision's, those of the robustness library's CIFAR ResNets, or the
-family's own; docs/import-a-checkpoint.md has the details.
+The step reads safetensors files, and files that torch.save wrote if they hold weights alone. It
+unpickles nothing. The weights may be named as in torchvision, as in the CIFAR ResNets of the
+robustness library, or as in the family itself. docs/import-a-checkpoint.md has the details.
 """
 
 import argparse
@@ -20,15 +20,17 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", recipe=False)
     parser.add_argument("--checkpoint", required=True, help="file to import")
     parser.add_argument("--family", required=True, help="model family, such as resnet")
-    parser.add_argument("--parameters", default="{}", help="of the family, as JSON (default: {})")
+    parser.add_argument(
+        "--parameters", default="{}", help="family's parameters as JSON (default: {})"
+    )
     names = parser.add_mutually_exclusive_group(required=True)
     names.add_argument("--classes", nargs="+", help="class names in the order of the logits")
     names.add_argument("--classes-file", help="file with one class name a line, in that order")
     parser.add_argument("--size", type=int, required=True, help="pixels a side of the images")
-    parser.add_argument("--mean", type=float, nargs="+", help="of the normaliser: one value or 3")
-    parser.add_argument("--std", type=float, nargs="+", help="of the normaliser: one value or 3")
-    parser.add_argument("--entry", help="which set of weights, if the file holds several")
-    parser.add_argument("--sha256", help="what the file must hash to")
+    parser.add_argument("--mean", type=float, nargs="+", help="normaliser's mean: one value or 3")
+    parser.add_argument("--std", type=float, nargs="+", help="normaliser's deviation: 1 value or 3")
+    parser.add_argument("--entry", help="set of weights to take, if the file holds several")
+    parser.add_argument("--sha256", help="expected SHA-256 of the file")
     parser.add_argument("--output", required=True, help="checkpoint to write (safetensors)")
     return parser
 
@@ -52,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
             '\'{"width": 64, "blocks": [2, 2, 2, 2]}\'.'
         )
     if (arguments.mean is None) != (arguments.std is None):
-        raise UserError("--mean and --std go together.")
+        raise UserError("--mean and --std go together: give both or neither.")
     classes = arguments.classes
     if classes is None:
         try:
@@ -70,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
         sha256=arguments.sha256,
         entry=arguments.entry,
     )
-    log.info("%s: %d classes, names of the scheme %s", arguments.output, len(classes), scheme)
+    log.info("%s: %d classes, weights named as in %s", arguments.output, len(classes), scheme)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Make detection data: compose scenes with known masks, or read COCO's or Pascal VOC's annotations.
 
-Official images stay where they are; composed ones are in the file that is written.
+Official images stay where they are. Composed images are stored in the output file.
 """
 
 import argparse
@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="*",
         default=[],
         metavar="FILE",
-        help="composed data only: the datasets of objects and of backgrounds (HDF5)",
+        help="datasets of objects and of backgrounds, for composed data only (HDF5)",
     )
     parser.add_argument("--output", required=True, help="HDF5 to write")
     return parser

@@ -1,6 +1,7 @@
-"""How fine-grained a target is: measures on its pixels, on its labels, and on features of a source.
+"""Measure how fine-grained a target is, on its pixels, its labels and the features of a source.
 
-One row a measure and seed of the source; what needs no network has no seed.
+The table has one row for each measure and seed of the source. Measures that need no network have no
+seed.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
     recipe = from_json(GranularityRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
     with open_view(arguments.view, arguments.dataset) as view:
-        # Any prefix of a view is balanced.
+        # The first images are a balanced sample, as any prefix of a view is balanced.
         pixels, known = view.images(slice(recipe.images)), view.labels[: recipe.images]
     with open_hdf5(arguments.dataset) as dataset:
         stored = dataset.rows(f"{recipe.view.split}/images").shape[1]

@@ -1,4 +1,4 @@
-"""How far a target's images are from the source's own, in the features of every source network."""
+"""Measure how far a target's images are from the source's, in features of each source network."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Record a run: what every artefact is and where, the whole configuration, the environment."""
+"""Record a run: names and paths of all artefacts, the whole configuration, and the environment."""
 
 import argparse
 
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def processor() -> str:
-    """The processor's name, as Linux gives it."""
+    """Return the processor's name as Linux reports it."""
     import platform
 
     try:

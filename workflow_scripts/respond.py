@@ -1,4 +1,4 @@
-"""Logits of a source and its references on each other's perturbations."""
+"""Compute the logits of a source and its references on each other's perturbations."""
 
 import argparse
 
@@ -8,10 +8,16 @@ from .advtransfer.cli import add_seeds, run, step_parser
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
     add_seeds(parser)
-    parser.add_argument("--source-checkpoints", required=True, nargs="+", help="in seed order")
-    parser.add_argument("--source-attacks", required=True, help="their perturbations (HDF5)")
-    parser.add_argument("--reference-checkpoints", required=True, nargs="+", help="in seed order")
-    parser.add_argument("--reference-attacks", required=True, help="their perturbations (HDF5)")
+    parser.add_argument(
+        "--source-checkpoints", required=True, nargs="+", help="weights, in seed order"
+    )
+    parser.add_argument("--source-attacks", required=True, help="source's perturbations (HDF5)")
+    parser.add_argument(
+        "--reference-checkpoints", required=True, nargs="+", help="weights, in seed order"
+    )
+    parser.add_argument(
+        "--reference-attacks", required=True, help="references' perturbations (HDF5)"
+    )
     parser.add_argument("--view", required=True, help="the attacked view (HDF5)")
     parser.add_argument("--dataset", required=True, help="dataset of the view (HDF5)")
     parser.add_argument("--output", required=True, help="HDF5 to write")

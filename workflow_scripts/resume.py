@@ -1,12 +1,13 @@
-"""Go on after Snakemake was killed: wait for its jobs or cancel them, unlock, run again.
+"""Resume after Snakemake was killed: wait for its jobs or cancel them, unlock, and run again.
 
 Example, after a lost connection to the cluster's login node:
 
     python -m workflow_scripts.resume -- --workflow-profile profiles/slurm
 
-What follows -- goes to snakemake: give what the run was started with. Jobs of a cluster that the
-killed run left behind go on, and their results count: this waits for them. Processes of this
-machine are ended, as Snakemake would not believe their files; training goes on from its last epoch.
+Arguments after -- go to snakemake: give those with which the run was started. If the killed run
+left jobs on a cluster, this command waits for them and uses their results. It ends processes that
+run on this machine, because Snakemake would not trust their files. Training resumes after the last
+epoch that was saved.
 """
 
 import argparse
@@ -17,12 +18,16 @@ from .advtransfer.cli import log, run, step_parser
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", recipe=False)
     parser.add_argument(
-        "--cancel", action="store_true", help="end the cluster's jobs, too, instead of waiting"
+        "--cancel",
+        action="store_true",
+        help="end the cluster's jobs, too, instead of waiting for them",
     )
     parser.add_argument(
-        "--force", action="store_true", help="a run that another host started is dead: go on"
+        "--force",
+        action="store_true",
+        help="resume although another host started the run: you know that it is dead",
     )
-    parser.add_argument("snakemake", nargs="*", help="after --: what the run was started with")
+    parser.add_argument("snakemake", nargs="*", help="after --: arguments of the killed run")
     return parser
 
 
@@ -43,17 +48,17 @@ def main(arguments: argparse.Namespace) -> None:
     if (going := runs.going()) and not arguments.force:
         host, process = going[0]
         raise UserError(
-            f"a run of this folder still works (process {process} on {host}). Let it, or stop it "
-            f"with Ctrl-C or `kill -INT {process}`: it then ends its own jobs. If that process is "
-            "gone because its machine is, add --force."
+            f"a run of this folder still works (process {process} on {host}). Let it finish, or "
+            f"stop it with Ctrl-C or `kill -INT {process}`: it then ends its own jobs. If the "
+            "process is gone because its machine went down, add --force."
         )
     if found := runs.leftovers():
-        log.info("still at work for a run that was killed: %s", runs.listed(found))
+        log.info("jobs of the killed run that are still at work: %s", runs.listed(found))
         ended = [one for one in found if arguments.cancel or one.kind == runs.PROCESS]
         for one in ended:
             one.cancel()
         if len(ended) < len(found):
-            log.info("waiting for the cluster's jobs; Ctrl-C, then --cancel ends them instead")
+            log.info("waiting for the cluster's jobs; to end them, press Ctrl-C and add --cancel")
         with tqdm(total=len(found), desc="left behind", unit="job", disable=None) as bar:
             while now := runs.leftovers():
                 bar.update(max(0, len(found) - len(now) - bar.n))
@@ -64,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
     if locks.is_dir() and any(locks.iterdir()):
         unlocked = subprocess.run([*snakemake, "--unlock"], check=False)
         if unlocked.returncode:
-            raise UserError("snakemake could not unlock this folder; its message stands above.")
+            raise UserError("snakemake could not unlock this folder; see its message above.")
     log.info("snakemake %s", " ".join(arguments.snakemake))
     sys.stderr.flush()
     os.execv(snakemake[0], snakemake)

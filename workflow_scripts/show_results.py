@@ -1,4 +1,4 @@
-"""Print where the report, pages, figures and tables of a finished run are."""
+"""Print the paths of the report, pages, figures and tables of a finished run."""
 
 import argparse
 from pathlib import Path

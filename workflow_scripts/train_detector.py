@@ -1,4 +1,4 @@
-"""Train a detector on a source's backbone, and measure its average precision."""
+"""Train a detector on a source's backbone and measure its average precision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ COLUMNS = ("seed", "of", "metric", "value", "n_images", "n_objects")
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", hardware=True)
     parser.add_argument(
-        "--workers", type=int, help="processes that decode images (default: all threads but one)"
+        "--workers",
+        type=int,
+        help="number of processes that decode images (default: all threads but one)",
     )
     parser.add_argument("--seed", type=int, required=True, help="seed index, the source's own")
     parser.add_argument("--source", required=True, help="weights of the source (safetensors)")
@@ -54,8 +56,8 @@ def main(arguments: argparse.Namespace) -> None:
     recipe = from_json(DetectorRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
     if device.type == "cuda":
-        # Torchvision's repeatable RoIAlign takes many times the memory: on a GPU a run repeats up
-        # to rounding.
+        # Torchvision's deterministic RoIAlign needs many times the memory. A run on a GPU therefore
+        # repeats only up to rounding.
         torch.use_deterministic_algorithms(False)
     scenes, _ = load_scenes(arguments.data, "train")
     detector = untrained(recipe, len(scenes.categories), arguments.source, arguments.seed, device)
@@ -105,8 +107,10 @@ def main(arguments: argparse.Namespace) -> None:
 def untrained(
     recipe: DetectorRecipe, classes: int, source: str, seed: int, device: torch.device
 ) -> FasterRCNN:
-    """A detector on the source's backbone, on the device, in training mode. Weights that the source
-    lacks are drawn at random."""
+    """Return a detector on the source's backbone, on the device, in training mode.
+
+    Weights that the source lacks are drawn at random.
+    """
     import torch
 
     from .advtransfer.detection.backbone import build_detector
@@ -114,7 +118,8 @@ def untrained(
     from .advtransfer.recipes import derived_seed
 
     network, _ = load_checkpoint(source, device)
-    # First weights, order and flips belong to the seed, whatever the source.
+    # Initial weights, order and flips depend on the seed alone, so that sources are compared under
+    # the same draws.
     torch.manual_seed(derived_seed(recipe, seed, "initialisation"))
     detector = build_detector(network, recipe, classes)
     detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,7 +129,10 @@ def untrained(
 def measure(
     results: list[dict[str, Any]], scenes: Scenes, recipe: DetectorRecipe, seed: int
 ) -> list[dict[str, Any]]:
-    """Average precision of detections, in COCO's result format, as rows of `COLUMNS`."""
+    """Return the average precision of detections as rows of `COLUMNS`.
+
+    The detections are in COCO's result format.
+    """
     import math
 
     from .advtransfer.detection.evaluate import average_precision

@@ -22,12 +22,12 @@ def parser() -> argparse.ArgumentParser:
         "--processes",
         type=int,
         default=1,
-        help="train in so many processes, on a GPU each; they change no result (default: 1)",
+        help="number of processes, each on its own GPU; it changes no result (default: 1)",
     )
     parser.add_argument("--seed", type=int, required=True, help="seed index")
     parser.add_argument("--view", required=True, help="training view (HDF5)")
     parser.add_argument("--dataset", required=True, help="dataset of the views (HDF5)")
-    parser.add_argument("--test-view", help="only for checkpoint: best_on_test")
+    parser.add_argument("--test-view", help="test view (HDF5), only for checkpoint: best_on_test")
     parser.add_argument("--resume", help="progress file: written every epoch, used if it is there")
     parser.add_argument("--checkpoint", required=True, help="weights to write (safetensors)")
     parser.add_argument("--history", required=True, help="CSV to write: one row an epoch")
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace, processes: Processes) -> None:
-    """What each of the processes does."""
+    """Train the network in one of the processes; the first of them writes the outputs."""
     from pathlib import Path
 
     import torch
@@ -100,7 +100,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     )
     if not processes.first:
         return
-    # No epochs: an untrained network, whose history has no rows.
+    # With 0 epochs the network stays untrained and the history has no rows.
     columns = list(fitted.history[0]) if fitted.history else COLUMNS
     write_measurements(arguments.history, fitted.history, columns)
     write_recipe(arguments.recipe_file, arguments.recipe)
@@ -122,10 +122,10 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
 def split_evaluation(
     data: Labelled, arguments: argparse.Namespace, recipe: TrainingRecipe
 ) -> tuple[Labelled, Labelled | None]:
-    """Images to train on, and those to evaluate on after every epoch, if there are any.
+    """Return the data to train on and the data to evaluate on after every epoch, or None.
 
-    The latter are ``validation_images`` held out of the former, or those of the test view. All are
-    uint8 (N, 3, H, W), with labels int64 (N,), on the device of ``data``.
+    Evaluation data are ``validation_images`` held out of the training data, or the test view.
+    Images are uint8 (N, 3, H, W), labels int64 (N,); all are on the device of ``data``.
     """
     import torch
 
@@ -138,7 +138,7 @@ def split_evaluation(
         return (images[:-held_out], labels[:-held_out]), (images[-held_out:], labels[-held_out:])
     if not arguments.test_view:
         return data, None
-    log.warning("checkpoint: best_on_test selects on test data; report it as such")
+    log.warning("checkpoint: best_on_test selects on test data; say so where you report it")
     test = load_view(arguments.test_view, arguments.dataset)
     device = images.device
     return data, (to_device(test.images, device), torch.from_numpy(test.labels).to(device))

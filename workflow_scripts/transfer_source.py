@@ -1,4 +1,4 @@
-"""Transfer a source to a target: a block of modes (last layer, full network)."""
+"""Transfer a source to a target in each mode of a block (fixed-feature, full-network, ...)."""
 
 import argparse
 
@@ -23,12 +23,14 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
     add_seeds(parser)
     parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
-    parser.add_argument("--source-view", help="what the source was trained on, if it is at hand")
+    parser.add_argument(
+        "--source-view", help="view that the source was trained on, if there is one"
+    )
     parser.add_argument("--train-view", required=True, help="target images to train on")
     parser.add_argument("--test-view", required=True, help="target images to measure on")
     parser.add_argument("--dataset", required=True, help="dataset of the target's views")
     parser.add_argument("--output", required=True, help="HDF5 to write: logits on the test view")
-    parser.add_argument("--curves", required=True, help="CSV to write: one row a mode and epoch")
+    parser.add_argument("--curves", required=True, help="CSV to write: one row per mode and epoch")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Transfer sources to random subsets of a target: a block of sizes and seeds, by one mode."""
+"""Transfer sources to random subsets of a target, for a block of sizes and seeds, in one mode."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", hardware=True)
     add_seeds(parser)
     parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
-    parser.add_argument("--source-view", help="what the source was trained on, if it is at hand")
+    parser.add_argument(
+        "--source-view", help="view that the source was trained on, if there is one"
+    )
     parser.add_argument("--train-view", required=True, help="target images to draw subsets from")
     parser.add_argument("--test-view", required=True, help="target images to measure on")
     parser.add_argument("--dataset", required=True, help="dataset of the target's views")
     parser.add_argument("--features", help="activations of the frozen part (extract_features)")
-    parser.add_argument("--output", required=True, help="CSV to write: one row a run and epoch")
+    parser.add_argument("--output", required=True, help="CSV to write: one row per run and epoch")
     return parser
 
 
@@ -70,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
             stack.enter_context(open_view(view, arguments.dataset))
             for view in (arguments.train_view, arguments.test_view)
         )
-        # With activations at hand, images are for attacks alone.
+        # If activations are given, only attacks need images.
         number = recipe.attacked_images if cached else len(measured)
         test_images = to_device(measured.images(slice(number)), device)
         train_images = to_device(pool.images(slice(0 if cached else len(pool))), device)
@@ -114,7 +116,10 @@ def transferred(
     classes: int,
     recipe: SubsetsRecipe,
 ) -> Iterator[tuple[list[dict[str, Any]], Any]]:
-    """Of every subset: rows, one an epoch, and a function that makes the transferred network."""
+    """Yield the learning curve of every subset and a function that makes its transferred network.
+
+    A learning curve has one row per epoch.
+    """
     import functools
 
     import torch.nn.functional as F
@@ -139,7 +144,8 @@ def transferred(
             }
             yield [row], functools.partial(network.with_head, weight, bias)
         return
-    # Head and order of the images belong to the subset, whatever the source.
+    # The initial head and the order of the images depend on the subset alone, so that sources are
+    # compared under the same draws.
     size = subsets.shape[1]
     seeds = [derived_seed([recipe.train, mode], k, f"{size} images") for k in recipe.subset_seeds]
     cached = cached_features(recipe) is not None
@@ -156,7 +162,7 @@ def robust_rows(
     recipe: SubsetsRecipe,
     subset_seed: int,
 ) -> Iterator[dict[str, Any]]:
-    """Accuracy of a transferred network without attack and under every one, on the same images."""
+    """Yield a transferred network's accuracy without attack and under each, on the same images."""
     from .advtransfer.attacks.recipe import attack_label
     from .advtransfer.attacks.run import robust_accuracies
     from .advtransfer.recipes import derived_seed

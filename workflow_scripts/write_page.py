@@ -1,7 +1,7 @@
-"""Write the page of a study: what was asked, how it was measured, what came out.
+"""Write the page of a study: its question, its method and its results.
 
-One HTML file without scripts that loads nothing; every number on it comes from the tables. The
-recipe has the study's settings that the page asks for, and the facts that it states, as JSON.
+The page is one HTML file without scripts that loads nothing. Every number on it comes from the
+tables. The recipe holds the facts that the page states and the settings that it reads, as JSON.
 """
 
 import argparse

@@ -104,6 +104,12 @@ DAMAGES: list[Callable[[Path, Kind, Path], None]] = [truncate, flip, swap]
 
 
 @pytest.fixture(scope="module")
+def plan(smoke_run: Path) -> DryRun:
+    """All jobs of the studies that plain `snakemake` makes, which is what repairs them here."""
+    return dry_run(smoke_run, "--forceall")
+
+
+@pytest.fixture(scope="module")
 def copied_run(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run once more, to damage."""
     folder = tmp_path_factory.mktemp("damaged") / "workflow"
@@ -124,12 +130,12 @@ def victim(kind: Kind, job: Job, folder: Path) -> tuple[Path, Path]:
 def test_step_refuses(
     kind: Kind,
     damage: Callable[[Path, Kind, Path], None],
-    smoke_plan: DryRun,
+    plan: DryRun,
     copied_run: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Called in this process, which spares the imports; `run` of cli.py makes it one line."""
-    job = job_of(smoke_plan, kind.rule, kind.output)
+    job = job_of(plan, kind.rule, kind.output)
     monkeypatch.chdir(copied_run)
     file, other = victim(kind, job, copied_run)
     module = importlib.import_module(f"workflow_scripts.{step_of(job)}")
@@ -171,11 +177,11 @@ def test_what_snakemake_says_repairs_it(
     damage: Callable[[Path, Kind, Path], None],
     smoke_run: Path,
     copied_run: Path,
-    smoke_plan: DryRun,
+    plan: DryRun,
 ) -> None:
     """Its readers fail, the command that the message gives is run, then everything."""
     kind = next(kind for kind in KINDS if kind.name == name)
-    file, other = victim(kind, job_of(smoke_plan, kind.rule, kind.output), copied_run)
+    file, other = victim(kind, job_of(plan, kind.rule, kind.output), copied_run)
     damage(copied_run / file, kind, copied_run / other)
     commands = []
     for _ in range(3):  # of swapped files, a job that reads both names one

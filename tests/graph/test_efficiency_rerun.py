@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished import finished_study, unchanged
-from test_rerun import LIBRARY, Edit, append, nothing, overlay, study
 
-from conftest import ROOT, DryRun, dry_run
 from support.edits import LIBRARY, Edit, append, nothing, overlay, study
 from support.finished import finished_study, unchanged
 from support.plans import DryRun, dry_run

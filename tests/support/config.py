@@ -8,7 +8,6 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
-import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
@@ -17,11 +16,13 @@ from workflow_scripts.advtransfer.data.classes import check_classes
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.config.load import load
+from workflow_scripts.config.named import resolved
 from workflow_scripts.studies.plan import make_plan
 
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
-DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
+DEFAULTS = resolved(load())  # what studies share by name stands in each of them
 DELETE = object()
 
 
@@ -68,7 +69,7 @@ def planning_says(*files: Path | str) -> str:
 
     ``files`` are overlays, or their text, one over the other; the last one is the mistake.
     """
-    config = load_configfile(str(ROOT / "config.yaml"))
+    config = load()
     for file in files:
         if isinstance(file, str):
             with NamedTemporaryFile("w", suffix=".yaml") as written:

@@ -12,4 +12,6 @@ STUDY = "detection"
 
 
 def study_of(changes: dict[str, Any]) -> DetectionStudy:
-    return make_plan(changed(changes)).detection[STUDY]
+    study = make_plan(changed(changes)).studies[STUDY]
+    assert isinstance(study, DetectionStudy)
+    return study

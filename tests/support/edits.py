@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-Config = dict[str, Any]
+from workflow_scripts.config.load import merge, study_files
+
 LIBRARY = "workflow_scripts/advtransfer"
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 Edit = Callable[[Path], None]
@@ -32,16 +33,6 @@ def touch(folder: Path) -> None:
         os.utime(file)
 
 
-def merge(config: Config, changes: Config) -> Config:
-    """As Snakemake lays one file over another."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(config.get(key), dict):
-            merge(config[key], value)
-        else:
-            config[key] = value
-    return config
-
-
 def overlay(**changes: Any) -> Edit:
     """Keys of configs/smoke.yaml set to other values."""
 
@@ -62,8 +53,7 @@ def other_key_order(folder: Path) -> None:
             return {key: turned(value[key]) for key in reversed(value)}
         return value
 
-    for name in ("config.yaml", "configs/smoke.yaml"):
-        file = folder / name
+    for file in (folder / "config.yaml", *study_files(folder), folder / "configs/smoke.yaml"):
         file.write_text(yaml.safe_dump(turned(yaml.safe_load(file.read_text())), sort_keys=False))
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-import yaml
-from snakemake.utils import update_config
-
-from support.config import DEFAULTS, ROOT
+from support.config import DEFAULTS
+from workflow_scripts.config.load import load
 
 STUDY = "data_efficiency"
 KEY = f"studies.{STUDY}"
@@ -18,6 +15,4 @@ PART = DEFAULTS["studies"][STUDY]
 
 def with_overlay(name: str) -> dict[str, Any]:
     """The configuration as Snakemake merges it."""
-    config = copy.deepcopy(DEFAULTS)
-    update_config(config, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()))
-    return config
+    return load(f"configs/{name}.yaml")

@@ -17,6 +17,7 @@ ADVTRANSFER_TEST_MODULES names a folder: every step leaves there which of our fi
 from __future__ import annotations
 
 import atexit
+import builtins
 import gc
 import hashlib
 import importlib
@@ -33,7 +34,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import resolve_name
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 MODULES = "ADVTRANSFER_TEST_MODULES"
@@ -46,6 +51,67 @@ IMPORTED = (
     *("snakemake_logger_plugin_rich", "snakemake_storage_plugin_s3", "pulp"),
 )
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of a job of Snakemake
+
+
+class Unimported(MetaPathFinder, Loader):
+    """Packages that the server has loaded, and that a fork counts as imported only when it imports
+    them: an artefact names the versions of the software that its step has imported, no other.
+    """
+
+    def __init__(self) -> None:
+        self.imports: dict[str, set[str]] = {}  # by module
+        self.hidden: dict[str, ModuleType] = {}
+        self.specs: dict[str, ModuleSpec | None] = {}
+
+    def load(self, names: Sequence[str]) -> None:
+        """Import the modules, and note which module imports which."""
+        real = builtins.__import__
+
+        def noting(
+            name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+        ) -> ModuleType:
+            found = real(name, globals, locals, fromlist, level)
+            importer = (globals or {}).get("__name__")
+            # Code of C names the function that called it as the importer.
+            if importer and sys._getframe(1).f_code.co_name == "<module>":
+                if level:
+                    name = resolve_name("." * level + name, globals["__package__"])
+                whole = {name, *(f"{name}.{part}" for part in fromlist or ())}
+                self.imports.setdefault(importer, set()).update(whole)
+            return found
+
+        builtins.__import__ = noting  # type: ignore[assignment]
+        try:
+            for name in names:
+                with suppress(ImportError):
+                    importlib.import_module(name)
+        finally:
+            builtins.__import__ = real
+
+    def hide(self) -> None:
+        """Take what is not of Python itself out of the imported modules."""
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] not in sys.stdlib_module_names and name != "__main__":
+                self.hidden[name] = sys.modules.pop(name)
+                self.specs[name] = getattr(module, "__spec__", None)
+        sys.meta_path.insert(0, self)
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        if name not in self.hidden:
+            return None
+        todo = [name]
+        while todo:
+            if (module := todo.pop()) in self.hidden:
+                sys.modules[module] = self.hidden.pop(module)
+                todo += [module.rpartition(".")[0], *self.imports.get(module, ())]
+        self.hidden[name] = sys.modules.pop(name)
+        return ModuleSpec(name, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.hidden.pop(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.specs[module.__name__]
 
 
 def record_modules(argv: Sequence[str]) -> None:
@@ -74,9 +140,8 @@ def record_of(argv: Sequence[str]) -> str:
 
 def serve(path: str) -> NoReturn:
     """Fork for every caller, until the standard input is closed."""
-    for name in IMPORTED:
-        with suppress(ImportError):
-            importlib.import_module(name)
+    loaded = Unimported()
+    loaded.load(IMPORTED)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page
     listening = socket.socket(socket.AF_UNIX)
@@ -91,11 +156,11 @@ def serve(path: str) -> NoReturn:
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listening.close()
-            answer(caller)
+            answer(caller, loaded)
         caller.close()
 
 
-def answer(caller: socket.socket) -> NoReturn:
+def answer(caller: socket.socket, loaded: Unimported) -> NoReturn:
     """Run what the caller asks for in one more fork, and tell how it ended."""
     header, files, _, _ = socket.recv_fds(caller, 4, 3)
     text = bytearray()
@@ -105,7 +170,7 @@ def answer(caller: socket.socket) -> NoReturn:
         text += part
     if not (process := os.fork()):
         caller.close()
-        become(json.loads(text), files)
+        become(json.loads(text), files, loaded)
     for file in files:
         os.close(file)
     ended = os.pidfd_open(process)
@@ -118,7 +183,7 @@ def answer(caller: socket.socket) -> NoReturn:
     os._exit(0)
 
 
-def become(call: dict[str, Any], files: Sequence[int]) -> NoReturn:
+def become(call: dict[str, Any], files: Sequence[int], loaded: Unimported) -> NoReturn:
     """Be the program that was asked for: its files, folder, environment, arguments, and its end."""
     os.setsid()
     for standard, file in enumerate(files):
@@ -140,6 +205,7 @@ def become(call: dict[str, Any], files: Sequence[int]) -> NoReturn:
         sys.argv = arguments[1:]
         sys.orig_argv = [sys.executable, *arguments]
         sys.path.insert(0, os.getcwd())
+        loaded.hide()
         if MODULES in os.environ:
             record_modules(arguments)
         run = partial(runpy.run_module, arguments[1], run_name="__main__", alter_sys=True)

@@ -13,7 +13,6 @@ from support.figure_tables import Row
 from support.parts import analyse
 from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.studies.kinds.whole_targets.columns import TRANSFER_COLUMNS
-from workflow_scripts.studies.kinds.whole_targets.tables import TRANSFER_COLUMNS
 
 STUDY = "fixed_vs_full"
 MODES = ("last_layer", "full_network")

@@ -11,12 +11,13 @@ import pytest
 
 from support.config import DEFAULTS, ROOT, changed, message
 from support.efficiency_config import PART, SOURCES, STUDY
+from support.told import as_collected
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.closure import recipe_modules
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.registry import REGISTRY
 from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
-from workflow_scripts.studies.plan import index_rows, make_plan, study_config
+from workflow_scripts.studies.plan import index_rows, make_plan
 
 TORCHVISION = "torchvision/ResNet50_Weights.IMAGENET1K_V1"
 TIMM = "timm/resnet50.a1_in1k"
@@ -36,7 +37,7 @@ def published(pretrained: str = TORCHVISION, **more: Any) -> dict[str, Any]:
 
 
 def recipe_of(changes: dict[str, Any]) -> ImportedRecipe:
-    sources = make_plan(changed(changes)).efficiency[STUDY].sources
+    sources = make_plan(changed(changes)).studies[STUDY].sources
     (recipe,) = (s.recipe for s in sources if isinstance(s.recipe, ImportedRecipe))
     return recipe
 
@@ -64,7 +65,7 @@ def test_published_weights_are_a_source(
     pretrained: str, family: str, name: str, label: str
 ) -> None:
     plan = make_plan(changed(published(pretrained, size=128)))
-    (source,) = (s for s in plan.efficiency[STUDY].sources if isinstance(s.recipe, ImportedRecipe))
+    (source,) = (s for s in plan.studies[STUDY].sources if isinstance(s.recipe, ImportedRecipe))
     recipe = source.recipe
     assert isinstance(recipe, ImportedRecipe)
     assert recipe.model == ModelRecipe(family, {"name": name}) and recipe.size == 128
@@ -102,10 +103,9 @@ def test_a_file_keeps_its_address() -> None:
 
 def test_the_tables_step_plans_with_what_the_study_uses() -> None:
     """It is given the used part of the configuration alone."""
-    config = changed(published("registry/efficientnet_lite0"))
-    part = json.loads(study_config(config, STUDY))
-    assert list(part["checkpoints"]) == ["mine"]
-    assert make_plan(part).efficiency[STUDY].sources == make_plan(config).efficiency[STUDY].sources
+    plan = make_plan(changed(published("registry/efficientnet_lite0")))
+    assert list(json.loads(plan.slices[STUDY])["checkpoints"]) == ["mine"]
+    assert as_collected(plan, STUDY).sources == plan.studies[STUDY].sources
 
 
 def test_the_defaults_are_weights_of_the_registry() -> None:
@@ -124,7 +124,7 @@ def test_the_defaults_are_weights_of_the_registry() -> None:
     grids = {name: {**g, "trainings": ["imagenet", "other"]} for name, g in part["grids"].items()}
     config["studies"][STUDY]["grids"] = {"heads": grids["heads"]}
     config["studies"][STUDY]["figures"] = {"images": ["heads"]}
-    sources = make_plan(config).efficiency[STUDY].sources
+    sources = make_plan(config).studies[STUDY].sources
     assert [source.model for source in sources] == list(named)
 
 
@@ -134,7 +134,8 @@ def test_no_heavy_import_in_the_plan() -> None:
         "from workflow_scripts.config.load import load\n"
         "from workflow_scripts.studies.plan import make_plan\n"
         "make_plan(load())\n"
-        "print([m for m in ('torch', 'torchvision', 'timm', 'h5py') if m in sys.modules])"
+        "heavy = ('torch', 'torchvision', 'timm', 'h5py', 'pydantic')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,6 @@ import pytest
 from workflow_scripts.advtransfer.closure import _imports, step_code
 
 LIBRARY = Path("workflow_scripts/advtransfer")
-STAGES = ("data", "models", "attacks", "training", "transfer", "metrics")  # each on those before it
 STEPS = sorted(
     file.stem
     for file in (Path(__file__).parents[2] / "workflow_scripts").glob("*.py")
@@ -32,15 +31,6 @@ def test_networks_are_made_without_transfer(step):
     assert not [file for file in held(step) if file.startswith(("transfer/", "detection/"))]
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_no_stage_imports_a_later_one(stage):
-    later = (*STAGES[STAGES.index(stage) + 1 :], "detection", "studies")
-    for file in (LIBRARY / stage).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                assert (node.module or "").split(".")[0] not in later or node.level < 2, file
-
-
 @pytest.mark.parametrize(
     ("file", "steps"),
     [
@@ -49,12 +39,11 @@ def test_no_stage_imports_a_later_one(stage):
         ("artifacts/table_writer.py", {"train_source", "transfer_source", "compute_metrics"}),
         ("artifacts/table_reader.py", {"train_source", "transfer_source", "train_detector"}),
         ("training/fit.py", {"extract_features", "measure_similarity", "measure_granularity"}),
-        ("config.py", {"fetch_dataset", "make_view"}),
         ("closure.py", set(STEPS)),
     ],
 )
 def test_steps_do_without(file, steps):
-    assert steps <= set(STEPS)
+    assert steps <= set(STEPS) and (LIBRARY / file).is_file()
     assert [step for step in steps if file in held(step)] == []
 
 

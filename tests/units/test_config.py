@@ -25,6 +25,7 @@ from support.config import (
     changed,
     message,
 )
+from support.told import as_collected, facts_of, slice_of
 from workflow_scripts import record_run
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
@@ -32,7 +33,11 @@ from workflow_scripts.advtransfer.epsilon import parse_epsilon
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.config.check import SCHEMA, check_config, without_nulls
 from workflow_scripts.config.load import load
-from workflow_scripts.studies.plan import Plan, index_rows, make_plan, page_recipe, study_config
+from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
+from workflow_scripts.studies.detection.design import DetectionStudy
+from workflow_scripts.studies.kinds.pairs.design import PairStudy
+from workflow_scripts.studies.kinds.whole_targets.design import TransferStudy
+from workflow_scripts.studies.plan import Plan, index_rows, make_plan
 
 THIRD = "data_efficiency"
 
@@ -361,13 +366,12 @@ def test_config_and_its_overlays_make_a_plan(overlay, monkeypatch):
     config = load(*filter(None, [overlay]))
     plan = make_plan(config, class_names)
     assert set(plan.studies) == set(without_nulls(config["studies"]))
-    of_a_kind = (plan.pairs, plan.efficiency, plan.transfers, plan.detection)
-    assert {name for studies in of_a_kind for name in studies} == set(plan.studies)
-    for name, study in plan.studies.items():
+    for study in plan.studies.values():
+        assert isinstance(study, (PairStudy, EfficiencyStudy, TransferStudy, DetectionStudy))
         assert study.sources
-        assert study.tasks if name in plan.detection else study.targets
-        assert name not in plan.pairs or study.blocks
-        assert name not in plan.efficiency or study.grids
+        assert study.tasks if isinstance(study, DetectionStudy) else study.targets
+        assert not isinstance(study, PairStudy) or study.blocks
+        assert not isinstance(study, EfficiencyStudy) or study.grids
         files = study.files()
         assert len(files) == len(set(files))
     # Every recipe of the plan is found under its address.
@@ -390,8 +394,9 @@ def test_the_default_plan_is_what_config_yaml_says(plan):
     assert rate["mlp"] == 0.05 and rate["vgg"] == 0.2  # a model's own learning rate, and not
     assert "learning_rate" not in first.sources[0].recipe.model.parameters
     target = first.targets[0]
-    assert target.transfer.train.images == 2000 and target.attacked.images == 1000
-    assert target.attacked.split == target.transfer.test.split == "test"
+    (transfer,) = target.transfers
+    assert transfer.train.images == 2000 and target.attacked.images == 1000
+    assert target.attacked.split == transfer.test.split == "test"
     assert {s.recipe.view.half for s in second.sources} == {0}
     assert {t.train.half for t in second.targets} == {1}
     assert {a.precision for block in first.blocks for a in block} == {"bf16"}
@@ -461,26 +466,22 @@ def test_a_change_makes_only_what_it_must(changes, new):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_study_config_holds_the_study_and_nothing_of_others(changes, differs):
-    before = study_config(copy.deepcopy(DEFAULTS), FIRST)
-    assert (study_config(changed(changes), FIRST) != before) == differs
+def test_a_slice_holds_the_study_and_nothing_of_others(changes, differs):
+    before = slice_of(copy.deepcopy(DEFAULTS), FIRST)
+    assert (slice_of(changed(changes), FIRST) != before) == differs
 
 
-def test_study_config_makes_the_same_study(plan):
+def test_a_slice_makes_the_same_study(plan):
     for name, study in plan.studies.items():
-        part = json.loads(study_config(copy.deepcopy(DEFAULTS), name))
-        again = make_plan(part).studies
-        assert list(again) == [name]
+        assert list(json.loads(plan.slices[name])["studies"]) == [name]
+        again = as_collected(plan, name)
+        assert (type(again), again.name) == (type(study), name)
         # Sources and targets come in another order: mixtures are sorted by name in the JSON.
-        assert set(again[name].files()) == set(study.files())
+        assert set(again.files()) == set(study.files())
         # Resamples are no part of a table; what has any is told by the whole configuration.
-        values, others = (dict(one.figure_values()) for one in (study, again[name]))
-        for key in ("bootstrap", "permutations"):
-            values.pop(key, None)
-            others.pop(key, None)
-        assert others == values
-        if name in plan.pairs:
-            assert again[name].primary == study.primary
+        assert again.settings(plan.config) == study.settings(plan.config)
+        if isinstance(study, PairStudy):
+            assert again.primary == study.primary
 
 
 def test_packs_are_known_by_their_content(tmp_path):
@@ -540,13 +541,11 @@ def test_config_yaml_explains_what_the_schema_knows():
 def test_selection_on_test_images_is_said_on_the_page():
     for key in (TRAINING, FULL):
         plan = make_plan(changed({f"{key}.checkpoint": "best_on_test"}))
-        facts = json.loads(page_recipe(plan, FIRST))["facts"]
-        assert "selected on test data" in facts["warning"], key
-    assert "warning" not in json.loads(page_recipe(make_plan(changed({})), FIRST))["facts"]
+        assert "selected on test data" in facts_of(plan, FIRST)["warning"], key
+    assert "warning" not in facts_of(make_plan(changed({})), FIRST)
     plan = make_plan(changed({f"{TRAINING}.checkpoint": "best_on_test"}))
     for study in ("data_efficiency", "fixed_vs_full", "accuracy_and_robustness", "detection"):
-        facts = json.loads(page_recipe(plan, study))["facts"]
-        assert "selected on test data" in facts["warning"], study
+        assert "selected on test data" in facts_of(plan, study)["warning"], study
 
 
 # Steps and overlays ------------------------------------------------------------------------------
@@ -566,9 +565,9 @@ def test_quick_trains_its_sources_for_as_many_epochs():
     """Else a comparison of trainings is one of epochs."""
     plan = make_plan(load("configs/quick.yaml"))
     for name, study in plan.studies.items():
-        if name in plan.pairs:
+        if isinstance(study, PairStudy):
             continue
-        trainings = {source.recipe.training for source in study.sources}  # type: ignore[attr-defined]
+        trainings = {source.recipe.training for source in study.sources}  # type: ignore[union-attr]
         assert {training.epochs for training in trainings} <= {0, 4}, name
 
 

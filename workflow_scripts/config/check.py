@@ -37,7 +37,8 @@ def check_config(config: Mapping[str, Any]) -> None:
             "the configuration has "
             + ("one problem:" if len(problems) == 1 else f"{len(problems)} problems:")
             + "".join(f"\n  - {line}" for line in problems)
-            + "\nconfig.yaml explains every key; a file given with --configfile is laid over it."
+            + "\nconfig.yaml explains every key, and workflow_scripts/studies/<study>/config.yaml "
+            "those of a study; a file given with --configfile is laid over them."
         )
 
 

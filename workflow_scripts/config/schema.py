@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -164,15 +165,24 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", help="folder to write both schemas to; default: print the first"
     )
+    parser.add_argument(
+        "--check", action="store_true", help="fail if rules/schemas is not what would be written"
+    )
     return parser
 
 
 def main(arguments: argparse.Namespace) -> None:
-    if arguments.output is None:
+    if arguments.output is None and not arguments.check:
         print(_text(full_schema()), end="")
         return
-    for file, schema in ((SCHEMA, full_schema()), (OVERLAY, overlay_schema())):
-        (Path(arguments.output) / file.name).write_text(_text(schema), encoding="utf-8")
+    texts = {SCHEMA: _text(full_schema()), OVERLAY: _text(overlay_schema())}
+    if arguments.check:
+        old = [f.name for f in texts if f.read_text(encoding="utf-8") != texts[f]]
+        if old:
+            sys.exit(f"{' and '.join(old)} in rules/schemas: not up to date; run `make schema`.")
+        return
+    for file, text in texts.items():
+        (Path(arguments.output) / file.name).write_text(text, encoding="utf-8")
 
 
 def _text(schema: Schema) -> str:

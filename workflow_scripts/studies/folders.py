@@ -90,6 +90,17 @@ def find(study: str, kind: str, name: str) -> Path | None:
     return next((place for place in places if (HERE / place).is_file()), None)
 
 
+def caption(study: str, kind: str, name: str) -> Path | None:
+    """The caption of a figure, table or page, which for a table may be one that studies share."""
+    shared = STUDIES / f"{name}.rst"
+    return find(study, kind, f"{name}.rst") or (shared if (HERE / shared).is_file() else None)
+
+
+def has_page(study: str, kind: str) -> bool:
+    """Whether a study has a page: a template, and the module that says what to fill in."""
+    return None not in (find(study, kind, "page.py"), find(study, kind, "page.html.j2"))
+
+
 def load(study: str, kind: str, part: str) -> ModuleType:
     """The module of a part, such as ``design``, ``analysis`` or ``figures.cost``.
 

@@ -118,7 +118,22 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
         plan.studies[name], plan.kinds[name], plan.slices[name] = study, kind, text
         for recipe in study.recipes():
             plan.register(recipe)
+    _check_tables(plan)
     return plan
+
+
+def _check_tables(plan: Plan) -> None:
+    """Refuse two studies whose names make one file of two tables."""
+    owners: dict[str, str] = {}
+    for name, kind in plan.kinds.items():
+        for table in folders.origins(name, kind):
+            file = folders.table_file(name, table)
+            if file in owners:
+                raise UserError(
+                    f"studies.{name}: its tables and those of '{owners[file]}' would both be "
+                    f"written to {file}; give one of the two studies another name."
+                )
+            owners[file] = name
 
 
 def with_class_names(config: Config, class_names: ClassNames | None) -> Config:

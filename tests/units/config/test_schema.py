@@ -55,6 +55,18 @@ def test_the_schemas_are_those_of_the_sections(tmp_path: Path) -> None:
         assert made == file.read_text(), f"{file.name} is out of date: run `make schema`"
 
 
+def test_a_schema_that_is_out_of_date_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = schema.parser().parse_args(["--check"])
+    schema.main(check)
+    old = tmp_path / SCHEMA.name
+    old.write_text("{}")
+    monkeypatch.setattr(schema, "SCHEMA", old)
+    with pytest.raises(SystemExit, match=r"^config\.schema\.json .*make schema"):
+        schema.main(check)
+
+
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_a_file_names_the_schema_that_it_fits(file: Path) -> None:
     first = file.read_text().splitlines()[0]

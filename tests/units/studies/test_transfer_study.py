@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from test_config import DEFAULTS, DELETE, changed, message
-from test_figures import run_step
 
 from support.config import DEFAULTS, DELETE, IMPORTED, changed, message
 from support.steps import run_step
+from support.told import as_collected, facts_of, settings_of, slice_of
 from workflow_scripts.advtransfer.addresses import address, block_path, source_path
 from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
 from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
@@ -27,13 +25,7 @@ from workflow_scripts.config.load import load
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.studies.kinds.whole_targets.design import TransferStudy
 from workflow_scripts.studies.kinds.whole_targets.tables import class_mean_accuracy, transfer_tables
-from workflow_scripts.studies.plan import (
-    index_rows,
-    make_plan,
-    page_recipe,
-    study_config,
-    summary_recipe,
-)
+from workflow_scripts.studies.plan import index_rows, make_plan
 from workflow_scripts.transfer_source import COLUMNS as TRANSFERRED
 
 STUDY = "fixed_vs_full"
@@ -43,7 +35,9 @@ MODES = "transfers.validated"
 
 
 def study_of(changes: dict[str, Any]) -> TransferStudy:
-    return make_plan(changed(changes)).transfers[STUDY]
+    study = make_plan(changed(changes)).studies[STUDY]
+    assert isinstance(study, TransferStudy)
+    return study
 
 
 def checkpoint(**more: Any) -> dict[str, Any]:
@@ -115,15 +109,13 @@ def test_sources_are_told_apart_by_norm_and_epsilon() -> None:
 
 def test_networks_are_shared_with_the_other_studies() -> None:
     plan = make_plan(DEFAULTS)
-    own = {s.training: s.recipe for s in plan.transfers[STUDY].sources if s.model == "resnet8"}
-    other = {
-        source.training: source.recipe for source in plan.efficiency["data_efficiency"].sources
-    }
+    own = {s.training: s.recipe for s in plan.studies[STUDY].sources if s.model == "resnet8"}
+    other = {source.training: source.recipe for source in plan.studies["data_efficiency"].sources}
     assert all(other[training] == recipe for training, recipe in own.items())
     # All others, seeds included, are those of the study with the most architectures.
-    most = plan.transfers["accuracy_and_robustness"].sources
+    most = plan.studies["accuracy_and_robustness"].sources
     there = {address(source.recipe): source.seed_blocks for source in most}
-    for source in plan.transfers[STUDY].sources:
+    for source in plan.studies[STUDY].sources:
         if source.norm != "linf":
             assert there[address(source.recipe)] == source.seed_blocks
 
@@ -152,15 +144,15 @@ def test_trials_and_modes() -> None:
 
 def test_the_recipe_of_the_tables_makes_the_study_again() -> None:
     changes = checkpoint(epsilon=3, norm="l2")
-    (again,) = make_plan(json.loads(study_config(changed(changes), STUDY))).transfers.values()
+    again = as_collected(make_plan(changed(changes)), STUDY)
     assert set(again.files()) == set(study_of(changes).files())
 
 
 def test_recipes_of_summaries_and_page_are_json() -> None:
     plan = make_plan(DEFAULTS)
-    recipe = json.loads(summary_recipe(plan, STUDY))
+    recipe = settings_of(plan, STUDY, "analysis")
     assert recipe["baseline"] == "natural" and recipe["metrics"]["near"] == "accuracy"
-    facts = json.loads(page_recipe(plan, STUDY))["facts"]
+    facts = facts_of(plan, STUDY)
     assert facts["full-network transfer"] == "SGD, 4 epochs, learning rate 0.1 or 0.03"
     assert facts["sources resnet14 (seeds)"] == (
         "natural (3), robust_l2_quarter (2), robust_l2 (2)"
@@ -171,7 +163,7 @@ def test_the_papers_scale() -> None:
     """Four architectures, fifteen epsilons, three trials; all targets but Birdsnap, whose folder
     must be there to be planned."""
     config = load("configs/paper.yaml")
-    study = make_plan(config, class_names).transfers[STUDY]
+    study = make_plan(config, class_names).studies[STUDY]
     assert len(study.sources) == 4 * 15
     assert len({(source.norm, source.epsilon) for source in study.sources}) == 15
     assert len(study.targets) == 11 and {len(t.transfers) for t in study.targets} == {3}
@@ -264,12 +256,11 @@ def write_artefacts(study: TransferStudy) -> None:
 def test_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = changed(SMALL)
     monkeypatch.chdir(tmp_path)
-    study = make_plan(config).transfers[STUDY]
+    study = study_of(SMALL)
     write_artefacts(study)
-    line = ["--recipe", study_config(config, STUDY), "--root", str(tmp_path)]
-    for name in ("table", "curves", "sources"):
-        line += [f"--{name}", str(tmp_path / f"{name}.csv")]
-    run_step("collect_transfers", line)
+    line = ["--study", STUDY, "--kind", STUDY, "--root", str(tmp_path), "--output"]
+    line += [f"{name}={tmp_path / name}.csv" for name in ("table", "curves", "sources")]
+    run_step("collect_tables", ["--recipe", slice_of(config, STUDY), *line])
 
     def rows(name: str) -> list[dict[str, str]]:
         with open(tmp_path / f"{name}.csv", newline="") as handle:
@@ -306,9 +297,8 @@ def test_the_rate_on_test_images_is_chosen_by_what_the_target_is_scored_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At 0.01 the large class alone is right, 3 of 4 images; at 0.1 one of it and the small one."""
-    config = changed(SMALL)
     monkeypatch.chdir(tmp_path)
-    study = make_plan(config).transfers[STUDY]
+    study = study_of(SMALL)
     candidates = np.stack([np.eye(2)[[0, 1, 1, 1]], np.eye(2)[[0, 0, 0, 0]]]).astype(np.float32)
     monkeypatch.setattr(sys.modules[__name__], "CANDIDATES", candidates)
     write_artefacts(study)

@@ -1,12 +1,12 @@
-"""Checkpoints of other programs: read as weights only, renamed, checked, saved as the project's.
+"""Import of other programs' checkpoints: read the weights, rename, check and save them.
 
-Nothing is unpickled: a file whose weights cannot be had without executing what it holds is refused.
+Nothing is unpickled: a file is refused if its weights cannot be read without executing its content.
 
-Names are those of torchvision's ResNets (``conv1``, ``layer1.0.downsample.0``, ``fc``), of the
-robustness library's CIFAR ResNets (``layer1.0.shortcut.0``, ``linear``), or a family's own
-("native", every family). The robustness library (Engstrom et al. 2019) saves a DataParallel
-AttackerModel: the network as ``module.model.*`` and once more as ``module.attacker.model.*``, the
-normaliser as ``module.normalizer.new_mean`` and ``new_std`` and once more in
+Tensors may be named as in torchvision's ResNets (``conv1``, ``layer1.0.downsample.0``, ``fc``), as
+in the robustness library's CIFAR ResNets (``layer1.0.shortcut.0``, ``linear``), or as in the family
+itself ("native", every family). The robustness library (Engstrom et al. 2019) saves a DataParallel
+AttackerModel. It has the network as ``module.model.*`` and again as ``module.attacker.model.*``,
+and the normaliser as ``module.normalizer.new_mean`` and ``new_std`` and again in
 ``module.attacker.normalize``.
 """
 
@@ -35,21 +35,21 @@ from .zoo import build_network, family_module, save_checkpoint
 Tensors = dict[str, torch.Tensor]
 Normaliser = tuple[torch.Tensor, torch.Tensor]  # mean and std, each (1,) or (3,)
 
-MEAN_NAMES = {"new_mean": "new_std", "mean": "std"}  # last part of a normaliser's names
-COUNTER = "num_batches_tracked"  # of batch norm: no weight, and old files lack it
-NAMED_AT_MOST = 3  # tensors that a message names
-NAME_CHARACTERS = 300  # at most, of a tensor
-LITE0_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of an EfficientNet-Lite0, by stage
+MEAN_NAMES = {"new_mean": "new_std", "mean": "std"}  # last parts of a normaliser's names
+COUNTER = "num_batches_tracked"  # batch norm's counter, which is no weight; old files lack it
+NAMED_AT_MOST = 3  # greatest number of tensors that a message names
+NAME_CHARACTERS = 300  # greatest length of a tensor's name
+LITE0_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # number of blocks in each stage of an EfficientNet-Lite0
 
 
 # Reading ------------------------------------------------------------------------------------------
 
 
 def file_sha256(path: Path) -> str:
-    """What the file's content hashes to.
+    """Return the sha256 of the file's content, in hexadecimal digits.
 
     Raises:
-        UserError: no such file, a folder, an empty file, or one that may not be read.
+        UserError: The path is no file, or the file is empty or cannot be read.
     """
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "no such file"
@@ -64,15 +64,15 @@ def file_sha256(path: Path) -> str:
 
 
 def read_weights(path: Path, entry: str | None = None) -> Tensors:
-    """Every tensor of a foreign file by its name there; nothing of the file is executed.
+    """Return every tensor of a foreign file by its name, without executing anything in the file.
 
     Args:
-        path: ``.safetensors``, or what ``torch.save`` wrote, under any other ending.
-        entry: where the file holds several sets of weights, the one to take.
+        path: a ``.safetensors`` file, or a file of ``torch.save`` with any other ending.
+        entry: the set of weights to take, if the file holds several.
 
     Raises:
-        UserError: damaged, objects that would have to be executed, no set of weights or several,
-            or values that are no plain tensors.
+        UserError: The file is damaged, holds objects that would have to be executed, has no set of
+            weights or several, or has values that are no plain tensors.
     """
     if path.suffix == ".safetensors":
         content = _load_safetensors(path)
@@ -102,7 +102,7 @@ def _load_safetensors(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse programs, archives that would inflate, and damage (torch checks no checksum)."""
+    """Refuse programs, compressed archives, and damage, since torch verifies no checksum."""
     try:
         with open(path, "rb") as handle:
             if handle.read(4) != b"PK\x03\x04":
@@ -138,16 +138,18 @@ def _damaged(path: Path, reason: object) -> UserError:
 
 
 def _load_without_executing(path: Path) -> Any:
-    """What torch's own reader of weights gives; whatever it stumbles over becomes a message."""
+    """Return the content as torch's reader of plain weights gives it, or explain its failure."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on the protocol: the error says it
+            warnings.simplefilter("ignore")  # the error repeats the warning on the protocol
             return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise file_error(path, error, "read") from None
     except MemoryError:
         raise UserError(f"{path}: not enough memory to read this file.") from None
-    except Exception as error:  # a hostile or torn file raises anything: KeyError, EOFError, ...
+    except (
+        Exception
+    ) as error:  # a hostile or truncated file can raise anything: KeyError, EOFError, ...
         text = str(error)
         if ".tar format" in text:
             raise UserError(
@@ -161,7 +163,7 @@ def _load_without_executing(path: Path) -> Any:
                 "have to be executed to be read. This command never does that, whoever made the "
                 "file. " + _way_out("model.state_dict()")
             ) from None
-        # Torch's own words on unpickling advise to execute the file.
+        # Torch's own message on unpickling advises the user to execute the file.
         raise _damaged(path, error if isinstance(error, (OSError, RuntimeError)) else "") from None
 
 
@@ -174,14 +176,14 @@ def _way_out(weights: str) -> str:
 
 
 def _is_pickle(path: Path) -> bool:
-    """A torch archive, or a pickle of protocol 2 to 5 by its first two bytes."""
+    """Return whether the first two bytes are those of a torch archive or a pickle, protocol 2-5."""
     with open(path, "rb") as handle:
         start = handle.read(2)
     return start == b"PK" or (start[:1] == b"\x80" and start[1:] in b"\x02\x03\x04\x05")
 
 
 def _state_dict(path: Path, content: Any, entry: str | None) -> Mapping[Any, Any]:
-    """The one mapping in ``content``, or in an entry of it, whose values are tensors."""
+    """Return the mapping of names to tensors: ``content`` itself, or one of its entries."""
     if not isinstance(content, Mapping):
         raise UserError(
             f"{path}: this file holds a {type(content).__name__}, not weights by name. "
@@ -215,7 +217,7 @@ def _state_dict(path: Path, content: Any, entry: str | None) -> Mapping[Any, Any
 
 
 def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
-    """Dense tensors in memory, with as many values as their shape says."""
+    """Check that all values are dense tensors in memory, as large as their shapes say."""
     for name, value in state.items():
         if isinstance(name, str) and (not name.isprintable() or len(name) > NAME_CHARACTERS):
             raise UserError(f"{path}: a tensor is named {name[:80]!r}, which no program does.")
@@ -242,20 +244,20 @@ def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
 
 
 def unwrap(tensors: Mapping[str, torch.Tensor]) -> tuple[Tensors, Normaliser | None]:
-    """The bare network's tensors and its normaliser, if there is one among them.
+    """Return the tensors of the bare network, and its normaliser if it has one.
 
-    Taken off are torch.compile's ``_orig_mod``, the robustness library's second copy
-    (``attacker``), the normaliser, and every first part of a name that all others share
-    (DataParallel's ``module``, Lightning's ``model``, ...).
+    This removes torch.compile's ``_orig_mod``, the robustness library's second copy (``attacker``),
+    the normaliser, and every prefix that all names share (DataParallel's ``module``, Lightning's
+    ``model``, ...).
 
     Raises:
-        UserError: two copies or normalisers that differ, two names that become one.
+        UserError: Two copies or two normalisers differ, or two names become the same.
     """
     found: Tensors = {}
     for name, value in tensors.items():
         bare = ".".join(part for part in name.split(".") if part != "_orig_mod")
         if bare in found:
-            raise UserError(f"the names '{bare}' and '{name}' are of the same tensor.")
+            raise UserError(f"the names '{bare}' and '{name}' belong to the same tensor.")
         found[bare] = value
     found = _one_copy(_without_shared_prefix(found))
     means = [name for name in found if _last(name) in MEAN_NAMES]
@@ -285,7 +287,7 @@ def _without_shared_prefix(tensors: Tensors) -> Tensors:
 
 
 def _one_copy(tensors: Tensors) -> Tensors:
-    """Without ``attacker``'s copy of the network and of the normaliser, which must be the same."""
+    """Remove ``attacker``'s copies of network and normaliser, which must equal the originals."""
     found = {name: value for name, value in tensors.items() if not name.startswith("attacker.")}
     for name, value in tensors.items():
         if name not in found:
@@ -301,7 +303,7 @@ def _one_copy(tensors: Tensors) -> Tensors:
 
 
 def _channels(name: str, tensors: Tensors) -> torch.Tensor:
-    """A normaliser's mean or std, any shape of one or three values, as float32 (1,) or (3,)."""
+    """Return a normaliser's mean or std, of any shape, as float32 (1,) or (3,)."""
     value = tensors[name].reshape(-1).float()
     if len(value) not in (1, 3):
         raise UserError(
@@ -319,11 +321,11 @@ def _native(name: str) -> str:
 
 
 def _resnet_names(shortcut: str, head: str) -> Callable[[str], str]:
-    """Our names of the resnet family to those of torchvision and of programs that follow it.
+    """Return a function from our names of the resnet family to those that torchvision introduced.
 
-    A block's body alternates convolution, batch norm, ReLU (no ReLU at its end): positions 0 and 1
-    are the other's ``conv1`` and ``bn1``, 3 and 4 its ``conv2`` and ``bn2``, 6 and 7 its ``conv3``
-    and ``bn3``.
+    A block's body repeats convolution, batch norm and ReLU, without the last ReLU. Positions 0 and
+    1 are torchvision's ``conv1`` and ``bn1``, 3 and 4 ``conv2`` and ``bn2``, 6 and 7 ``conv3`` and
+    ``bn3``.
     """
 
     def foreign(name: str) -> str:
@@ -339,7 +341,7 @@ def _resnet_names(shortcut: str, head: str) -> Callable[[str], str]:
     return foreign
 
 
-# Family: scheme of names: our name to the other's.
+# For each family and scheme of names, the function from our name to the foreign one.
 SCHEMES: dict[str, dict[str, Callable[[str], str]]] = {
     "resnet": {
         "torchvision": _resnet_names("downsample", "fc"),
@@ -349,8 +351,10 @@ SCHEMES: dict[str, dict[str, Callable[[str], str]]] = {
 
 
 def _library_schemes(model: ModelRecipe, size: int) -> dict[str, Callable[[str], str]]:
-    """Schemes of a family whose models are another library's: that library's own names, and those
-    of programs that have the same network under other names."""
+    """Return the naming schemes of a family whose models come from another library.
+
+    These are the library's own names, and those of programs that name the same network otherwise.
+    """
     module = family_module(model.family)
     if not hasattr(module, "library"):
         return {}
@@ -364,10 +368,10 @@ def _library_schemes(model: ModelRecipe, size: int) -> dict[str, Callable[[str],
 
 
 def _efficientnet_pytorch(name: str) -> str:
-    """timm's name of an EfficientNet's tensor to that of EfficientNet-PyTorch (Melas-Kyriazi).
+    """Translate timm's name of an EfficientNet's tensor to EfficientNet-PyTorch's (Melas-Kyriazi).
 
-    There blocks are counted through, and the first stage's have no expansion, whose names the
-    others have before theirs.
+    There, blocks are numbered across stages. Blocks of the first stage have no expansion, so their
+    layers have other names than those of later blocks.
     """
     found = re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+?)\.(\w+)", name)
     if found is None:
@@ -383,13 +387,16 @@ def _efficientnet_pytorch(name: str) -> str:
 
 
 def _first_mobilenet_v2(name: str) -> str:
-    """torchvision's name of a MobileNetV2's tensor to that of the network's first PyTorch version,
-    in which a block is one sequence; ``features.`` is off, as `unwrap` takes it off a trunk."""
+    """Translate torchvision's name of a MobileNetV2's tensor to that of the first PyTorch version.
+
+    There, a block is one sequence. The prefix ``features.`` is missing, because `unwrap` removes it
+    from a trunk.
+    """
     name = name.removeprefix("features.")
     found = re.fullmatch(r"(\d+)\.conv\.(\d)\.(?:(\d)\.)?(\w+)", name)
     if found is None:
         return name
-    # An inner part is a convolution, batch norm, ReLU; what follows the last of them is not.
+    # The inner parts are convolution, batch norm and ReLU; a convolution and a batch norm follow.
     inner = 1 if found[1] == "1" else 2
     position, within = int(found[2]), found[3]
     place = 3 * position + int(within) if within else position + 2 * inner
@@ -404,21 +411,21 @@ def load_foreign(
     *,
     trunk_only: bool = False,
 ) -> tuple[Network, str]:
-    """A network with the weights of ``tensors``, in evaluation mode, and the scheme of the names.
+    """Return a network with the weights of ``tensors``, in evaluation mode, and their name scheme.
 
-    Every tensor must have its place, its shape, and finite floating-point values. The normaliser
-    is left as a new network has it.
+    Every tensor must have a place in the network, the right shape, and finite floating-point
+    values. The normaliser stays that of a new network.
 
     Args:
-        tensors: of the bare network, as `unwrap` gives them.
+        tensors: tensors of the bare network, as `unwrap` returns them.
         model: the architecture that the weights are for.
         classes: number of logits.
         size: pixels a side of the images.
-        trunk_only: the head is not among the tensors, and gives logits of 0.
+        trunk_only: the tensors have no head; the network gets one whose logits are 0.
 
     Raises:
-        UserError: the model cannot be built, names of no known scheme, or anything missing,
-            unexpected, of another shape, not floating-point or not finite.
+        UserError: The model cannot be built, the names follow no known scheme, or a tensor is
+            missing, unexpected, of another shape, not floating-point or not finite.
     """
     network = build_network(model, classes, size)
     state = network.state_dict()
@@ -471,7 +478,7 @@ def _check_head(
     own: Mapping[str, torch.Tensor],
     classes: int,
 ) -> None:
-    """The number of classes, before anything else is told of the head."""
+    """Refuse a head with another number of classes, before reporting anything else about it."""
     name = next((foreign for foreign, ours in expected.items() if ours == "head.weight"), None)
     value = None if name is None else tensors.get(name)
     if value is not None and value.ndim == 2 and len(value) != classes:
@@ -510,7 +517,7 @@ def _listed(entries: Iterable[Any]) -> str:
 
 
 def _hint(tensors: Mapping[str, torch.Tensor], model: ModelRecipe, size: int) -> str:
-    """The likely cause of names or shapes that do not fit."""
+    """Return the likely cause of names or shapes that do not fit."""
     given = f"The file is probably of another architecture than {model.family} {model.parameters}"
     found = _resnet_parameters(tensors)
     if model.family == "resnet" and found and found != model.parameters:
@@ -519,9 +526,9 @@ def _hint(tensors: Mapping[str, torch.Tensor], model: ModelRecipe, size: int) ->
 
 
 def _resnet_parameters(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
-    """Parameters of the resnet family by the names and shapes of a file; None: it has other names.
+    """Return the parameters of the resnet family that names and shapes imply; None: other names.
 
-    A 3x3 stem's stride cannot be seen.
+    Shapes do not show the stride of a 3x3 stem.
     """
     stem, first = tensors.get("conv1.weight"), tensors.get("layer1.0.conv1.weight")
     if stem is None or first is None or stem.ndim != 4 or first.ndim != 4:
@@ -540,7 +547,7 @@ def _resnet_parameters(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any] | 
     return found
 
 
-# The whole way ------------------------------------------------------------------------------------
+# Import -------------------------------------------------------------------------------------------
 
 
 def import_checkpoint(
@@ -556,26 +563,27 @@ def import_checkpoint(
     trunk_only: bool = False,
     origin: str | None = None,
 ) -> str:
-    """Write a foreign checkpoint as one of the project's, with where it came from.
+    """Write a foreign checkpoint as one of this project, together with its origin.
 
     Args:
         path: the foreign file.
         output: the checkpoint to write.
         model, size: the architecture, and pixels a side of its images.
-        classes: names in the order of the logits.
+        classes: class names in the order of the logits.
         normaliser: mean and std that the network's images were normalised with, one value or three
-            each; None: the file brings its own.
-        sha256: what the file must hash to; None: not checked.
-        entry: which of several sets of weights.
-        trunk_only: the file has no head; it gets one of zeros.
-        origin: where the file was published, to be kept with the weights.
+            each; None: the file has its own.
+        sha256: expected sha256 of the file; None: any.
+        entry: the set of weights to take, if the file holds several.
+        trunk_only: the file has no head; the network gets one of zeros.
+        origin: where the file was published; stored with the weights.
 
     Returns:
         The scheme of names that was recognised.
 
     Raises:
-        UserError: all that `file_sha256`, `read_weights`, `unwrap` and `load_foreign` refuse;
-            another sha256; two classes of one name; no normaliser, a useless one, or two.
+        UserError: `file_sha256`, `read_weights`, `unwrap` or `load_foreign` refuses the file, its
+            sha256 is another one, class names are empty or repeated, or there is not exactly one
+            valid normaliser.
     """
     path = Path(path)
     _check_names_of_classes(classes)
@@ -617,7 +625,7 @@ def _check_names_of_classes(classes: Sequence[str]) -> None:
     """Refuse classes without a name of their own.
 
     Raises:
-        UserError: there is no class, one has no name, or two share one.
+        UserError: There is no class, a class has no name, or two classes share one.
     """
     repeated = sorted({name for name in classes if list(classes).count(name) > 1})
     if not classes or repeated or not all(classes):
@@ -628,10 +636,10 @@ def _check_names_of_classes(classes: Sequence[str]) -> None:
 
 
 def _verified_sha256(path: Path, expected: str | None) -> str:
-    """The file's sha256, in hexadecimal digits.
+    """Return the file's sha256, in hexadecimal digits.
 
     Raises:
-        UserError: it is not the ``expected`` one (None: any will do), or the file cannot be read.
+        UserError: It is not the ``expected`` one (None: any), or the file cannot be read.
     """
     found = file_sha256(path)
     if expected is not None and found != expected.strip().lower():
@@ -645,14 +653,14 @@ def _verified_sha256(path: Path, expected: str | None) -> str:
 def _normaliser(
     own: Normaliser | None, given: tuple[Sequence[float], Sequence[float]] | None
 ) -> Normaliser:
-    """The one of the file or the one given; exactly one of them must be there."""
+    """Return the file's normaliser or the given one; exactly one of them must exist."""
     if own is None and given is None:
         raise UserError(
             "the file has no normaliser, so the network was probably trained on images that were "
-            "normalised outside of it: give --mean and --std of that training. Usual are, for "
-            "CIFAR-10, --mean 0.4914 0.4822 0.4465 --std 0.2023 0.1994 0.2010 (or --std 0.2470 "
+            "normalised outside of it: give --mean and --std of that training. Usual values for "
+            "CIFAR-10 are --mean 0.4914 0.4822 0.4465 --std 0.2023 0.1994 0.2010 (or --std 0.2470 "
             "0.2435 0.2616), for ImageNet --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225, and "
-            "for a network that takes pixels in [0, 1] as they are --mean 0 --std 1."
+            "for a network that takes pixels in [0, 1] without normalisation --mean 0 --std 1."
         )
     if own is not None and given is not None:
         raise UserError(

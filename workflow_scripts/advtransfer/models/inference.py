@@ -1,4 +1,4 @@
-"""What networks make of images: logits, features, activations inside."""
+"""Inference: logits, penultimate features and inner activations of networks on images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ BATCH = 250
 
 @torch.no_grad()
 def predict(network: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
-    """Logits float32 (N, classes) in evaluation mode, of uint8 or float images in [0, 1]."""
+    """Return logits float32 (N, classes) in evaluation mode.
+
+    Images are uint8, or float in [0, 1].
+    """
     was_training = network.training
     network.eval()
     parts = []
@@ -28,16 +31,16 @@ def predict(network: torch.nn.Module, images: torch.Tensor, batch: int = BATCH) 
 def activations(
     trunk: torch.nn.Module, images: torch.Tensor, precision: str, batch: int = 250
 ) -> torch.Tensor:
-    """Outputs (N, ...) of a trunk, in evaluation mode, for uint8 images.
+    """Return the outputs (N, ...) of a trunk, in evaluation mode, for uint8 images.
 
-    float32; bf16 where autocast at ``precision: bf16`` leaves that.
+    They are float32, or bf16 if autocast at ``precision: bf16`` ends in that type.
     """
     trunk.eval()
     found = torch.empty(0)
     with autocast(images.device, precision):
         for start in range(0, len(images), batch):
             part = trunk(as_float(images[start : start + batch]))
-            if not start:  # filled in place: a list of parts and their whole would take twice this
+            if not start:  # filled in place: concatenating a list of parts needs twice the memory
                 found = part.new_empty((len(images), *part.shape[1:]))
             found[start : start + batch] = part
     return found
@@ -47,7 +50,7 @@ def activations(
 def penultimate(
     network: Network, images: torch.Tensor, precision: str = "fp32", batch: int = 250
 ) -> torch.Tensor:
-    """Features float32 (N, features) of uint8 images, from an `inference_copy`."""
+    """Return features float32 (N, features) of uint8 images, computed by an `inference_copy`."""
     copied = inference_copy(network, precision)
     return torch.cat(
         [

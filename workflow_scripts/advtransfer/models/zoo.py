@@ -1,4 +1,4 @@
-"""From a model recipe to a network, and between checkpoints and networks.
+"""Building networks from model recipes, and saving and loading their checkpoints.
 
 A family is a module of ``advtransfer.models.families`` with a function
 ``build(size, **parameters) -> (blocks, features)``; its keyword arguments are the parameters that
@@ -25,17 +25,17 @@ FAMILIES = Path(__file__).parent / "families"
 
 
 def known_families() -> list[str]:
-    """Names of the families there are."""
+    """Return the names of all families, sorted."""
     return sorted(path.stem for path in FAMILIES.glob("*.py") if path.stem != "__init__")
 
 
 def family_module(name: str) -> Any:
-    """The module of a known family."""
+    """Return the module of a known family."""
     return import_module(f".families.{name}", __package__)
 
 
 def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
-    """A freshly initialised network (torch's global random state) for square images.
+    """Return a freshly initialised network for square images, from torch's global random state.
 
     Args:
         recipe: family and parameters.
@@ -43,7 +43,7 @@ def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
         size: pixels a side of the images.
 
     Raises:
-        UserError: unknown family, unknown or wrong parameters.
+        UserError: The family is unknown, or parameters are unknown or invalid.
     """
     if recipe.family not in known_families():
         raise UserError(
@@ -63,7 +63,9 @@ def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
     try:
         blocks, features = build(size, **recipe.parameters)
         network = Network(blocks, features, classes).eval()
-        with torch.no_grad():  # one black image: pixels or features that run out are found here
+        with (
+            torch.no_grad()
+        ):  # a black image shows whether the layers leave any pixels and features
             network(torch.zeros(1, 3, size, size))
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise UserError(
@@ -81,7 +83,7 @@ def save_checkpoint(
     size: int,
     **attributes: Any,
 ) -> None:
-    """Weights, and what is needed to build the network again, as safetensors."""
+    """Write the weights, and the metadata needed to rebuild the network, as safetensors."""
     save_tensors(
         path,
         network.state_dict(),
@@ -101,15 +103,15 @@ def load_checkpoint(
     model: ModelRecipe | None = None,
     size: int | None = None,
 ) -> tuple[Network, tuple[str, ...]]:
-    """The network of a checkpoint in evaluation mode, and its class names.
+    """Return the network of a checkpoint in evaluation mode, and its class names.
 
     Args:
-        model: what the caller expects; None takes what the file says.
-        size: pixels a side of the images that it is about to see; None: not known yet.
+        model: architecture that the caller expects; None: any.
+        size: pixels a side of the images that the network will be used on; None: unknown.
 
     Raises:
-        UserError: damaged file, no model description, another architecture than expected, or
-            images of another size than it was trained on.
+        UserError: The file is damaged, has no model description or another architecture than
+            expected, or ``size`` is not the size that the network was trained on.
     """
     tensors, attributes = load_tensors(path)
     missing = [key for key in ("model", "classes", "size") if key not in attributes]
@@ -121,8 +123,8 @@ def load_checkpoint(
     found = from_plain(ModelRecipe, attributes["model"])
     if model is not None and found != model:
         raise UserError(
-            f"{path}: this checkpoint is a {found.family} {found.parameters}, not the "
-            f"{model.family} {model.parameters} that was asked for."
+            f"{path}: this checkpoint is a {found.family} {found.parameters}, not the expected "
+            f"{model.family} {model.parameters}."
         )
     trained_on = int(attributes["size"])
     if size is not None and size != trained_on:

@@ -1,4 +1,4 @@
-"""Accuracy and loss of a network, as a history has them."""
+"""Accuracy and loss of a network, as entries of a training history."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .fit import HistoryRow
 
 
 def accuracy_and_loss(network: Network, images: torch.Tensor, labels: torch.Tensor) -> HistoryRow:
-    """``test_accuracy`` and ``test_loss`` (mean cross-entropy) in float32."""
+    """Return ``test_accuracy`` and ``test_loss`` (mean cross-entropy), computed in float32."""
     return accuracy_and_loss_of(predict(network, images), labels, "test")
 
 
 def accuracy_and_loss_of(logits: torch.Tensor, labels: torch.Tensor, images: str) -> HistoryRow:
-    """Accuracy and loss of logits (N, classes), under names that begin with ``images``."""
+    """Return accuracy and loss of logits (N, classes), under keys that begin with ``images``."""
     return {
         f"{images}_accuracy": float((logits.argmax(1) == labels).float().mean()),
         f"{images}_loss": float(F.cross_entropy(logits, labels)),

@@ -1,4 +1,4 @@
-"""What the accuracies of a source on its own classes are made from."""
+"""The recipe of a source's clean and robust accuracies on its own classes."""
 
 from __future__ import annotations
 

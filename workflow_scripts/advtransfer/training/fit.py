@@ -1,7 +1,7 @@
 """The one training loop: natural and adversarial sources, heads by SGD, fine-tuning.
 
-Weights are float32; ``precision: bf16`` runs the network under autocast. Progress is saved after
-every epoch to a resume file, so a killed job goes on from its last epoch with the same numbers.
+Weights are float32; ``precision: bf16`` runs the network under autocast. Progress is saved to a
+resume file after every epoch, so a killed job resumes after its last epoch with the same numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .recipe import TrainingRecipe, check_replays
 log = logging.getLogger("advtransfer")
 HistoryRow = dict[str, float]
 Batch = tuple[torch.Tensor, torch.Tensor]  # images and labels
-COLUMNS = ("epoch", "train_loss", "train_accuracy", "seconds")  # of every history
+COLUMNS = ("epoch", "train_loss", "train_accuracy", "seconds")  # in every history
 
 
 class DivergenceError(UserError):
@@ -42,13 +42,13 @@ class Execution:
     """How a training is carried out. None of this changes its result beyond rounding.
 
     Attributes:
-        name: of the training, for messages and the progress bar.
-        resume: file to save progress to after every epoch, and to go on from; None: no such file.
-        identity: what the resume file must be about (a digest); another one is not used.
+        name: name of the training, for messages and the progress bar.
+        resume: file that progress is saved to after every epoch and resumed from; None: no file.
+        identity: digest that the resume file must carry; a file with another one is ignored.
         compiled: run the network through ``torch.compile``, which pays for long training on a GPU.
-        processes: those that share the work. All call `fit` with the same arguments, each on its
-            device, and all get the result; the first one logs and saves. Their number may change
-            before training goes on.
+        processes: the processes that share the work. All call `fit` with the same arguments, each
+            on its own device, and all get the result; the first one logs and saves. Their number
+            may change between an interruption and the resumption.
     """
 
     name: str = "training"
@@ -63,12 +63,12 @@ DEFAULT = Execution()
 
 @dataclass
 class Fitted:
-    """What a fit leaves behind.
+    """The outcome of a training.
 
     Attributes:
-        history: one row an epoch.
-        best_epoch: the epoch (from 1) whose weights the network has; 0 before the first.
-        best_state: a copy of its weights; None with ``checkpoint: last``, which needs no copy.
+        history: one row per epoch.
+        best_epoch: the epoch (from 1) whose weights the network has; 0 before the first epoch.
+        best_state: a copy of these weights; None with ``checkpoint: last``, which needs no copy.
     """
 
     history: list[HistoryRow] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Fitted:
     best_state: dict[str, torch.Tensor] | None = field(default=None, repr=False)
 
     def add(self, row: HistoryRow, network: Network, checkpoint: str) -> None:
-        """Append an epoch, and keep it if ``checkpoint`` chooses it among those so far."""
+        """Append an epoch, and keep its weights if ``checkpoint`` prefers it to earlier ones."""
         self.history.append(row)
         if checkpoint == "last":
             self.best_epoch = len(self.history)
@@ -99,38 +99,40 @@ def fit(
     """Train ``network`` in place by SGD on the cross-entropy.
 
     Args:
-        network: on its device; what ``parameters`` does not name stays as it is.
-        images: uint8 (N, 3, H, W) on the same device; or float32 activations, which are not scaled,
-            for the tail of a network.
+        network: network to train, on its device. Only ``parameters`` change.
+        images: uint8 (N, 3, H, W) on the same device; or, for the tail of a network, float32
+            activations, which are not scaled.
         labels: int64 (N,) on the same device.
         recipe: hyper-parameters. With ``attack`` every batch is attacked first (Madry et al.,
-            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode. With ``replays`` too it
-            is free adversarial training, see `FreePerturbation`: a replay is a step of the
-            schedule, an epoch is still one pass over the images, and its loss and accuracy are
-            means over all replays. With ``epochs: 0`` the network stays as it is.
-        seed: of the order, the augmentation and the random starts.
-        parameters: those to train; None: all.
-        evaluate: called after every epoch; its numbers join the history. With ``checkpoint:
-            best_on_*`` the weights of the epoch with the highest ``test_accuracy`` are kept.
+            ICLR 2018, eq. 2.1), on a frozen folded copy in evaluation mode. ``replays`` makes this
+            free adversarial training, see `FreePerturbation`: a replay is a step of the schedule,
+            an epoch is still one pass over the images, and its loss and accuracy are means over all
+            replays. With ``epochs: 0`` the network is not trained.
+        seed: seed of the order, the augmentation and the random starts.
+        parameters: parameters to train; None: all.
+        evaluate: function called after every epoch; its numbers join the history. With
+            ``checkpoint: best_on_*`` the weights of the epoch with the highest ``test_accuracy``
+            are kept.
         execution: how the training is carried out: its name, resume file and hardware.
 
     Raises:
-        DivergenceError: the loss is no longer a number; the message names epoch and batch.
-        UserError: the recipe contradicts itself, or the processes cannot share this training.
+        DivergenceError: The loss is no longer finite; the message names epoch and batch.
+        UserError: The recipe contradicts itself, or the processes cannot share this training.
     """
     name, processes, device = execution.name, execution.processes, images.device
     bounds = batch_bounds(len(images), recipe.batch_size)
     _check(recipe, bounds, execution)
     trained = _train_only(network, parameters)
     optimizer = sgd(trained, recipe, device)
-    # On the device of the images: random numbers that cross over would stop a GPU at every batch.
+    # The generator is on the images' device, because copying random numbers to a GPU would stall it
+    # at every batch.
     generator = processes.generator(device).manual_seed(seed)
     perturbation = make_perturbation(network, images, recipe, generator, execution.compiled)
     forward = _forward(network, execution)
     progress = _Progress(network, optimizer, generator, perturbation.delta, recipe, execution)
     fitted = progress.load()
-    uses = recipe.replays or 1  # of every batch, in a row
-    per_epoch = len(bounds) * uses  # steps
+    uses = recipe.replays or 1  # consecutive steps on the same batch
+    per_epoch = len(bounds) * uses  # steps per epoch
 
     for epoch in range(len(fitted.history), recipe.epochs):
         started = time.perf_counter()
@@ -177,7 +179,7 @@ def _check(recipe: TrainingRecipe, bounds: list[tuple[int, int]], execution: Exe
         bounds: start and stop of every batch of an epoch.
 
     Raises:
-        UserError: the message names the setting.
+        UserError: A setting is invalid; the message names it.
     """
     name, count = execution.name, execution.processes.count
     if recipe.batch_norm not in ("adapt", "frozen"):
@@ -185,12 +187,12 @@ def _check(recipe: TrainingRecipe, bounds: list[tuple[int, int]], execution: Exe
     check_replays(recipe, name)
     if recipe.replays and count > 1:
         raise UserError(
-            f"{name}: with replays a perturbation belongs to a position in the batch, which "
+            f"{name}: with replays each perturbation belongs to a position in the batch, which "
             f"{count} processes cannot share; use one process (GPU)."
         )
     if count > min((stop - start for start, stop in bounds), default=1):
         raise UserError(
-            f"{name}: {count} processes cannot share a batch of fewer images; use fewer "
+            f"{name}: {count} processes cannot share a batch of fewer images. Use fewer "
             "processes (GPUs), or raise batch_size."
         )
 
@@ -198,7 +200,7 @@ def _check(recipe: TrainingRecipe, bounds: list[tuple[int, int]], execution: Exe
 def _train_only(
     network: Network, parameters: Iterable[torch.nn.Parameter] | None
 ) -> list[torch.nn.Parameter]:
-    """Freeze all of the network but ``parameters`` (None: nothing), and return what is trained."""
+    """Freeze all weights but ``parameters`` (None: freeze nothing), and return the free ones."""
     trained = list(network.parameters() if parameters is None else parameters)
     network.requires_grad_(False)
     for parameter in trained:
@@ -211,7 +213,7 @@ def sgd(
     recipe: TrainingRecipe,
     device: torch.device,
 ) -> torch.optim.SGD:
-    """The recipe's optimiser of ``parameters``, which are on ``device``."""
+    """Return the recipe's optimiser for ``parameters``, which are on ``device``."""
     return torch.optim.SGD(
         parameters,
         lr=recipe.learning_rate,
@@ -223,7 +225,7 @@ def sgd(
 
 
 def _forward(network: Network, execution: Execution) -> Callable[..., torch.Tensor]:
-    """The network as it is run in training: compiled where that is asked for and possible."""
+    """Return the function to run in training: the network, compiled if requested and possible."""
     waits = execution.processes.synchronise(network)
     return compile_network(network) if execution.compiled and not waits else network
 
@@ -232,10 +234,10 @@ def _forward(network: Network, execution: Execution) -> Callable[..., torch.Tens
 
 
 def learning_rate(recipe: TrainingRecipe, progress: float) -> float:
-    """Learning rate at a share ``progress`` of all steps.
+    """Return the learning rate when the share ``progress`` (0 to 1) of all steps is done.
 
-    ``one_cycle``: linear warm-up over the first fifth, then linear to zero; ``cosine``: half a
-    cosine to zero; ``step``: a tenth after each third; ``constant``.
+    ``one_cycle`` rises linearly over the first fifth and then falls linearly to zero; ``cosine``
+    follows half a cosine to zero; ``step`` divides by ten after each third; ``constant`` stays.
     """
     base = recipe.learning_rate
     if recipe.schedule == "one_cycle":
@@ -247,14 +249,14 @@ def learning_rate(recipe: TrainingRecipe, progress: float) -> float:
     if recipe.schedule == "constant":
         return base
     raise UserError(
-        f"unknown schedule '{recipe.schedule}'; there are one_cycle, cosine, step, constant."
+        f"unknown schedule '{recipe.schedule}'; choose one_cycle, cosine, step or constant."
     )
 
 
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, recipe: TrainingRecipe, step: int, steps: int
 ) -> None:
-    """Give the optimiser the schedule's rate in the middle of ``step`` (from 0) of ``steps``."""
+    """Set the learning rate to that of the schedule in the middle of ``step`` (0 ... steps - 1)."""
     rate = learning_rate(recipe, (step + 0.5) / steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -264,8 +266,8 @@ def set_learning_rate(
 
 
 def _bar(batches: Iterable[Batch], total: int, title: str, processes: Processes) -> Iterable[Batch]:
-    """The ``total`` batches behind a progress bar, which the first process alone shows."""
-    hidden = None if processes.first else True  # None: where there is no terminal
+    """Return the ``total`` batches behind a progress bar, which only the first process shows."""
+    hidden = None if processes.first else True  # None: hide the bar if there is no terminal
     bar: Iterable[Batch] = tqdm(
         batches, total=total, desc=title, unit="batch", disable=hidden, leave=False
     )
@@ -273,7 +275,7 @@ def _bar(batches: Iterable[Batch], total: int, title: str, processes: Processes)
 
 
 class _Tally:
-    """Losses and hits of an epoch, which stay on the device so that no step waits for a GPU."""
+    """Losses and hits of an epoch. They stay on the device, so that no step waits for a GPU."""
 
     def __init__(self, processes: Processes, device: torch.device) -> None:
         self._processes = processes
@@ -289,8 +291,8 @@ class _Tally:
 
         Args:
             loss: this process's share of the mean loss over the batch, a scalar.
-            logits, labels: of this process's part of the batch, (n, classes) and (n,).
-            whole: images in the batch, of all processes.
+            logits, labels: this process's part of the batch, (n, classes) and (n,).
+            whole: number of images in the batch, over all processes.
         """
         self._losses.append(loss)
         self._total += loss * whole
@@ -298,11 +300,11 @@ class _Tally:
         self._images += whole
 
     def losses(self) -> torch.Tensor:
-        """The mean loss of every step, (steps,)."""
+        """Return the mean loss of every step, (steps,)."""
         return self._processes.sum(torch.stack(self._losses))
 
     def means(self) -> HistoryRow:
-        """Loss and accuracy over all images that were counted, as often as each was used."""
+        """Return mean loss and accuracy over all counted images, each counted once per use."""
         return {
             "train_loss": float(self._processes.sum(self._total)) / self._images,
             "train_accuracy": float(self._processes.sum(self._correct)) / self._images,
@@ -312,10 +314,10 @@ class _Tally:
 def _check_finite(losses: torch.Tensor, epoch: int, recipe: TrainingRecipe, name: str) -> None:
     """Refuse losses, (batches, uses of each), that are not finite.
 
-    One look an epoch, so that a GPU is not waited for after every batch.
+    The check runs once an epoch, so that the loop does not wait for a GPU after every batch.
 
     Raises:
-        DivergenceError: one of them is not; the message names the first one's epoch and batch.
+        DivergenceError: A loss is not finite; the message names its epoch and batch.
     """
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
@@ -323,20 +325,20 @@ def _check_finite(losses: torch.Tensor, epoch: int, recipe: TrainingRecipe, name
         raise DivergenceError(
             f"{name} diverged: the loss is {float(losses[batch, use])} in epoch {epoch + 1}, batch "
             f"{batch + 1} of {len(losses)}. Lower its learning_rate (now "
-            f"{recipe.learning_rate:g}) in the config and run again; what is finished stays."
+            f"{recipe.learning_rate:g}) in the config and run again; finished results stay."
         )
 
 
 def _check_in_step(generator: torch.Generator, execution: Execution) -> None:
-    """Refuse an attack that draws other random numbers in one process than in another.
+    """Refuse an attack that draws different random numbers in different processes.
 
     Raises:
-        UserError: it does.
+        UserError: The random numbers differ.
     """
     if not execution.processes.in_step(generator):
         raise UserError(
             f"{execution.name}: the attack draws random numbers in a way that several processes "
-            "cannot share; draw them with advtransfer.attacks.ball.random_start, or use one "
+            "cannot share. Draw them with advtransfer.attacks.ball.random_start, or use one "
             "process."
         )
 
@@ -345,13 +347,16 @@ def _describe(row: HistoryRow) -> str:
     return ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
 
 
-# Going on ----------------------------------------------------------------------------------------
+# Resuming ----------------------------------------------------------------------------------------
 
 
 @dataclass
 class _Progress:
-    """The resume file: weights, momenta, random state and history after the last whole epoch, and
-    the perturbation ``delta`` that free training carries on."""
+    """The resume file: the state of a training after its last whole epoch.
+
+    It holds weights, momenta, random state and history, and the perturbation ``delta`` that free
+    training carries from batch to batch.
+    """
 
     network: Network
     optimizer: torch.optim.SGD
@@ -362,7 +367,7 @@ class _Progress:
 
     @property
     def identity(self) -> str:
-        # A generator's state is another on another kind of device.
+        # The state of a generator can only be restored on the same kind of device.
         kind = self.generator.device.type
         return f"{self.execution.identity}/{digest(self.recipe)}/{kind}"
 
@@ -372,17 +377,18 @@ class _Progress:
         return parameters
 
     def load(self) -> Fitted:
-        """Bring network, optimiser and random numbers to where the file left them, if it can be
-        used; otherwise training starts over.
+        """Restore network, optimiser and random state from the file, and return the history.
+
+        If the file cannot be used, training starts over.
 
         Raises:
-            UserError: the processes do not find the same progress.
+            UserError: The processes do not find the same progress.
         """
         fitted, processes = self._load(), self.execution.processes
         if not processes.agree(len(fitted.history), self.generator.device):
             raise UserError(
                 f"{self.execution.name}: the processes do not read the same progress file "
-                f"{self.execution.resume}; delete it and run again."
+                f"{self.execution.resume}. Delete it and run again."
             )
         return fitted
 
@@ -416,7 +422,7 @@ class _Progress:
             self.delta.copy_(tensors["delta/"])
 
     def save(self, fitted: Fitted) -> None:
-        """Write the file, which only the first process does."""
+        """Write the file in the first process; do nothing in the others."""
         if self.execution.resume is None or not self.execution.processes.first:
             return
         tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
@@ -438,5 +444,5 @@ class _Progress:
 
 
 def _named(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Those whose key begins with ``prefix``, by the rest of it."""
+    """Return the tensors whose key begins with ``prefix``, without the prefix in their keys."""
     return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}

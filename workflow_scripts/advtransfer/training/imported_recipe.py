@@ -1,4 +1,4 @@
-"""What a source that another program trained is made from."""
+"""The recipe of a source that another program trained."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .recipe import SourceRecipe
 
 @dataclass(frozen=True)
 class ImportedRecipe(Addressed):
-    """A source that another program trained; ``name`` says what it is, its bytes what it does.
+    """A source that another program trained, identified by its name and the digest of its file.
 
-    Published weights are known by ``pretrained``; what it leaves open, they bring along: classes
-    and normaliser, and ``sha256`` where the publisher's own name of a file pins it.
+    Published weights are identified by ``pretrained``. They bring their own classes and normaliser,
+    and ``sha256`` is not needed if the publisher's name of the file determines its content.
     """
 
     name: str
@@ -22,13 +22,13 @@ class ImportedRecipe(Addressed):
     model: ModelRecipe
     classes: tuple[str, ...]
     size: int
-    mean: tuple[float, ...] = ()  # of the normaliser that its training had
+    mean: tuple[float, ...] = ()  # of the normaliser used in its training
     std: tuple[float, ...] = ()
     pretrained: str = ""  # where it is published, such as "timm/resnet50.a1_in1k"; "": a file
 
     def label(self) -> str:
-        # The rules tell by it who makes a source.
+        # The rules recognise by this prefix which of them makes the source.
         return f"{'pretrained' if self.pretrained else 'imported'}-{self.name}"
 
 
-Network = SourceRecipe | ImportedRecipe  # whatever can be carried over to a target
+Network = SourceRecipe | ImportedRecipe  # anything that can be transferred to a target

@@ -1,10 +1,10 @@
-"""Several processes that train one network, each on a part of every batch.
+"""Training of one network by several processes, each on a part of every batch.
 
-They are hardware and change no number beyond rounding: every process makes the same whole batch
-from the same random numbers and takes its part, and loss, gradients and batch norm statistics are
-those of the whole batch. One process alone does exactly what it would do without this module.
+The number of processes changes no result beyond rounding. Every process makes the same whole batch
+from the same random numbers and takes its part of it; loss, gradients and batch norm statistics are
+those of the whole batch. A single process does exactly what it would do without this module.
 
-`launch` starts them on one machine; those of ``torchrun`` are taken as they come.
+`launch` starts the processes on one machine. Processes that ``torchrun`` started work as well.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ from ..cli import leave
 from ..device import describe, prepare
 from ..errors import UserError
 
-GRACE = 2.0  # seconds that an error which may echo another process's waits to be ended
+# An error may only be the echo of another process's error. A process with an error therefore waits
+# so many seconds, in which the failure of the other process may end it.
+GRACE = 2.0
 
 
 class Processes:
-    """This process among those that share a training; by default there is no other.
+    """This process and its place among those that share a training; by default it is alone.
 
     Attributes:
-        rank: position of this one; the first, 0, logs and writes.
-        count: how many there are.
+        rank: position of this process; the first, 0, logs and writes.
+        count: number of processes.
     """
 
     # The store is a dist.Store, through which processes talk before they are connected.
@@ -49,12 +51,15 @@ class Processes:
 
     @classmethod
     def of_environment(cls) -> Processes:
-        """Those that `launch` or ``torchrun`` started, found through RANK, WORLD_SIZE, ..."""
+        """Return the processes that `launch` or ``torchrun`` started, as RANK, WORLD_SIZE, ... say.
+
+        Without these variables the process is alone.
+        """
         if "RANK" not in os.environ:
             return cls()
         store, rank, count = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
         if rank:
-            logging.disable()  # the first one says the same
+            logging.disable()  # the first process logs the same messages
         return cls(rank, count, store)
 
     @property
@@ -64,11 +69,13 @@ class Processes:
     # Start and end ---------------------------------------------------------------------------
 
     def prepare(self, device: str, threads: int) -> torch.device:
-        """As `device.prepare`; with several processes a GPU for each (or all on the CPU), and a
-        connection between them: nccl or gloo.
+        """Return the device of this process, as `device.prepare` does, and connect the processes.
+
+        Each of several processes gets a GPU of its own, connected by nccl, unless all of them run
+        on the CPU, connected by gloo.
 
         Raises:
-            UserError: there are fewer GPUs than processes, or a GPU was named.
+            UserError: There are fewer GPUs than processes, or ``device`` names one GPU.
         """
         if self.count == 1:
             return prepare(device, threads)
@@ -87,7 +94,7 @@ class Processes:
         elif device != "cpu":
             raise UserError(
                 f"--device {device}: {self.count} processes take a GPU each, so none can be named; "
-                "leave it out and choose GPUs by CUDA_VISIBLE_DEVICES."
+                "Remove this option, and choose GPUs by CUDA_VISIBLE_DEVICES."
             )
         chosen = prepare(device, threads)
         backend = "nccl" if chosen.type == "cuda" else "gloo"
@@ -95,41 +102,44 @@ class Processes:
         return chosen
 
     def describe(self, device: torch.device) -> str:
-        """As `device.describe`, of all processes."""
+        """Return the description of `device.describe` for all processes."""
         return describe(device) if self.count == 1 else f"{self.count} x {describe(device)}"
 
     @contextlib.contextmanager
     def one_message(self) -> Iterator[None]:
-        """An error inside is told by one process, even if it happens in all of them."""
+        """Let one process alone report an error inside, even if it happens in all of them."""
         try:
             yield
         except UserError:
             if self._store is not None and not self._tells():
-                time.sleep(GRACE)  # the end of one process ends all: let the other speak first
+                time.sleep(GRACE)  # one exit ends all: let the other process report first
                 leave(1)
             raise
         except Exception:
             if self.count > 1:
-                time.sleep(GRACE)  # if another process broke off, this one is ended meanwhile
+                time.sleep(GRACE)  # if another process failed, this one is ended meanwhile
             raise
 
     def _tells(self) -> bool:
         try:
             return self._store is not None and self._store.add("told", 1) == 1
-        except RuntimeError:  # the first process kept the store, and has ended
+        except RuntimeError:  # the first process, which kept the store, has ended
             return False
 
     # Parts and wholes ------------------------------------------------------------------------
 
     def generator(self, device: torch.device) -> torch.Generator:
-        """Random numbers that stay the same in all processes."""
+        """Return a random generator that stays in the same state in all processes."""
         return torch.Generator(device) if self.count == 1 else PartGenerator(device)
 
     def part(
         self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """This process's images and labels of a batch, neighbours, and as many as in the others or
-        one more or less; random starts from ``generator`` (of `generator`) will be theirs."""
+        """Return this process's images and labels of a batch.
+
+        They are consecutive, and their numbers in two processes differ by at most one. The random
+        starts drawn from ``generator`` (see `generator`) will be those of these images.
+        """
         if not isinstance(generator, PartGenerator):
             return images, labels
         whole = len(images)
@@ -138,18 +148,18 @@ class Processes:
         return images[generator.part], labels[generator.part]
 
     def weigh(self, mean: torch.Tensor, part: int, whole: int) -> torch.Tensor:
-        """Of the mean over ``part`` of ``whole`` images, what it adds to the mean over all."""
+        """Return what a mean over ``part`` of ``whole`` images adds to the mean over all."""
         return mean if self.count == 1 else mean * (part / whole)
 
     def sum(self, own: torch.Tensor) -> torch.Tensor:
-        """Sum over the processes."""
+        """Return the sum over the processes."""
         return own if self.count == 1 else _sum(own)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make every gradient its sum over the processes, all in one message.
+        """Replace every gradient by its sum over the processes, with a single message.
 
-        DistributedDataParallel starts to send while it still computes, which matters little for
-        networks of this size; importing what it needs takes longer than torch itself.
+        DistributedDataParallel sends while it still computes, which gains little for networks of
+        this size, and importing its dependencies takes longer than importing torch itself.
         """
         if self.count == 1:
             return
@@ -161,29 +171,31 @@ class Processes:
             gradient.copy_(whole.view(gradient.shape))
 
     def agree(self, number: int, device: torch.device) -> bool:
-        """Wait for all; whether all have the same ``number``."""
+        """Wait for all processes, and return whether all have the same ``number``."""
         if self.count == 1:
             return True
         return len(_gather(torch.tensor([number], device=device)).unique()) == 1
 
     def in_step(self, generator: torch.Generator) -> bool:
-        """Whether ``generator`` drew as much in all processes."""
+        """Return whether ``generator`` has drawn equally many numbers in all processes."""
         if self.count == 1:
             return True
         return self.agree(zlib.crc32(generator.get_state().numpy().tobytes()), generator.device)
 
     def synchronise(self, network: nn.Module) -> bool:
-        """From now on, batch norms in training take the statistics of the whole batch.
+        """Make batch norms in training take the statistics of the whole batch from now on.
 
         Returns:
-            whether the network has any that wait for other processes: it cannot be compiled.
+            Whether any batch norm of the network waits for other processes. Such a network cannot
+            be compiled.
         """
         if self.count == 1:
             return False
         norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
         for norm in norms:
-            # In place, and still of its own class: weights, optimisers and `inference_copy` find
-            # what they know. nn.SyncBatchNorm is another class, and refuses the CPU.
+            # The layer is changed in place and stays an instance of its own class, so that
+            # optimisers and `inference_copy` still recognise it. nn.SyncBatchNorm is a different
+            # class, and refuses the CPU.
             kind = type(norm)
             norm.__class__ = type(kind.__name__, (_WholeBatchNorm, kind), {})
         return bool(norms)
@@ -199,14 +211,14 @@ def _sum(own: torch.Tensor) -> torch.Tensor:
 
 
 def _gather(own: torch.Tensor) -> torch.Tensor:
-    """What all processes have, (processes, ...)."""
+    """Return the tensors of all processes, (processes, ...)."""
     parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, own)
     return torch.stack(parts)
 
 
 class _WholeBatchNorm(_BatchNorm):
-    """Batch norm (N, C, ...) whose training statistics are of the batch of all processes."""
+    """Batch norm (N, C, ...) whose training statistics cover the batches of all processes."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return self._of_whole_batch(input) if self.training else super().forward(input)
@@ -216,7 +228,7 @@ class _WholeBatchNorm(_BatchNorm):
             dims, own_count = _all_but_channels(x), x.numel() / x.shape[1]
             own_variance, own_mean = torch.var_mean(x.float(), dims, correction=0)
             own = torch.stack([torch.full_like(own_mean, own_count), own_mean, own_variance])
-            counts, means, variances = _gather(own).unbind(1)  # (processes, C) each
+            counts, means, variances = _gather(own).unbind(1)  # each (processes, C)
             count = counts.sum(0)
             mean = (counts * means).sum(0) / count
             variance = (counts * (variances + (means - mean) ** 2)).sum(0) / count
@@ -232,7 +244,7 @@ class _WholeBatchNorm(_BatchNorm):
 
 
 class _Normalise(torch.autograd.Function):
-    """Normalisation by mean and variance, (C,), of ``count`` values that all processes have."""
+    """Normalisation by the mean and variance, (C,), of ``count`` values over all processes."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -255,7 +267,7 @@ class _Normalise(torch.autograd.Function):
         normal = (x.float() - mean.view(shape)) * inverse.view(shape)
         gradient = gradient.float()
         own = torch.stack([gradient.sum(dims), (gradient * normal).sum(dims)])
-        # Mean and variance depend on the inputs too, on those of the other processes as well.
+        # Mean and variance depend on the inputs of all processes, so their gradients are summed.
         shift, slope = (_sum(own) / count).view(2, *shape)
         scale = (inverse if weight is None else inverse * weight).view(shape)
         of_x = (scale * (gradient - shift - normal * slope)).to(x.dtype)
@@ -272,20 +284,20 @@ def _all_but_channels(x: torch.Tensor) -> list[int]:
 
 
 def launch(count: int) -> NoReturn:
-    """Start this very command ``count`` times, see them to their end, and end like them.
+    """Start this very command ``count`` times, wait for all, and exit with their status.
 
-    What ``torchrun --standalone`` does, but when a process fails it adds no report of its own to
-    the process's message, and its processes do not outlive it, however it ends.
+    This does what ``torchrun --standalone`` does, with two differences. When a process fails, no
+    report is added to the process's own message; and the processes never outlive this one.
 
     Raises:
-        UserError: a process was killed.
+        UserError: A process was killed.
     """
     here = "127.0.0.1"
     store = dist.TCPStore(here, 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     shared = os.environ | {
         "MASTER_ADDR": here,
         "MASTER_PORT": str(store.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is kept here, not by rank 0
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # this process keeps the store, not rank 0
         "WORLD_SIZE": str(count),
         "LOCAL_WORLD_SIZE": str(count),
     }
@@ -301,21 +313,21 @@ def launch(count: int) -> NoReturn:
             codes = [child.poll() for child in children]
     finally:
         for child in children:
-            child.kill()  # without one of them the others would wait for it
+            child.kill()  # the others would wait for the process that failed
         for child in children:
             child.wait()
     for number, code in enumerate(codes, 1):
         if code is not None and code < 0:
             raise UserError(
                 f"process {number} of the {count} that train was ended by signal {-code} "
-                f"({signal.strsignal(-code)}); a system that runs out of memory does that. Run the "
-                "same command again: it goes on after the last whole epoch."
+                f"({signal.strsignal(-code)}), as happens when the memory runs out. Run the same "
+                "command again: it resumes after the last whole epoch."
             )
     leave(max(code or 0 for code in codes))
 
 
 def _belong_to_parent() -> None:
-    """In a new process: leave Ctrl-C to the parent, and (on Linux) end when the parent ends."""
+    """Make a new process leave Ctrl-C to its parent and, on Linux, end when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         set_parent_death_signal = 1  # as in prctl.h

@@ -1,5 +1,4 @@
-"""What training does to a batch before the network learns from it: nothing, an attack, or a step of
-free adversarial training."""
+"""Perturbations of training batches: none, an attack, or a step of free adversarial training."""
 
 from __future__ import annotations
 
@@ -15,26 +14,26 @@ from .recipe import TrainingRecipe
 
 
 class Perturbation:
-    """What is done to a batch before the network learns from it: in natural training, nothing.
+    """The perturbation of a batch before the network learns from it; none in natural training.
 
     Attributes:
-        delta: perturbation that is carried on from batch to batch, and so belongs to the progress;
-            None where nothing is.
+        delta: perturbation that is carried from batch to batch and therefore belongs to the saved
+            progress; None if there is none.
     """
 
     delta: torch.Tensor | None = None
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The images that the network learns from.
+        """Return the images that the network learns from.
 
         Args:
-            images: of a batch, float32 (N, C, H, W) in [0, 1]; activations in natural training.
+            images: batch, float32 (N, C, H, W) in [0, 1]; natural training also takes activations.
             labels: int64 (N,).
         """
         return images
 
     def ascend(self) -> None:
-        """Use the gradient that the last images got when the loss was differentiated."""
+        """Use the gradient of the loss with respect to the images returned last."""
 
 
 def make_perturbation(
@@ -44,16 +43,16 @@ def make_perturbation(
     generator: torch.Generator,
     compiled: bool,
 ) -> Perturbation:
-    """The perturbation that the recipe asks for.
+    """Return the perturbation that the recipe asks for.
 
     Args:
-        network: the one in training.
-        images: all that it is trained on, (N, C, H, W); they lend their shape and memory format.
-        generator: of the attack's random numbers, on the images' device.
+        network: the network in training.
+        images: all training images, (N, C, H, W); only their shape and memory format are used.
+        generator: generator of the attack's random numbers, on the images' device.
         compiled: run the attacked copy through ``torch.compile``.
 
     Raises:
-        UserError: no such attack, or a setting of it that makes no sense.
+        UserError: There is no such attack, or one of its settings is invalid.
     """
     if recipe.attack is None:
         return Perturbation()
@@ -65,7 +64,7 @@ def make_perturbation(
 
 
 class Adversary(Perturbation):
-    """The attack of adversarial training, made on a frozen folded copy that follows the network."""
+    """The attack of adversarial training, on a frozen folded copy that follows the network."""
 
     def __init__(
         self, network: Network, recipe: AttackRecipe, generator: torch.Generator, compiled: bool
@@ -82,32 +81,33 @@ class Adversary(Perturbation):
 
 
 class FreePerturbation(Perturbation):
-    """Algorithm 1 of Shafahi et al., NeurIPS 2019: the gradient that trains the network moves the
-    perturbation too.
+    """The perturbation of free adversarial training (Shafahi et al., NeurIPS 2019, algorithm 1).
 
-    The gradient is that at the perturbed image clipped to [0, 1], as in the other attacks here, so
-    that a pixel at 0 or 1 can come back; their released code differentiates the clipping too, which
-    holds it there. What is carried on is only brought back to the ball: the next image is another.
+    One gradient trains the network and moves the perturbation. It is taken at the perturbed image
+    clipped to [0, 1], as in the other attacks here, so that a pixel at 0 or 1 can change again. The
+    authors' code differentiates the clipping too, which keeps such a pixel where it is. The
+    perturbation is only projected to the ball, not clipped to the image, because the next image
+    differs.
 
     Attributes:
-        delta: float32 (widest batch, C, H, W), one for every position in a batch; 0 at first.
+        delta: float32 (largest batch, C, H, W), one for each position in a batch; 0 at first.
     """
 
     delta: torch.Tensor
 
     def __init__(self, like: torch.Tensor, recipe: AttackRecipe) -> None:
-        load_attack(recipe)  # which checks it
+        load_attack(recipe)  # checks the recipe
         self.norm, self.epsilon = recipe.norm, recipe.epsilon
         self.size = recipe.epsilon if recipe.step_size is None else recipe.step_size
         self.delta = torch.zeros_like(like, dtype=torch.float32)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The images (N, C, H, W), each perturbed by what its position carries, in [0, 1]."""
+        """Return the images (N, C, H, W) in [0, 1], each with the perturbation of its position."""
         self.perturbed = (images + self.delta[: len(images)]).clamp_(0, 1).requires_grad_(True)
         return self.perturbed
 
     def ascend(self) -> None:
-        """A step along the gradient that the last images left, then back into the ball."""
+        """Step along the gradient at the images returned last, and project back into the ball."""
         gradient = self.perturbed.grad
         assert gradient is not None
         delta = self.delta[: len(gradient)]

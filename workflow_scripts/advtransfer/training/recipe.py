@@ -1,4 +1,4 @@
-"""What a trained network is made from: images, an architecture, and how it is fitted."""
+"""The recipe of a trained network: its images, its architecture and its training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..errors import UserError
 from ..models.recipe import ModelRecipe
 from ..recipes import Addressed
 
-FREE_ATTACKS = ("fgsm", "pgd")  # whose step is the one that free adversarial training takes
+FREE_ATTACKS = ("fgsm", "pgd")  # their step is the one of free adversarial training
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How a network is fitted. ``attack`` makes it adversarial training (Madry et al. 2018)."""
+    """The training of a network; with ``attack``, adversarial training (Madry et al. 2018)."""
 
     epochs: int
     batch_size: int
@@ -29,16 +29,16 @@ class TrainingRecipe:
     attack: AttackRecipe | None = None
     validation_images: int = 0  # held out of the training view
     checkpoint: str = "last"  # or "best_on_validation", "best_on_test" (the papers' choice)
-    batch_norm: str = "adapt"  # "frozen": statistics stay as they are
+    batch_norm: str = "adapt"  # "frozen": statistics do not change
     precision: str = "fp32"
-    # Free adversarial training (Shafahi et al. 2019): every batch is used so many times in a row,
-    # the perturbation goes on from one to the next; 0: the attack as it stands.
+    # Free adversarial training (Shafahi et al. 2019): the number of steps in a row on each batch.
+    # Perturbations are carried from step to step. 0: train against the attack itself.
     replays: int = 0
 
 
 @dataclass(frozen=True)
 class SourceRecipe(Addressed):
-    """A trained network: a source or a reference model, they are made alike."""
+    """A trained network: a source or a reference, which are trained alike."""
 
     view: ViewRecipe
     model: ModelRecipe
@@ -55,10 +55,10 @@ class SourceRecipe(Addressed):
 
 
 def check_replays(training: TrainingRecipe, name: str) -> None:
-    """Free adversarial training needs an attack, of one step.
+    """Check that free adversarial training has an attack, and one of a single step.
 
     Raises:
-        UserError: it has none, or another.
+        UserError: It has no attack or an unsuitable one.
     """
     attack, replays = training.attack, training.replays
     if replays < 0:
@@ -70,11 +70,11 @@ def check_replays(training: TrainingRecipe, name: str) -> None:
     if attack.attack not in FREE_ATTACKS:
         raise UserError(
             f"{name}: with replays the attack is {' or '.join(FREE_ATTACKS)}, not "
-            f"'{attack.attack}'; leave out replays to train against it."
+            f"'{attack.attack}'. To train against this attack, remove replays."
         )
     if attack.steps > 1 or attack.random_start or attack.restarts > 1:
         raise UserError(
-            f"{name}: with replays every use of a batch is one step of its attack, which goes on "
-            "from where the last one ended; leave out the attack's steps, random_start and "
+            f"{name}: with replays every use of a batch is one step of its attack, which starts "
+            "where the last one ended. Either leave out the attack's steps, random_start and "
             "restarts, or leave out replays."
         )

@@ -1,4 +1,4 @@
-"""Activations of the frozen part of a network, in the file that `extract_features` writes."""
+"""The file of activations of a network's frozen part, which `extract_features` writes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Labelled = tuple[torch.Tensor, torch.Tensor]
 
 
 def bits(activations: torch.Tensor) -> np.ndarray:
-    """As HDF5 can hold them, (N, ...): bf16, which it does not know, as the int16 of its bits.
+    """Return activations (N, ...) in a type that HDF5 knows: bf16 becomes the int16 of its bits.
 
-    Channels stay the innermost in memory, as the networks want them.
+    Channels become the last dimension, because networks run on channels-last memory.
     """
     if activations.ndim == 4:
         activations = activations.permute(0, 2, 3, 1)
@@ -27,7 +27,7 @@ def bits(activations: torch.Tensor) -> np.ndarray:
 
 
 def activations_of(stored: np.ndarray) -> torch.Tensor:
-    """The inverse of `bits`."""
+    """Return the activations that `bits` encoded."""
     found = torch.from_numpy(stored)
     if found.dtype == torch.int16:
         found = found.view(torch.bfloat16)
@@ -35,10 +35,10 @@ def activations_of(stored: np.ndarray) -> torch.Tensor:
 
 
 def read_features(path: str | Path, seed: int, device: torch.device) -> tuple[Labelled, Labelled]:
-    """Activations and labels of the training and of the test images, for one seed.
+    """Return activations and labels of the training images and of the test images, for one seed.
 
     Raises:
-        UserError: the file is damaged, or was not written by `extract_features`.
+        UserError: The file is damaged, or was not written by `extract_features`.
     """
     names = [f"{kind}/{what}" for kind in (f"seed{seed}",) for what in ("train", "test")]
     arrays, _ = read_hdf5(path, [*names, "train/labels", "test/labels"])

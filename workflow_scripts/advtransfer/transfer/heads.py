@@ -1,8 +1,8 @@
-"""Linear heads on frozen features, solved to the optimum instead of iterated over epochs.
+"""Linear heads on frozen features, solved to the optimum instead of trained over epochs.
 
-Many heads (subsets of the images, seeds, regularisations) are one batched problem: L-BFGS with
-the two-loop recursion (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4), every head with a
-step size and an end of its own.
+Many heads (subsets of the images, seeds, regularisations) form one batched problem. It is solved by
+L-BFGS with the two-loop recursion (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4), with a
+step size and a stopping point for each head.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ MAXIMUM_ITERATIONS = 500
 GRADIENT_TOLERANCE = 2e-6
 GRADIENT_UNSOLVED = 1e-4
 HISTORY = 10
-# Times the number of features, added to the diagonal (about 1/2) of the curvature bound: what
-# rounding in float32 could take away from its smallest eigenvalues when features are collinear.
+# RIDGE times the number of features is added to the diagonal (about 1/2) of the curvature bound.
+# Rounding in float32 can lower its smallest eigenvalues by about as much if features are collinear.
 RIDGE = 2e-7
-# Iterations in a row that teach a head nothing: there float32 sees no further descent.
+# A head stops after so many iterations in a row without usable curvature: float32 then resolves no
+# further descent.
 MAXIMUM_IDLE = 12
-# On a CPU, features of a subset with more numbers than this are read from memory again and again:
-# then its candidates share one copy, one subset after the other (up to 2 x as fast; below, up to
-# 6 x as slow).
+# If the features of a subset have more numbers than this, a CPU reads them from memory again and
+# again. Subsets are then solved one after the other, and the candidates of a subset share one copy.
+# This is up to 2 x as fast; for smaller subsets it is up to 6 x as slow.
 SHARED_FROM = 2**18
 
 
 def solve_head(
     head: nn.Linear, features: torch.Tensor, labels: torch.Tensor, regularization: float
 ) -> float:
-    """`solve_heads` for one head; fills ``head`` in place.
+    """Fill one head in place with the solution of `solve_heads`.
 
     Args:
         features: float32 (N, D), frozen.
         labels: int64 (N,).
 
     Returns:
-        The mean cross-entropy reached.
+        The mean cross-entropy of the solution.
     """
     weights, biases, losses = solve_heads(features, labels[None], head.out_features, regularization)
     with torch.no_grad():
@@ -62,36 +63,39 @@ def solve_heads(
     *,
     maximum_iterations: int = MAXIMUM_ITERATIONS,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Multinomial logistic regression to convergence, for S problems of n images each.
+    """Solve multinomial logistic regression to convergence, for S problems of n images each.
 
-    Each minimises mean cross-entropy + regularization / 2 * ||W||^2 over features standardised by
-    its own images (a feature that never changes is only centred); the standardisation is folded
-    into what is returned. A head is solved when the 2-norm of that objective's gradient in (W, b)
-    is at most 2e-6, or where float32 sees no further descent. Classes that can be separated have no
-    optimum without regularisation, and a class without images has none in its bias: such weights
-    grow until the gradient is that small or ``maximum_iterations`` are done, and what is reached
-    by then is returned, with a warning in the log if the norm is above 1e-4. What else is in the
-    batch changes a head by rounding alone.
+    Each problem minimises mean cross-entropy + regularization / 2 * ||W||^2 over features that are
+    standardised by its own images. A constant feature is only centred. The standardisation is
+    folded into the returned weights and biases.
 
-    Heads are solved in coordinates where the curvature is at most one and near it: Boehning's
-    bound on the Hessian (Ann. Inst. Stat. Math. 44, 1992), 1/2 X^T X / n + regularization, by its
-    Cholesky factor. Features that go together, as a network's do, then cost few iterations more.
+    A head is solved when the 2-norm of the objective's gradient in (W, b) is at most 2e-6, or when
+    float32 resolves no further descent. Without regularisation, separable classes have no optimum,
+    and a class without images never has one in its bias. Such weights grow until the gradient is
+    small enough or ``maximum_iterations`` are done. The weights reached by then are returned; a
+    warning is logged if the norm is above 1e-4. Other heads in the batch change a head by rounding
+    alone.
 
-    Memory: a copy of the features, 2 * HISTORY vectors of the size of a head for each problem,
+    Heads are solved in coordinates in which the curvature is at most one and close to it. They come
+    from the Cholesky factor of Boehning's bound on the Hessian (Ann. Inst. Stat. Math. 44, 1992),
+    1/2 X^T X / n + regularization. Correlated features, as those of a network are, then cost few
+    additional iterations.
+
+    Memory holds a copy of the features, 2 * HISTORY vectors of the size of a head for each problem,
     logits (S, C, n), and factors (D, D), one for each problem unless features and regularisation
-    are shared. Subsets of one feature matrix are given gathered, (S, n, D).
+    are shared. Pass subsets of one feature matrix gathered, as (S, n, D).
 
     Args:
         features: float32 (n, D) shared by all problems, or (S, n, D).
         labels: int64 (S, n), each in 0 ... classes - 1.
-        regularization: at least 0; one for all, or (S,).
+        regularization: at least 0; one number for all problems, or (S,).
 
     Returns:
         Weights (S, classes, D), biases (S, classes), mean cross-entropies (S,), all float32.
 
     Raises:
-        UserError: shapes that do not fit, labels or regularisation out of range, features that
-            are not finite.
+        UserError: Shapes do not fit, labels or regularisation are out of range, or features are not
+            finite.
     """
     count = len(labels)
     penalty = torch.as_tensor(regularization, dtype=torch.float32, device=features.device)
@@ -99,8 +103,8 @@ def solve_heads(
 
     mean, spread = _mean_and_spread(features)
     standard = (features - mean) / spread
-    # Without weights outside the span of its images, a problem with fewer images than features is
-    # one of n features: X = R^T Q^T, and (W Q) has the norm of W.
+    # Optimal weights lie in the span of the images. A problem with fewer images than features is
+    # therefore one of n features: X = R^T Q^T, and (W Q) has the norm of W.
     basis = None
     if standard.shape[-2] < standard.shape[-1]:
         basis, triangle = torch.linalg.qr(standard.mT)
@@ -134,38 +138,42 @@ def solve_subsets(
     holdout: float = 0.2,
     memory: int = 1024**3,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`solve_heads` for every subset, each with the regularisation that suits it best.
+    """Solve a head for every subset by `solve_heads`, with the best regularisation for each.
 
-    That is the one with the least mean cross-entropy on the subset's own last images (a fifth, at
-    least one) of a head solved on the others; of equals the larger. Held-out images of a class that
-    the others lack do not count: what such a head says of it is where its solver stopped. The head
-    is then solved again on the whole subset. One regularisation alone is not chosen but used.
+    The last fifth of a subset's images (at least one) is held out, and heads are solved on the
+    others. The regularisation with the least mean cross-entropy on the held-out images is chosen;
+    of equal ones, the larger. Held-out images of a class that the others lack do not count, because
+    a head's logits for this class depend only on where its solver stopped. The head is then solved
+    again on the whole subset. A single regularisation is used without this choice.
 
     Args:
         features: float32 or bf16 (N, D), frozen.
         labels: int64 (N,), each in 0 ... classes - 1.
         subsets: int64 (S, n), positions in ``features``, in random order.
-        classes: of the heads.
-        regularizations: at least one.
+        classes: number of classes of the heads.
+        regularizations: candidates, at least one.
         holdout: share of the held-out images, above 0 and below 1.
-        memory: bytes that the subsets solved at once may take, about.
+        memory: approximate limit, in bytes, for the subsets that are solved at once.
 
     Returns:
         Weights (S, classes, D), biases (S, classes), chosen regularisations (S,) and mean
         cross-entropies (S,) on the whole subsets, all float32.
 
     Raises:
-        UserError: no regularisation, or several and subsets of one image; or see `solve_heads`.
+        UserError: There is no regularisation, or there are several but subsets have one image; or
+            see `solve_heads`.
     """
-    candidates = sorted(set(regularizations), reverse=True)  # of equals the first: the larger
+    candidates = sorted(
+        set(regularizations), reverse=True
+    )  # argmin takes the first of equal ones: the larger
     images = subsets.shape[1]
     if not candidates or (len(candidates) > 1 and images < 2):
         raise UserError(
             "heads are solved with at least one regularization; choosing among several takes "
-            f"subsets of at least two images (here are {images})."
+            f"subsets of at least two images (they have {images})."
         )
     width = features.shape[1] + 1
-    vectors = 20 * classes + 3 * min(width, images)  # of L-BFGS, and factors
+    vectors = 20 * classes + 3 * min(width, images)  # L-BFGS and factors
     numbers = (4 * images + vectors) * width + 4 * classes * images
     together = max(1, memory // (4 * len(candidates) * numbers))
     if features.device.type == "cpu" and images * width > SHARED_FROM:
@@ -186,7 +194,7 @@ def _solve_together(
     candidates: Sequence[float],
     holdout: float,
 ) -> tuple[torch.Tensor, ...]:
-    """As `solve_subsets`; all candidates and subsets are one batch."""
+    """Return the result of `solve_subsets`, with all candidates and subsets in one batch."""
     penalties = torch.tensor(candidates, dtype=torch.float32, device=features.device)
     chosen = penalties[:1].expand(len(rows))
     if len(candidates) > 1:
@@ -208,7 +216,7 @@ def _solve_together(
         losses = F.cross_entropy(
             logits.movedim(2, 1), truth[:, None].expand(-1, count, -1), reduction="none"
         )
-        # The number of images that count is the same for all candidates: sums are as good as means.
+        # All candidates count the same images, so that sums order them as means do.
         chosen = penalties[(losses * known[:, None]).sum(2).argmin(1)]
     weights, biases, losses = _solve_rows(features, labels, rows, classes, chosen)
     return weights, biases, chosen, losses
@@ -221,8 +229,8 @@ def _solve_rows(
     classes: int,
     penalties: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Heads for rows (S, n) and penalties (S,); or for one row (1, n) and any number of them."""
-    if len(rows) == 1:  # shared features: one copy, and one Gram matrix, for all
+    """Solve heads for rows (S, n) and penalties (S,), or one row (1, n) and any penalties."""
+    if len(rows) == 1:  # all share one copy of the features and one Gram matrix
         truth = labels[rows[0]].expand(len(penalties), -1)
         return solve_heads(features[rows[0]].float(), truth, classes, penalties)
     return solve_heads(features[rows].float(), labels[rows], classes, penalties)
@@ -238,26 +246,26 @@ def _check(
             f"{tuple(labels.shape)}."
         )
     if penalty.shape not in ((), (len(labels),)) or not bool((penalty >= 0).all()):
-        raise UserError("regularization is at least 0: one number, or one for each problem.")
+        raise UserError("regularization must be at least 0: one number, or one for each problem.")
     if int(labels.min()) < 0 or int(labels.max()) >= classes:
         raise UserError(
             f"labels are {int(labels.min())} ... {int(labels.max())}, but there are {classes} "
             "classes."
         )
     if not bool(torch.isfinite(features).all()):
-        raise UserError("the features hold numbers that are not finite: the network has diverged.")
+        raise UserError("the features have values that are not finite: the network has diverged.")
 
 
 def _mean_and_spread(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (..., 1, D) over images; 1 for a feature that never changes."""
+    """Return mean and standard deviation (..., 1, D) over images; 1 for a constant feature."""
     variance, mean = torch.var_mean(features, -2, correction=0, keepdim=True)
     spread = variance.sqrt()
-    # What is left of a constant after rounding is no spread.
+    # The rounding error of a constant feature must not count as spread.
     return mean, torch.where(spread > 1e-6 * mean.abs(), spread, torch.ones_like(spread))
 
 
 def _whitening(design: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
-    """T (..., D + 1, D + 1) with T^T T = (1/2 X^T X / n + penalty + ridge)^-1."""
+    """Return T (..., D + 1, D + 1) with T^T T = (1/2 X^T X / n + penalty + ridge)^-1."""
     bound = design.mT @ design / (2 * design.shape[-2])
     width = bound.shape[-1]
     identity = torch.eye(width, device=bound.device)
@@ -267,7 +275,7 @@ def _whitening(design: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class _Problems:
-    """Objectives of S heads as functions of V, W = V T: one matrix product each way."""
+    """Objectives of S heads as functions of V, where W = V T: one matrix product each way."""
 
     design: torch.Tensor  # (n, D + 1) or (S, n, D + 1); the last column is 1: the bias
     labels: torch.Tensor  # (S, n)
@@ -276,8 +284,10 @@ class _Problems:
     classes: int
 
     def evaluate(self, point: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """At V (S, C, D + 1): objective (S,), its gradient in V, and the norm (S,) of the
-        gradient in W."""
+        """Return objective (S,), gradient in V, and norm (S,) of the gradient in W.
+
+        ``point`` is V (S, C, D + 1).
+        """
         weights = point @ self.whitening
         decayed = self.penalty * weights
         decayed[..., -1] = 0
@@ -307,12 +317,12 @@ class _State:
     point: torch.Tensor  # (S, P)
     objective: torch.Tensor  # (S,)
     gradient: torch.Tensor  # (S, P)
-    norm: torch.Tensor  # (S,) of the gradient in W
+    norm: torch.Tensor  # (S,): norm of the gradient in W
     direction: torch.Tensor  # (S, P)
-    step: torch.Tensor  # (S,) to try along it
-    idle: torch.Tensor  # (S,) iterations in a row without a usable curvature
-    scale: torch.Tensor  # (S,) of the inverse Hessian that the recursion starts from
-    moves: torch.Tensor  # (S, HISTORY, P), a ring as `turns` and `inverses`
+    step: torch.Tensor  # (S,): step to try along the direction
+    idle: torch.Tensor  # (S,): iterations in a row without usable curvature
+    scale: torch.Tensor  # (S,): scale of the inverse Hessian that the recursion starts from
+    moves: torch.Tensor  # (S, HISTORY, P): changes of the point; a ring buffer like the next two
     turns: torch.Tensor  # (S, HISTORY, P): changes of the gradient
     inverses: torch.Tensor  # (S, HISTORY): 1 / (move . turn); 0 leaves the pair out
 
@@ -324,7 +334,7 @@ class _State:
 
 
 def _minimize(problems: _Problems, maximum_iterations: int) -> torch.Tensor:
-    """V (S, C, D + 1)."""
+    """Return the minimisers V (S, C, D + 1)."""
     count, width = len(problems.labels), problems.design.shape[-1]
     start = torch.zeros(count, problems.classes, width, device=problems.design.device)
     objective, gradient, norm = problems.evaluate(start)
@@ -351,8 +361,8 @@ def _minimize(problems: _Problems, maximum_iterations: int) -> torch.Tensor:
 
     for iteration in range(maximum_iterations):
         finished = state.finished()
-        done = int(finished.sum())  # the one wait for the device in an iteration
-        # Taken out by eighths, because the problems that go on are copied to close the gaps.
+        done = int(finished.sum())  # the only wait for the device in an iteration
+        # Removing finished problems copies the others, so an eighth is removed at a time.
         if 8 * done >= len(alive):
             store()
             going = (~finished).nonzero().squeeze(1)
@@ -366,30 +376,30 @@ def _minimize(problems: _Problems, maximum_iterations: int) -> torch.Tensor:
     unsolved = int((norms > GRADIENT_UNSOLVED).sum())
     if unsolved:
         log.warning(
-            "%d of %d heads are not at their optimum: the gradient's norm is up to %.1e. Classes "
-            "that can be separated have none without a little regularization.",
+            "%d of %d heads are not at their optimum: the gradient's norm is up to %.1e. Separable "
+            "classes have no optimum without a little regularization.",
             unsolved, count, float(norms.max()),
         )  # fmt: skip
     return points.view(start.shape)
 
 
 def _iterate(problems: _Problems, state: _State, finished: torch.Tensor, iteration: int) -> None:
-    """Tries one step of every problem; where it is taken, ``state`` moves and turns."""
+    """Try one step of every problem, and update ``state`` where the step is taken."""
     move = state.step[:, None] * state.direction
     shape = (-1, problems.classes, problems.design.shape[-1])
     objective, gradient, norm = problems.evaluate((state.point + move).view(shape))
     gradient = gradient.flatten(1)
     slope = (state.gradient * state.direction).sum(1)
     slope_there = (gradient * state.direction).sum(1)
-    # Armijo's condition; close to the optimum, where float32 cannot tell two objectives apart, by
-    # the slopes instead (Hager and Zhang, SIAM J. Optim. 16, 2005, eq. 4.1).
+    # A step is taken by Armijo's condition. Close to the optimum, where float32 cannot distinguish
+    # two objectives, the slopes decide (Hager and Zhang, SIAM J. Optim. 16, 2005, eq. 4.1).
     armijo = objective <= state.objective + 1e-4 * state.step * slope
     flat = objective <= state.objective + 1e-6 * (1 + state.objective)
     taken = (armijo | (flat & (slope_there <= -0.8 * slope))) & ~finished
 
     turn = gradient - state.gradient
     curvature, turned = (move * turn).sum(1), turn.square().sum(1)
-    # Curvature is at most one in these coordinates, so that anything else is rounding.
+    # Curvature is at most one in these coordinates; anything above is rounding error.
     known = taken & (curvature > 0.5 * turned) & (turned > 0)
     slot = iteration % HISTORY
     state.moves[:, slot], state.turns[:, slot] = move, turn
@@ -402,7 +412,7 @@ def _iterate(problems: _Problems, state: _State, finished: torch.Tensor, iterati
     state.gradient = torch.where(moved, gradient, state.gradient)
     state.objective = torch.where(taken, objective, state.objective)
     state.norm = torch.where(taken, norm, state.norm)
-    # A step that is not taken is cut to the zero of the slope between its ends.
+    # A rejected step is cut to the zero of the slope, interpolated between its ends.
     cut = (slope / (slope - slope_there)).nan_to_num(0.1).clamp(0.1, 0.5)
     state.step = torch.where(taken, 1.0, state.step * cut)
     ring = [(slot - back) % HISTORY for back in range(min(iteration + 1, HISTORY))]
@@ -410,7 +420,7 @@ def _iterate(problems: _Problems, state: _State, finished: torch.Tensor, iterati
 
 
 def _direction(state: _State, ring: list[int]) -> torch.Tensor:
-    """Minus the inverse Hessian times the gradient (S, P); ``ring`` has the newest pair first."""
+    """Return minus the inverse Hessian times the gradient (S, P); ``ring`` is newest first."""
     direction = -state.gradient
     shares = []
     for k in ring:

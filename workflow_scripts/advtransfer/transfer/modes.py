@@ -1,4 +1,4 @@
-"""What a transfer mode means, without torch: the plan asks, too."""
+"""Checks and properties of transfer modes, without torch, because planning needs them too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MODES = ("last_layer", "unfrozen_blocks", "full_network")
 
 
 def check_mode(recipe: ModeRecipe) -> None:
-    """Refuse what no transfer could honour.
+    """Refuse a mode that no transfer could carry out.
 
     Raises:
-        UserError: see `transfer`.
+        UserError: The settings contradict each other; the message names the setting.
     """
     if (
         recipe.mode not in MODES
@@ -51,7 +51,7 @@ def _check_learning_rates(recipe: ModeRecipe) -> None:
     if not all(rate > 0 for rate in recipe.learning_rates):
         raise UserError(f"`learning_rates` are above 0, not {min(recipe.learning_rates):g}.")
     if len(set(recipe.learning_rates)) < len(recipe.learning_rates):
-        raise UserError("`learning_rates`: a value stands twice.")
+        raise UserError("`learning_rates`: a value stands twice; remove one.")
     if recipe.training is not None and recipe.training.checkpoint != "last":
         raise UserError(
             "with `learning_rates` the last epoch counts: use checkpoint: last, not "
@@ -60,8 +60,11 @@ def _check_learning_rates(recipe: ModeRecipe) -> None:
 
 
 def has_still_trunk(recipe: ModeRecipe) -> bool:
-    """Whether nothing below the cut changes while a mode trains what is above: batch norm
-    statistics move only where asked for, and in ``last_layer`` with batch_norm: adapt."""
+    """Return whether a mode changes nothing below the cut while it trains the part above.
+
+    Batch norm statistics below the cut move only with ``moving_statistics``, and in ``last_layer``
+    with batch_norm: adapt.
+    """
     if recipe.mode == "full_network":
         return False
     if recipe.mode == "unfrozen_blocks":
@@ -70,12 +73,12 @@ def has_still_trunk(recipe: ModeRecipe) -> bool:
 
 
 def has_moving_statistics(recipe: ModeRecipe) -> bool:
-    """Whether batch norm statistics of frozen blocks move while a mode trains the others."""
+    """Return whether batch norm statistics of frozen blocks move while a mode trains the others."""
     return recipe.mode != "full_network" and not has_still_trunk(recipe)
 
 
 def has_fixed_activations(recipe: ModeRecipe) -> bool:
-    """Whether activations at the cut are the same in every epoch, so that they can be kept."""
+    """Return whether activations at the cut are the same in every epoch and can thus be stored."""
     training = recipe.training
     return has_still_trunk(recipe) and (
         training is None or (training.augmentation == "none" and training.attack is None)

@@ -1,4 +1,4 @@
-"""What a transfer to a target is made from."""
+"""The recipe of a transfer to a target."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..training.recipe import TrainingRecipe
 
 @dataclass(frozen=True)
 class ModeRecipe:
-    """One way to carry a network over to a target."""
+    """One way to transfer a network to a target."""
 
     mode: str  # "last_layer", "unfrozen_blocks" or "full_network"
     solver: str = "sgd"  # last_layer only: "lbfgs" solves the head on cached features
     regularization: float = 0.0  # lbfgs only: l2 penalty on the weights, per image
     training: TrainingRecipe | None = None  # sgd only
-    blocks: int = 0  # unfrozen_blocks only: the last so many that have weights are trained too
-    precision: str = "fp32"  # lbfgs only: of the features that the head is solved on
+    blocks: int = 0  # unfrozen_blocks only: number of last blocks with weights to train
+    precision: str = "fp32"  # lbfgs only: precision of the features that the head is solved on
     regularizations: tuple[float, ...] = ()  # lbfgs only: one is chosen on held-out training images
     initial_head: str = "uniform"  # sgd only; "normal": N(0, 1) and no bias (Utrera et al. 2021)
-    # unfrozen_blocks only: batch norm statistics of the frozen blocks move too, as in the papers'
+    # unfrozen_blocks only: the batch norm statistics of frozen blocks move too, as in the papers'
     # released code.
     moving_statistics: bool = False
     # sgd only: one is chosen on held-out training images, instead of training.learning_rate.
@@ -35,7 +35,7 @@ class TransferRecipe(Addressed):
     train: ViewRecipe
     test: ViewRecipe
     modes: tuple[ModeRecipe, ...]
-    trial: int = 0  # the same transfer with other first heads and orders of the images
+    trial: int = 0  # repeats the transfer with other initial heads and orders of the images
 
     def label(self) -> str:
         return self.train.label()

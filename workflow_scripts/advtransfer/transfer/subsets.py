@@ -1,8 +1,8 @@
-"""Transfer to many random subsets of a target: the subsets, and fine-tuning on them.
+"""Transfer to many random subsets of a target: drawing the subsets, and fine-tuning on them.
 
-Every subset is a run of its own, with the result that `transfer` gives for it alone; what is shared
-is the frozen part of the network, which runs once, and (where that is faster) the steps, which all
-runs take together.
+Every subset is a run of its own, with the result that `transfer` gives for it alone. The runs share
+the frozen part of the network, which runs once. Where it is faster, they also take their steps
+together.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Indices = NDArray[np.int64]
 Labelled = tuple[torch.Tensor, torch.Tensor]
 
 REDRAWS = 100
-# Test images that stacked networks see at once.
+# Number of test images that stacked networks process at once.
 BATCH = 250
 
 
@@ -49,29 +49,28 @@ BATCH = 250
 def draw_subsets(
     labels: NDArray[np.int64], images: int, seeds: Sequence[int], identity: str
 ) -> Indices:
-    """Random subsets of a pool, in random order, uniform over all that hold every class.
+    """Draw random subsets of a pool, in random order, uniformly among those with every class.
 
-    A subset depends on ``identity``, ``images`` and its seed alone; those of different sizes are
-    independent, not nested. Subsets that lack a class are drawn again, up to 100 times. Where that
-    does not help (few images a class), one random image of each class that is missing takes the
-    place of a random image of a class that has several. With fewer images than classes, any subset
-    will do.
+    A subset depends on ``identity``, ``images`` and its seed alone. Subsets of different sizes are
+    independent, not nested. A subset that lacks a class is drawn again, up to 100 times. If that
+    does not help (few images per class), one random image of each missing class replaces a random
+    image of a class that has several. With fewer images than classes, any subset is accepted.
 
     Args:
-        labels: int64 (N,) of the pool.
+        labels: int64 (N,), labels of the pool.
         images: size of a subset.
-        seeds: one a subset.
+        seeds: one seed per subset.
         identity: canonical JSON of the pool's view.
 
     Returns:
         Positions in the pool, int64 (seeds, images).
 
     Raises:
-        UserError: there are fewer images than asked for.
+        UserError: The pool has fewer images than a subset.
     """
     if not 1 <= images <= len(labels):
         raise UserError(
-            f"a subset of {images} images cannot be drawn from {len(labels)}: choose other sizes."
+            f"a subset of {images} images cannot be drawn from {len(labels)}: choose smaller sizes."
         )
     return np.stack([_draw_subset(labels, images, seed, identity) for seed in seeds])
 
@@ -97,15 +96,18 @@ def _draw_subset(labels: NDArray[np.int64], images: int, seed: int, identity: st
 
 @dataclass
 class Tuned:
-    """Outcome of one run on the target's test images: one row an epoch, logits (N, classes) float32
-    after the last (or, with ``checkpoint: best_on_test``, the best) one, and the weights."""
+    """Outcome of one run: one row per epoch, test logits, and weights.
+
+    The logits, float32 (N, classes), are those of the target's test images after the last epoch or,
+    with ``checkpoint: best_on_test``, after the best one.
+    """
 
     history: list[HistoryRow]
     logits: torch.Tensor
-    state: dict[str, torch.Tensor]  # what the transferred network does not share with its source
+    state: dict[str, torch.Tensor]  # the weights and buffers that differ from the source's
 
     def network(self, source: Network) -> Network:
-        """The transferred network in evaluation mode; ``source`` is left as it is."""
+        """Return the transferred network in evaluation mode; ``source`` stays unchanged."""
         network = copy.deepcopy(source)
         network.replace_head(self.logits.shape[1])
         network.load_state_dict(self.state, strict=False)
@@ -124,31 +126,32 @@ def tune_subsets(
     cached: bool,
     together: bool | None = None,
 ) -> list[Tuned]:
-    """`transfer` by SGD of one network to every subset; what it gives but for rounding.
+    """Transfer one network to every subset by SGD, with the results of `transfer` up to rounding.
 
     Args:
-        network: the source, left as it is, on its device.
-        train: what the subsets are of, and int64 labels. With ``cached`` activations (N, ...) at
-            the cut, as `activations` gives them for the precision of the training; else uint8
-            images.
-        test: the same of the test images; activations in float32.
+        network: the source, on its device; it stays unchanged.
+        train: the pool of the subsets and its int64 labels. With ``cached``, the pool consists of
+            activations (N, ...) at the cut, made by `activations` in the precision of the training;
+            otherwise of uint8 images.
+        test: test images and labels in the same form; activations are float32.
         subsets: int64 (S, n), positions in ``train``.
-        classes: of the target.
-        recipe: by ``sgd``.
-        seeds: of the runs, (S,).
-        cached: needs a frozen part that gives the same in all epochs (`has_fixed_activations`).
-            Without it the whole network is trained, one run after the other.
-        together: only with ``cached``: all runs as one job of stacked weights, or one run after
-            the other; None: what is faster, see `runs_together`.
+        classes: number of classes of the target.
+        recipe: mode with solver ``sgd``.
+        seeds: seeds of the runs, (S,).
+        cached: whether activations are given. They must be the same in all epochs
+            (`has_fixed_activations`). Without them the whole network runs for one subset after the
+            other.
+        together: only with ``cached``: run all subsets at once with stacked weights (True) or one
+            after the other (False); None: the faster way, see `runs_together`.
 
     Raises:
-        UserError: a mode that cannot be honoured, shapes that do not fit, or a run that diverged.
+        UserError: The mode cannot be carried out, shapes do not fit, or a run diverged.
     """
     training = _checked_training(recipe, cached)
     if len(subsets) != len(seeds) or cached == (train[0].dtype == torch.uint8):
         raise UserError(
             f"{len(subsets)} subsets and {len(seeds)} seeds of {train[0].dtype}: there is one seed "
-            "a subset, of activations where they are cached and of uint8 images elsewhere."
+            "per subset, of activations where they are cached and of uint8 images elsewhere."
         )
     if not cached:
         return _whole_networks(network, train, test, subsets, classes, recipe, seeds)
@@ -180,10 +183,10 @@ def tune_subsets(
 
 
 def _checked_training(recipe: ModeRecipe, cached: bool) -> TrainingRecipe:
-    """The training of a mode that `tune_subsets` can honour.
+    """Return the training of a mode that `tune_subsets` can carry out.
 
     Raises:
-        UserError: it cannot; the message says why.
+        UserError: The mode cannot be carried out; the message says why.
     """
     check_mode(recipe)
     training = recipe.training
@@ -202,26 +205,31 @@ def _checked_training(recipe: ModeRecipe, cached: bool) -> TrainingRecipe:
 
 
 def _fresh_tail(network: Network, classes: int, recipe: ModeRecipe, seed: int) -> Tail:
-    """A copy of what the mode trains, with a new head. Blocks below the cut are not copied: all
-    runs share them with the source."""
+    """Return a copy of the part that the mode trains, with a new head.
+
+    Blocks below the cut are not copied, because all runs share them with the source.
+    """
     tail = copy.deepcopy(network.split(recipe.blocks)[1]).requires_grad_(True)
     fresh_head(tail, classes, recipe, seed)
     return tail
 
 
 def _channels_last(activations: torch.Tensor, labels: torch.Tensor) -> Labelled:
-    """As convolutions want them, which would else copy every batch: a tenth of their time."""
+    """Return activations in channels-last memory.
+
+    Convolutions would otherwise copy every batch, which takes a tenth of their time.
+    """
     if activations.ndim == 4:
         activations = activations.contiguous(memory_format=torch.channels_last)
     return activations, labels
 
 
 def runs_together(recipe: ModeRecipe, device: torch.device) -> bool:
-    """Whether runs on cached activations are faster as one job than one after the other.
+    """Return whether runs on cached activations are faster together than one after the other.
 
-    Heads alone always are. Stacked convolutions are grouped ones, which a CPU does slower than one
-    network after the other; a GPU, which waits for the launch of small operations, does them in the
-    time of one.
+    Heads alone always are. Stacked convolutions become grouped ones. A CPU computes these more
+    slowly than one network after the other. A GPU, whose time goes into launching small operations,
+    computes them in the time of one network.
     """
     return device.type != "cpu" or recipe.blocks == 0
 
@@ -247,7 +255,7 @@ def _whole_networks(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """A line for every epoch of every run would hide the others."""
+    """Silence the log of each run's epochs, which would drown the other lines."""
     level = log.level
     log.setLevel(logging.WARNING)
     try:
@@ -265,21 +273,21 @@ def _tune_tails(
     seeds: Sequence[int],
     bar: tqdm,
 ) -> list[Tuned]:
-    """`fit` of several tails at once, each on its subset and in its own order.
+    """Train several tails at once as `fit` would, each on its subset and in its own order.
 
     Args:
-        tails: S networks with what is trained of them.
+        tails: S trained parts of networks.
         train, test: activations at the cut, (N, ...), and labels, int64 (N,).
         subsets: int64 (S, n), positions in ``train``.
-        seeds: of the orders, (S,).
-        bar: of epochs, one for each run.
+        seeds: seeds of the orders, (S,).
+        bar: progress bar that counts the epochs of all runs.
 
     Raises:
-        UserError: the loss of a run is no longer a number.
+        UserError: The loss of a run is no longer finite.
     """
     runs = _Stacked(tails) if len(tails) > 1 else _Single(tails[0])
     device, images = subsets.device, subsets.shape[1]
-    # All quantities are elementwise: one optimiser of stacked weights is one for each.
+    # SGD updates elementwise, so one optimiser of stacked weights equals one for each run.
     optimizer = sgd(runs.parameters, recipe, device)
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
     bounds = batch_bounds(images, recipe.batch_size)
@@ -307,8 +315,8 @@ def _tune_tails(
         if not bool(torch.isfinite(total).all()):
             raise UserError(
                 f"fine-tuning on {images} images diverged in epoch {epoch + 1}. Lower its "
-                f"learning_rate (now {recipe.learning_rate:g}) in the config and run again; what "
-                "is finished stays."
+                f"learning_rate (now {recipe.learning_rate:g}) in the config and run again; "
+                "finished results stay."
             )
         found = runs.predict(test[0])
         rows = _history_rows(epoch, total / images, correct / images, found, test[1])
@@ -321,7 +329,7 @@ def _tune_tails(
 
 
 def _shuffled(subsets: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-    """Each of the subsets (S, n) in a new random order of its own."""
+    """Return the subsets (S, n), each in a new random order of its own."""
     images, device = subsets.shape[1], subsets.device
     orders = [torch.randperm(images, generator=g, device=device) for g in generators]
     return subsets.gather(1, torch.stack(orders))
@@ -334,17 +342,17 @@ def _history_rows(
     logits: torch.Tensor,
     labels: torch.Tensor,
 ) -> list[HistoryRow]:
-    """An epoch's row for each of S runs.
+    """Return the row of an epoch for each of S runs.
 
     Args:
-        epoch: from 0.
+        epoch: number of the epoch, from 0.
         train_loss, train_accuracy: means over the epoch, (S,).
-        logits: on the test images, (S, N, classes).
-        labels: of the test images, (N,).
+        logits: logits on the test images, (S, N, classes).
+        labels: labels of the test images, (N,).
     """
     truth = labels.expand(len(logits), -1)
     test_accuracy = (logits.argmax(2) == truth).float().mean(1)
-    # One tensor, so that a GPU is waited for once.
+    # All numbers are in one tensor, so that the loop waits for a GPU only once.
     numbers = torch.stack([train_loss, train_accuracy, test_accuracy, _losses(logits, truth)])
     names = ("train_loss", "train_accuracy", "test_accuracy", "test_loss")
     return [
@@ -354,20 +362,20 @@ def _history_rows(
 
 
 def _is_kept(history: list[HistoryRow], recipe: TrainingRecipe) -> bool:
-    """Whether the last epoch's weights are the outcome, unless a later epoch's are."""
+    """Return whether the latest epoch's weights are the outcome as far as is known."""
     if recipe.checkpoint == "last":
         return len(history) == recipe.epochs
     return history[-1]["test_accuracy"] == max(row["test_accuracy"] for row in history)
 
 
 def _losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropies (S,) of logits (S, N, C)."""
+    """Return the mean cross-entropies (S,) of logits (S, N, C)."""
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     return losses.view(labels.shape).mean(1)
 
 
 class _Single:
-    """One tail: the stack of one network that needs no stacking."""
+    """A stack of one tail, which needs no stacking."""
 
     def __init__(self, tail: Tail) -> None:
         self.tail = tail
@@ -378,11 +386,11 @@ class _Single:
         self.tail.train(mode)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, N, C) of activations (1, N, ...)."""
+        """Return logits (1, N, C) of activations (1, N, ...)."""
         return self.tail(x[0])[None]
 
     def predict(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, N, C) of activations (N, ...), in evaluation mode and float32."""
+        """Return logits (1, N, C) of activations (N, ...), in evaluation mode and float32."""
         refresh(self.frozen, self.tail)
         return predict(self.frozen, x)[None]
 
@@ -392,8 +400,11 @@ class _Single:
 
 
 class _Bfloat16(TorchFunctionMode):
-    """Inside vmap, autocast does not reach convolutions, and batch norm refuses float32 weights
-    with bf16 activations. Here both do what they would do outside."""
+    """Makes bf16 autocast work inside vmap as it does outside.
+
+    Inside vmap, autocast does not reach convolutions, and batch norm refuses float32 weights with
+    bf16 activations.
+    """
 
     def __torch_function__(
         self, function: Any, types: Any, given: Any = (), named: Any = None
@@ -411,7 +422,7 @@ class _Stacked:
     """Tails of one architecture with their weights and buffers stacked, (S, ...)."""
 
     def __init__(self, tails: list[Tail]) -> None:
-        # vmap has no rule for the pooling of channels-last activations.
+        # vmap has no rule for pooling channels-last activations.
         plain = [tail.to(memory_format=torch.contiguous_format) for tail in tails]
         self.weights, self.buffers = stack_module_state(plain)  # type: ignore[arg-type]
         self.parameters = list(self.weights.values())
@@ -426,14 +437,14 @@ class _Stacked:
         return functional_call(self.tail, (weights, buffers), (x,))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (S, N, C) of activations (S, N, ...)."""
+        """Return logits (S, N, C) of activations (S, N, ...)."""
         lowered = torch.is_autocast_enabled(x.device.type)
         with _Bfloat16() if lowered else contextlib.nullcontext():
             return torch.vmap(self._call)(self.weights, self.buffers, x)
 
     @torch.no_grad()
     def predict(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (S, N, C) of activations (N, ...), in evaluation mode and float32."""
+        """Return logits (S, N, C) of activations (N, ...), in evaluation mode and float32."""
         self.tail.eval()
         call = torch.vmap(self._call, in_dims=(0, 0, None))
         return torch.cat([call(self.weights, self.buffers, part) for part in x.split(BATCH)], 1)

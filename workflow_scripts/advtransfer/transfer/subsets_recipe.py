@@ -1,4 +1,4 @@
-"""What transfer to subsets of a target is made from, and the features that it starts from."""
+"""The recipes of transfers to subsets of a target and of the features that they start from."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ class FeaturesRecipe(Addressed):
 
     train: ViewRecipe
     test: ViewRecipe
-    blocks: (
-        int  # unfrozen: the cut is before the last so many that have weights; 0: the head's input
-    )
-    precision: str = "fp32"  # of the training images; test images are always float32
+    blocks: int  # unfrozen blocks with weights, before which the cut lies; 0: the head's input
+    precision: str = "fp32"  # precision for the training images; test images are always float32
 
     def label(self) -> str:
         return self.train.label()
@@ -30,24 +28,24 @@ class FeaturesRecipe(Addressed):
 class SubsetsRecipe(Addressed):
     """Knowledge transfer by one mode to random subsets of a target: a block of sizes and seeds.
 
-    A subset depends on the view it is drawn from, its size and its seed alone, so that all sources
-    meet the same ones.
+    A subset depends only on the view that it is drawn from, its size and its seed, so that all
+    sources are transferred to the same subsets.
     """
 
-    train: ViewRecipe  # what the subsets are drawn from
+    train: ViewRecipe  # the view that the subsets are drawn from
     test: ViewRecipe
     mode: ModeRecipe
     images: tuple[int, ...]
     subset_seeds: tuple[int, ...]
-    attacks: tuple[AttackRecipe, ...] = ()  # on the transferred networks: their robust accuracy
-    attacked_images: int = 0  # the first so many test images
+    attacks: tuple[AttackRecipe, ...] = ()  # on the transferred networks, for their robust accuracy
+    attacked_images: int = 0  # number of test images, from the first, to attack
 
     def label(self) -> str:
         return self.train.label()
 
 
 def cached_features(recipe: SubsetsRecipe) -> FeaturesRecipe | None:
-    """Activations that all runs of a block start from; None where they are not fixed."""
+    """Return the recipe of the activations that all runs start from; None if they change."""
     mode = recipe.mode
     if not has_fixed_activations(mode):
         return None

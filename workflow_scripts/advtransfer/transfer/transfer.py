@@ -1,5 +1,7 @@
-"""Knowledge transfer: a source's network carried over to a target, by last layer, by its last
-blocks or as a whole."""
+"""Knowledge transfer of a source's network to a target.
+
+Transfer is fixed-feature (a new head), of the last blocks, or full-network.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,18 @@ from .recipe import ModeRecipe
 log = logging.getLogger("advtransfer")
 Labelled = tuple[torch.Tensor, torch.Tensor]
 
-# Activations of a frozen trunk are kept where they take no more; else the trunk runs every batch.
+# Activations of a frozen trunk are kept if they need no more memory than this; otherwise the trunk
+# runs on every batch.
 CACHE_BYTES = 4 * 1024**3
-HELD_OUT = 0.2  # of every class's training images: they choose among learning rates
+HELD_OUT = 0.2  # share of each class's training images that is held out to choose a learning rate
 
 
 @dataclass
 class Transferred:
-    """Outcome on the target's test images: logits (N, classes) float32, one row an epoch.
+    """Outcome of a transfer: test logits float32 (N, classes), one row per epoch, and the network.
 
-    Of several learning rates ``candidates`` (K, N, classes) are the logits of all, in their order;
-    nan where training diverged.
+    With several learning rates, ``candidates`` (K, N, classes) has the logits of all of them, in
+    their order; nan where training diverged.
     """
 
     logits: torch.Tensor
@@ -48,21 +51,22 @@ def transfer(
     recipe: ModeRecipe,
     seed: int,
 ) -> Transferred:
-    """Carry ``source`` (left as it is) over to a target.
+    """Transfer ``source``, which stays unchanged, to a target.
 
     Args:
         train, test: uint8 images (N, 3, H, W) and int64 labels, on the source's device.
-        classes: of the target.
-        recipe: ``last_layer`` trains only a new head, ``unfrozen_blocks`` the last ``blocks``
-            blocks with it, ``full_network`` everything. Below ``unfrozen_blocks`` batch norm
-            statistics never move, unless ``moving_statistics``; elsewhere,
-            ``training.batch_norm`` decides. Of several ``regularizations`` one is chosen as in
-            `heads.solve_subsets`, by the images that `held_last` puts last, and stands in the
-            history; of several ``learning_rates`` as `_chosen_rate` says.
+        classes: number of classes of the target.
+        recipe: the mode. ``last_layer`` trains only a new head, ``unfrozen_blocks`` also the last
+            ``blocks`` blocks, ``full_network`` everything. Below the unfrozen blocks, batch norm
+            statistics move only with ``moving_statistics``; elsewhere ``training.batch_norm``
+            decides. One of several ``regularizations`` is chosen as in `heads.solve_subsets`, on
+            the images that `held_last` puts last, and recorded in the history. One of several
+            ``learning_rates`` is chosen as in `_chosen_rate`.
+        seed: seed of the head and of the training.
 
     Raises:
-        UserError: unknown mode or solver, a mode without its training or with fields of another
-            one, more blocks than the network has, or training that diverged.
+        UserError: The mode or solver is unknown, the mode lacks its training or has fields of
+            another one, the network has fewer blocks, or training diverged.
     """
     check_mode(recipe)
     if recipe.learning_rates:
@@ -94,7 +98,7 @@ def transfer(
 
 
 def fresh_head(network: Network, classes: int, recipe: ModeRecipe, seed: int) -> None:
-    """A new head, drawn by torch's global random state, which is seeded first."""
+    """Give the network a new head, drawn from torch's global random state after seeding it."""
     torch.manual_seed(seed)
     network.replace_head(classes)
     if recipe.initial_head == "normal":
@@ -106,9 +110,9 @@ def fresh_head(network: Network, classes: int, recipe: ModeRecipe, seed: int) ->
 def _iterated(
     network: Network, train: Labelled, test: Labelled, recipe: ModeRecipe, seed: int
 ) -> tuple[list[HistoryRow], torch.Tensor]:
-    """Trains what the mode trains, by SGD: history, and logits on the test images."""
+    """Train the mode's parameters by SGD, and return the history and the test logits."""
     assert recipe.training is not None
-    # Each as the training loop and `predict` would run it.
+    # Activations have the precision in which the training loop and `predict` would compute them.
     parts = [(train, recipe.training.precision), (test, "fp32")]
     (train, test), at_cut = _at_cut(network, parts, recipe)
     trained, parameters = _what_is_trained(network, recipe, at_cut)
@@ -121,28 +125,30 @@ def _iterated(
         evaluate=lambda: accuracy_and_loss(trained, *test),
         execution=Execution(recipe.mode),
     )
-    network.eval().frozen_blocks = 0  # free again, for whoever trains it next
+    network.eval().frozen_blocks = 0  # unfreeze the blocks for a later training
     return fitted.history, predict(trained, test[0])
 
 
 def _chosen_rate(
     source: Network, train: Labelled, test: Labelled, classes: int, recipe: ModeRecipe, seed: int
 ) -> Transferred:
-    """`transfer` by SGD with the learning rate that suits held-out training images best.
+    """Transfer by SGD with the learning rate that is best on held-out training images.
 
-    All candidates start from the same head and meet the same images in the same order: the target's
-    without the last fifth of every class (`held_out`). The one with the highest accuracy on that
-    fifth after the last epoch is taken; of equals the one with the lower cross-entropy there, then
-    the smaller. It is not trained again: what it learned from four fifths is the outcome. Test
-    images choose nothing; they are measured once for each candidate, so that what a choice by them
-    would have given can be shown. A candidate that diverges is out.
+    All candidates start from the same head and see the same images in the same order: the target's
+    images without the last fifth of every class (`held_out`). The candidate with the highest
+    accuracy on that fifth after the last epoch is chosen; of equal ones, that with the lower
+    cross-entropy there, then that with the smaller rate. It is not trained again on all images.
 
-    The history has the rows of all candidates, the chosen one's last: ``learning_rate``,
-    ``chosen`` (1 or 0), and at a last epoch ``validation_accuracy``, ``validation_loss``,
-    ``test_accuracy`` and ``test_loss``; of one that diverged, a row without them.
+    Test images do not influence the choice. They are measured once for each candidate, to show what
+    a choice by test accuracy would have given. A candidate that diverges is dropped.
+
+    The history has the rows of all candidates, those of the chosen one last. Every row has
+    ``learning_rate`` and ``chosen`` (1 or 0). A candidate's last row also has
+    ``validation_accuracy``, ``validation_loss``, ``test_accuracy`` and ``test_loss``. A candidate
+    that diverged has one row without them.
 
     Raises:
-        UserError: every learning rate diverges, or there are too few images to hold any out.
+        UserError: Every learning rate diverges, or there are too few images to hold any out.
     """
     training = recipe.training
     assert training is not None
@@ -166,7 +172,7 @@ def _chosen_rate(
                 trained, *fitted, this, seed=seed, parameters=parameters, execution=execution
             ).history
         except DivergenceError as error:
-            log.warning("learning rate %g is out: %s", rate, error)
+            log.warning("learning rate %g is dropped: %s", rate, error)
             histories.append([{"epoch": training.epochs, "learning_rate": rate, "chosen": 0}])
             continue
         network.eval().frozen_blocks = 0
@@ -195,10 +201,10 @@ def _chosen_rate(
 
 
 def held_out(labels: torch.Tensor) -> torch.Tensor:
-    """Which images choose among learning rates: of every class its last fifth, rounded.
+    """Return which images choose the learning rate: the last fifth of each class, rounded.
 
-    Views are in random order within a class, and hold classes in turn: where these are balanced,
-    this is the last fifth of the view, as `heads.solve_subsets` holds out.
+    Views are in random order within a class and interleaved by class. In a balanced view, these
+    images are therefore the last fifth of the view, which `heads.solve_subsets` holds out too.
 
     Args:
         labels: int64 (N,).
@@ -207,7 +213,7 @@ def held_out(labels: torch.Tensor) -> torch.Tensor:
         bool (N,), some but not all True.
 
     Raises:
-        UserError: no class has three images, so that none could be held out.
+        UserError: No class has three images, so that none can be held out.
     """
     held = torch.zeros_like(labels, dtype=torch.bool)
     for label in labels.unique():
@@ -217,17 +223,17 @@ def held_out(labels: torch.Tensor) -> torch.Tensor:
     if not bool(held.any()):
         raise UserError(
             f"of {len(labels)} images in {len(labels.unique())} classes none can be held out to "
-            "choose a learning rate: it takes three images of a class. Give the target more."
+            "choose a learning rate: a class needs three images. Give the target more images."
         )
     return held
 
 
 def held_last(labels: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Order of a view's images for `heads.solve_subsets`, which holds out the last of them.
+    """Return an order of a view's images for `heads.solve_subsets`, which holds out the last ones.
 
-    Of an unbalanced view the tail has the large classes alone, so what `held_out` holds out goes
-    there. Balanced views have it there already (but for rounding) and stay as they are, and so do
-    those of fewer than three images a class.
+    The tail of an unbalanced view has images of the large classes alone. The images that `held_out`
+    chooses are therefore moved there. In balanced views they are there already (but for rounding),
+    so these keep their order, as do views with fewer than three images in every class.
 
     Args:
         labels: int64 (N,).
@@ -248,8 +254,11 @@ def held_last(labels: torch.Tensor) -> tuple[torch.Tensor, float]:
 def _at_cut(
     network: Network, parts: list[tuple[Labelled, str]], recipe: ModeRecipe
 ) -> tuple[list[Labelled], bool]:
-    """Images as activations where the frozen part ends, each at its precision, and True; the images
-    themselves and False, where activations change from epoch to epoch or would take too much."""
+    """Return activations at the end of the frozen part, each in its precision, and True.
+
+    If activations change from epoch to epoch or would need too much memory, return the images
+    themselves and False.
+    """
     given = [labelled for labelled, _ in parts]
     if recipe.mode == "full_network" or not has_fixed_activations(recipe):
         return given, False
@@ -265,8 +274,11 @@ def _at_cut(
 def _what_is_trained(
     network: Network, recipe: ModeRecipe, at_cut: bool
 ) -> tuple[Network, list[torch.nn.Parameter] | None]:
-    """What is run, from the images or from activations at the cut, and its parameters that are
-    trained (None: all). Freezes the network's blocks below the cut until `frozen_blocks` is 0."""
+    """Return the network to run, and those of its parameters to train (None: all).
+
+    The network starts from the images or, with ``at_cut``, from activations at the cut. Its blocks
+    below the cut stay frozen until `frozen_blocks` is set to 0.
+    """
     if recipe.mode == "full_network":
         return network, None
     _, tail = network.split(recipe.blocks)

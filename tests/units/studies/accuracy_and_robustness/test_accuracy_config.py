@@ -8,16 +8,12 @@ from typing import Any
 import pytest
 
 from support.config import DEFAULTS, DELETE, changed, message
+from support.efficiency_config import with_overlay
+from support.told import as_collected, page_of, settings_of
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.studies.accuracy_and_robustness.design import AccuracyStudy
-from workflow_scripts.studies.plan import (
-    figure_recipe,
-    make_plan,
-    page_recipe,
-    relation_recipe,
-    study_config,
-)
+from workflow_scripts.studies.plan import make_plan, settings_recipe
 
 STUDY = "accuracy_and_robustness"
 KEY = f"studies.{STUDY}"
@@ -110,12 +106,12 @@ def test_the_default_study() -> None:
 
 def test_sources_and_transfers_are_those_of_the_other_studies() -> None:
     plan = make_plan(changed({}))
-    study, pairs = plan.studies[STUDY], plan.pairs["adversarial_to_knowledge"]
+    study, pairs = plan.studies[STUDY], plan.studies["adversarial_to_knowledge"]
     assert isinstance(study, AccuracyStudy)
     natural = {address(source.recipe) for source in pairs.sources if not source.robust}
     own = {address(s.recipe) for s in study.sources if s.training == "natural"}
     assert natural < own
-    fixed = plan.transfers["fixed_vs_full"]
+    fixed = plan.studies["fixed_vs_full"]
     strengths = {address(source.recipe) for source in fixed.sources}
     shared = strengths & {address(source.recipe) for source in study.sources}
     assert len(shared) == 6  # two architectures
@@ -155,19 +151,18 @@ def test_one_more_seed_of_the_robust_sources_leaves_the_others_alone() -> None:
 
 def test_what_the_tables_are_related_by() -> None:
     plan = make_plan(changed({}))
-    recipe = json.loads(relation_recipe(plan, STUDY))
+    recipe = settings_of(plan, STUDY, "analysis")
     assert recipe["widths"] == {"resnet8_w8": 8, "resnet8": 16, "resnet8_w32": 32}
     assert recipe["robustness"] == {"attack": "pgd", "norm": "l2", "epsilon": 0.5}
     assert recipe["known_accuracy"] == []
     assert recipe["bootstrap"] == plan.config["statistics"]["bootstrap"]
-    drawn = json.loads(figure_recipe(plan, STUDY, ["baseline", "trainings", "targets"]))
+    drawn = json.loads(settings_recipe(plan, STUDY, ["baseline", "trainings", "targets"]))
     assert drawn["trainings"] == ["natural", "robust_l2_quarter", "robust_l2"]
-    page = json.loads(page_recipe(plan, STUDY))
+    page = page_of(plan, STUDY)
     assert page["robust"] == "robust_l2"
     assert page["facts"]["robustness"] == "pgd l2 0.5"
-    small = json.loads(study_config(plan.config, STUDY))
-    assert set(small["studies"]) == {STUDY}
-    again = make_plan(small).studies[STUDY]
+    assert set(json.loads(plan.slices[STUDY])["studies"]) == {STUDY}
+    again = as_collected(plan, STUDY)
     assert set(again.files()) == set(plan.studies[STUDY].files())
 
 
@@ -177,12 +172,11 @@ def test_accuracies_of_checkpoints_are_handed_on() -> None:
         f"{KEY}.sources.checkpoints": ["mine"],
         f"{KEY}.accuracies": {"mine": 0.6283},
     }
-    known = study_of(changes).relation()["known_accuracy"]
+    known = settings_of(make_plan(changed(changes)), STUDY, "analysis")["known_accuracy"]
     assert known == [{"model": "resnet8", "training": "l2_3", "accuracy": 0.6283}]
 
 
 def test_the_papers_networks_have_their_published_accuracy() -> None:
-    from support.efficiency_config import with_overlay
     from workflow_scripts.studies.accuracy_and_robustness import published
 
     study = make_plan(with_overlay("paper"), class_names).studies[STUDY]
@@ -210,7 +204,7 @@ def test_the_papers_networks_have_their_published_accuracy() -> None:
     assert {source.norm for source in study.sources} == {"", "l2"}
     assert len(study.targets[0].transfers) == 3
     # Those of the architectures that fixed_vs_full has are its own.
-    fixed = make_plan(with_overlay("paper"), class_names).transfers["fixed_vs_full"]
+    fixed = make_plan(with_overlay("paper"), class_names).studies["fixed_vs_full"]
     shared = {address(source.recipe) for source in fixed.sources}
     others = [s.recipe for s in study.sources if address(s.recipe) not in shared]
     assert len(others) == 6 * 2

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, DELETE, FIRST, OVERLAYS, ROOT, SECOND, addresses, changed, message
 
 from support.config import (
     DEFAULTS,
     DELETE,
     FIRST,
+    IMPORTED,
     OVERLAYS,
     ROOT,
     SECOND,
@@ -24,30 +24,20 @@ from support.config import (
     message,
 )
 from support.efficiency_config import GRIDS, KEY, PART, SOURCES, STUDY, TARGETS, with_overlay
+from support.told import as_collected, facts_of, slice_of
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
-from workflow_scripts.studies.plan import (
-    figure_recipe,
-    index_rows,
-    make_plan,
-    page_recipe,
-    study_config,
-)
+from workflow_scripts.studies.plan import index_rows, make_plan, settings_recipe
 
-IMPORTED = {
-    "file": "no/such.pth",
-    "model": "resnet8",
-    "training": "l2_3",
-    "classes_file": "no/such.txt",
-    "size": 32,
-}
 ONLY_IMPORTED = {"checkpoints": ["mine"]}
 
 
 def study_of(changes: dict[str, Any]) -> EfficiencyStudy:
-    return make_plan(changed(changes)).efficiency[STUDY]
+    study = make_plan(changed(changes)).studies[STUDY]
+    assert isinstance(study, EfficiencyStudy)
+    return study
 
 
 def imported(**changes: Any) -> dict[str, Any]:
@@ -300,9 +290,9 @@ def test_imported_sources_alone() -> None:
     both = {"mine": IMPORTED, "other": IMPORTED | {"training": "natural"}}
     config = changed({KEY: part, "checkpoints": DEFAULTS["checkpoints"] | both})
     plan = make_plan(config)
-    source, _ = plan.efficiency[STUDY].sources
-    assert not [path for path in plan.efficiency[STUDY].files() if "/evaluations/" in path]
-    assert "training images of a source" not in json.loads(page_recipe(plan, STUDY))["facts"]
+    source, _ = plan.studies[STUDY].sources
+    assert not [path for path in plan.studies[STUDY].files() if "/evaluations/" in path]
+    assert "training images of a source" not in facts_of(plan, STUDY)
 
 
 # Plans -------------------------------------------------------------------------------------------
@@ -310,7 +300,8 @@ def test_imported_sources_alone() -> None:
 
 def test_the_papers_grid_has_7776_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    study = make_plan(with_overlay("paper"), class_names).efficiency[STUDY]
+    study = make_plan(with_overlay("paper"), class_names).studies[STUDY]
+    assert isinstance(study, EfficiencyStudy)
     runs: Counter[tuple[str, str, str]] = Counter()
     each: list[tuple[Any, ...]] = []
     for source in study.sources:
@@ -365,8 +356,8 @@ def test_the_default_study_is_what_config_yaml_says() -> None:
 def test_what_pairs_of_studies_share() -> None:
     """natural and robust sources are those of the first study: no network is trained twice."""
     plan = make_plan(copy.deepcopy(DEFAULTS))
-    first = {address(source.recipe) for source in plan.pairs[FIRST].sources}
-    shared = {s.training for s in plan.efficiency[STUDY].sources if address(s.recipe) in first}
+    first = {address(source.recipe) for source in plan.studies[FIRST].sources}
+    shared = {s.training for s in plan.studies[STUDY].sources if address(s.recipe) in first}
     assert shared == {"natural", "robust_l2", "robust_linf"}
 
 
@@ -441,32 +432,30 @@ def test_what_is_added_leaves_the_rest_alone(changes: dict[str, Any]) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_study_config_holds_the_study_and_nothing_of_others(
+def test_a_slice_holds_the_study_and_nothing_of_others(
     changes: dict[str, Any], differs: bool
 ) -> None:
-    before = study_config(copy.deepcopy(DEFAULTS), STUDY)
-    assert (study_config(changed(changes), STUDY) != before) == differs
+    before = slice_of(copy.deepcopy(DEFAULTS), STUDY)
+    assert (slice_of(changed(changes), STUDY) != before) == differs
 
 
 @pytest.mark.parametrize(
     "overlay",
     [path.stem for path in OVERLAYS],
 )
-def test_study_config_of_an_overlay_makes_the_same_study(
+def test_a_slice_of_an_overlay_makes_the_same_study(
     overlay: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step that gathers the tables knows nothing else."""
     monkeypatch.chdir(ROOT)
     plan = make_plan(with_overlay(overlay), class_names)
     for name, study in plan.studies.items():
-        again = make_plan(json.loads(study_config(plan.config, name))).studies[name]
-        assert set(again.files()) == set(study.files())
+        assert set(as_collected(plan, name).files()) == set(study.files())
 
 
 def test_an_overlay_may_remove_the_checkpoints() -> None:
     plan = make_plan(changed({"checkpoints": None, "studies.pretrained": None}))
-    again = make_plan(json.loads(study_config(plan.config, STUDY)))
-    assert set(again.studies[STUDY].files()) == set(plan.studies[STUDY].files())
+    assert set(as_collected(plan, STUDY).files()) == set(plan.studies[STUDY].files())
 
 
 # The main job ------------------------------------------------------------------------------------
@@ -489,8 +478,7 @@ def test_main_job() -> None:
 def test_figures_are_told_what_they_show() -> None:
     plan = make_plan(copy.deepcopy(DEFAULTS))
     keys = ["baseline", "robust", "grids", "targets", "trainings"]
-    recipe = json.loads(figure_recipe(plan, STUDY, keys))
-    assert recipe["study"] == STUDY
+    recipe = json.loads(settings_recipe(plan, STUDY, keys))
     assert (recipe["baseline"], recipe["robust"]) == ("natural", "robust_l2")
     assert recipe["grids"]["epochs"] == ["head_epochs"]
     assert recipe["targets"]["near"] == ["dog", "horse", "ship", "truck"]
@@ -498,7 +486,7 @@ def test_figures_are_told_what_they_show() -> None:
 
 
 def test_the_page_prints_the_protocol() -> None:
-    facts = json.loads(page_recipe(make_plan(copy.deepcopy(DEFAULTS)), STUDY))["facts"]
+    facts = facts_of(make_plan(copy.deepcopy(DEFAULTS)), STUDY)
     assert facts["training images of a source"] == 10000
     assert facts["source seeds"] == 3
     assert facts["target mnist"] == "10000 images to draw from, 1000 test images"

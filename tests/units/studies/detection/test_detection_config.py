@@ -12,11 +12,12 @@ import pytest
 from support.config import DEFAULTS, DELETE, IMPORTED, addresses, changed, message
 from support.detection_config import STUDY, study_of
 from support.efficiency_config import with_overlay
+from support.told import as_collected, facts_of
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.detection.paths import detection_data_path, detector_path
 from workflow_scripts.studies.detection.design import MISSING
-from workflow_scripts.studies.plan import index_rows, make_plan, page_recipe, study_config
+from workflow_scripts.studies.plan import index_rows, make_plan
 
 KEY = f"studies.{STUDY}"
 DATA = "data.detection.fashion_scenes"
@@ -103,8 +104,8 @@ def test_default_trains_every_source_and_seed_for_its_tasks() -> None:
 
 def test_sources_are_shared_with_the_other_studies() -> None:
     plan = make_plan(DEFAULTS)
-    others = {address(s.recipe) for s in plan.efficiency["data_efficiency"].sources}
-    assert {address(i.recipe) for i in plan.detection[STUDY].sources} <= others
+    others = {address(s.recipe) for s in plan.studies["data_efficiency"].sources}
+    assert {address(i.recipe) for i in plan.studies[STUDY].sources} <= others
 
 
 def test_sources_saw_no_background() -> None:
@@ -153,22 +154,20 @@ def test_no_other_study_changes() -> None:
     without, everything = changed(removed), addresses({})
     for kind, found in addresses(removed).items():
         assert found <= everything[kind]
-    for study in without["studies"]:
-        assert study_config(without, study) == study_config(DEFAULTS, study)
+    assert make_plan(without).slices.items() < make_plan(DEFAULTS).slices.items()
 
 
 def test_index_and_tables_find_every_detector() -> None:
     plan = make_plan(DEFAULTS)
-    study = plan.detection[STUDY]
+    study = plan.studies[STUDY]
     rows = [row for row in index_rows(plan) if row["study"] == STUDY]
     indexed = {row["path"] for row in rows if row["kind"] == "detector"}
     assert len(indexed) == 21
     files = study.files()
     assert {path.replace("model.safetensors", "ap.csv") for path in indexed} <= set(files)
-    part = json.loads(study_config(DEFAULTS, STUDY))
+    part = json.loads(plan.slices[STUDY])
     assert list(part["data"]["detection"]) == ["fashion_scenes"]
-    (same,) = make_plan(part).detection.values()
-    assert same.files() == files
+    assert as_collected(plan, STUDY).files() == files
 
 
 def test_pictures_are_of_masks_on_baseline_and_robust() -> None:
@@ -198,7 +197,7 @@ def test_figures_compare_one_architecture() -> None:
 
 
 def test_page_says_what_was_done() -> None:
-    facts = json.loads(page_recipe(make_plan(DEFAULTS), STUDY))["facts"]
+    facts = facts_of(make_plan(DEFAULTS), STUDY)
     assert "Mask R-CNN" in facts["instance_segmentation"]
     assert "composed of fashion_mnist on cifar10 (dog, horse, ship, truck)" in str(facts)
 
@@ -225,10 +224,10 @@ def test_paper_has_the_published_epsilons() -> None:
     from workflow_scripts.studies.detection.published import EPSILONS
 
     plan = make_plan(with_overlay("paper"), class_names)
-    study = plan.detection[STUDY]
+    study = plan.studies[STUDY]
     networks, others = (
         {address(source.recipe) for source in sources if source.training in ("natural", "l2_0_5")}
-        for sources in (study.sources, plan.transfers["fixed_vs_full"].sources)
+        for sources in (study.sources, plan.studies["fixed_vs_full"].sources)
     )
     assert len(networks) == 2 and networks < others  # a file is one source
     radii = {i.training: i.epsilon for i in study.sources}

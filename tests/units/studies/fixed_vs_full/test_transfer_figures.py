@@ -20,7 +20,6 @@ from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.fixed_vs_full import page as transfer_page
 from workflow_scripts.studies.fixed_vs_full import plotting as figures
 from workflow_scripts.studies.fixed_vs_full import published as published_transfers
-from workflow_scripts.studies.source_tables import EVALUATION_COLUMNS
 
 # step: tables it reads, texts that the figure has to show, texts where nothing was measured
 FIGURES: dict[str, tuple[list[str], list[str], list[str]]] = {

@@ -7,16 +7,16 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from test_config import DEFAULTS, DELETE, changed, message
 
 from support.config import DEFAULTS, DELETE, changed, message
+from support.told import as_collected, facts_of, slice_of
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.metrics.granularity_recipe import GranularityRecipe
 from workflow_scripts.advtransfer.transfer.recipe import TransferRecipe
 from workflow_scripts.config.load import load
 from workflow_scripts.studies.granularity.design import GranularityStudy
-from workflow_scripts.studies.plan import figure_recipe, make_plan, page_recipe, study_config
+from workflow_scripts.studies.plan import make_plan, settings_recipe
 
 STUDY = "granularity"
 KEY = f"studies.{STUDY}"
@@ -56,8 +56,8 @@ def test_defaults():
 
 def test_sources_are_shared_with_other_studies():
     plan = make_plan(DEFAULTS)
-    own = {address(s.recipe) for s in plan.studies[STUDY].sources}  # type: ignore[attr-defined]
-    others = {address(s.recipe) for s in plan.efficiency["data_efficiency"].sources}
+    own = {address(s.recipe) for s in plan.studies[STUDY].sources}
+    others = {address(s.recipe) for s in plan.studies["data_efficiency"].sources}
     assert len(own - others) == 2  # an eighth, and one
 
 
@@ -97,7 +97,7 @@ def test_of_a_target_without_a_number_of_images_the_first_are_measured():
     assert recipe.view == study.targets[0].train and recipe.view.images is None
     assert recipe.images == PART["measured_images"]
     assert measured(study)["mnist"].images is None
-    facts = study.page_values(changed({}))["facts"]
+    facts = study.facts(changed({}))
     assert facts["target near"].startswith("all training and 1000 test images")
 
 
@@ -115,21 +115,21 @@ def test_a_target_changes_nothing_of_the_others():
 def test_recipes_of_figures_hold_what_they_read():
     plan = make_plan(DEFAULTS)
     keys = ["estimator", "temperature", "measure", "basis", "bootstrap", "permutations"]
-    recipe = json.loads(figure_recipe(plan, STUDY, keys))
+    recipe = json.loads(settings_recipe(plan, STUDY, keys))
     assert recipe["estimator"] == PART["best_epsilon"]["estimator"]
     assert recipe["measure"] == PART["primary"]["measure"]
     assert recipe["bootstrap"] == DEFAULTS["statistics"]["bootstrap"]
-    facts = json.loads(page_recipe(plan, STUDY))["facts"]
+    facts = facts_of(plan, STUDY)
     assert "reduced to 8 pixels" in facts["target near_8"]
     assert "labels animals, vehicles" in facts["target animals_vehicles"]
 
 
 def test_tables_follow_from_the_study_alone():
-    text = study_config(DEFAULTS, STUDY)
-    again = make_plan(json.loads(text))
-    assert list(again.studies) == [STUDY]
-    assert set(again.studies[STUDY].files()) == set(make_plan(DEFAULTS).studies[STUDY].files())
-    other = study_config(changed({"statistics.bootstrap": 7}), STUDY)
+    plan = make_plan(DEFAULTS)
+    text = plan.slices[STUDY]
+    assert list(json.loads(text)["studies"]) == [STUDY]
+    assert set(as_collected(plan, STUDY).files()) == set(plan.studies[STUDY].files())
+    other = slice_of(changed({"statistics.bootstrap": 7}), STUDY)
     assert other == text  # the ranking has it, the tables do not
 
 
@@ -172,17 +172,17 @@ def test_the_papers_targets_at_full_detail_are_transferred_to_once():
     config = load("configs/paper.yaml")
     plan = make_plan(config, class_names)
     own, other = (
-        {target.name: target.transfers for target in plan.transfers[name].targets}
+        {target.name: target.transfers for target in plan.studies[name].targets}
         for name in (STUDY, "fixed_vs_full")
     )
     assert {name: own[name] for name in other} == other
     assert {len(recipe.modes) for name in own.keys() - other for recipe in own[name]} == {1}
     networks, others = (
-        {address(source.recipe) for source in plan.transfers[name].sources}
+        {address(source.recipe) for source in plan.studies[name].sources}
         for name in (STUDY, "fixed_vs_full")
     )
     assert networks <= others
-    facts = json.loads(page_recipe(plan, STUDY))["facts"]
+    facts = facts_of(plan, STUDY)
     assert facts["target pets_32"] == (
         "all training and all test images of pets; 37 classes; reduced to 32 pixels"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import parts
-from support.granularity_data import RECIPE, make_tables
+from support.granularity_data import RECIPE, STUDY, make_tables
 
 # step: tables it reads, texts that the figure has to show
 FIGURES: dict[str, tuple[list[str], list[str]]] = {

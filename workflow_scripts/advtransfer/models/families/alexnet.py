@@ -1,6 +1,6 @@
 """AlexNet for small images (Krizhevsky et al. 2012; five convolutions, no batch norm).
 
-With the defaults it is the 64-192-384-256-256 form of Liang et al. 2021, 256 features.
+The defaults give the 64-192-384-256-256 form of Liang et al. 2021, with 256 features.
 """
 
 from torch import nn
@@ -11,10 +11,10 @@ from ..network import Blocks
 def build(
     size: int, width: int = 64, stem_kernel: int = 11, stem_stride: int = 4
 ) -> tuple[Blocks, int]:
-    """``width`` filters in the first layer, the others in the original's proportions."""
+    """Build an AlexNet of ``width`` filters in the first layer, others in the usual proportions."""
     c1, c2, c3, c4 = width, 3 * width, 6 * width, 4 * width
     side = (size - 1) // stem_stride + 1
-    side = side // 2 // 2 // 2  # three poolings
+    side = side // 2 // 2 // 2  # after three poolings
     if not side:
         raise ValueError(f"stem_stride {stem_stride} leaves no pixels")
     stem = nn.Conv2d(3, c1, stem_kernel, stem_stride, padding=stem_kernel // 2)

@@ -9,7 +9,7 @@ from ..network import Blocks
 def build(
     size: int, width: int = 256, depth: int = 8, kernel: int = 5, patch: int = 2
 ) -> tuple[Blocks, int]:
-    """``depth`` blocks of ``width`` channels on a grid of ``size / patch`` cells a side."""
+    """Build ``depth`` blocks of ``width`` channels on a grid of ``size / patch`` cells a side."""
 
     def activation() -> list[nn.Module]:
         return [nn.GELU(), nn.BatchNorm2d(width)]

@@ -10,7 +10,7 @@ from ..network import Blocks
 
 
 class DenseLayer(nn.Module):
-    """Adds ``growth`` channels to its input: norm, ReLU, 3x3 convolution."""
+    """A layer (norm, ReLU, 3x3 convolution) that adds ``growth`` channels to its input."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class DenseLayer(nn.Module):
 def build(
     size: int, growth: int = 12, layers: Sequence[int] = (6, 12, 24), stem_stride: int = 1
 ) -> tuple[Blocks, int]:
-    """Dense stages with halving transitions (1x1 convolution, average pooling) between them."""
+    """Build dense stages with halving transitions (1x1 convolution, average pooling) between."""
     channels = 2 * growth
     named: dict[str, nn.Module] = {
         "stem": nn.Sequential(nn.Conv2d(3, channels, 3, stem_stride, padding=1, bias=False))

@@ -6,7 +6,7 @@ from ..network import Blocks
 
 
 def build(size: int, width: int = 6) -> tuple[Blocks, int]:
-    """``width`` filters in the first layer; everything else in the original's proportions."""
+    """Build a LeNet of ``width`` filters in the first layer, others in the usual proportions."""
     outputs = 16 * width // 6
     side = ((size - 4) // 2 - 4) // 2
     hidden, features = 20 * width, 14 * width

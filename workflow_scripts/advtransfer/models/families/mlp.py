@@ -8,7 +8,7 @@ from ..network import Blocks
 
 
 def build(size: int, widths: Sequence[int] = (1176, 400, 120, 84)) -> tuple[Blocks, int]:
-    """One block a hidden layer."""
+    """Build one block per hidden layer."""
     sizes = [3 * size * size, *widths]
     blocks: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     for k, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False), 1):

@@ -1,4 +1,4 @@
-"""MobileNetV2 for small images (Sandler et al. 2018): inverted residuals, ReLU6 left as ReLU."""
+"""MobileNetV2 for small images (Sandler et al. 2018): inverted residuals, with ReLU for ReLU6."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def build(
     blocks: Sequence[int] = (1, 2, 3, 3),
     stem_stride: int = 1,
 ) -> tuple[Blocks, int]:
-    """Stage k has ``blocks[k]`` inverted residuals of ``width * (k + 1)`` filters."""
+    """Build stages of ``blocks[k]`` inverted residuals of ``width * (k + 1)`` filters."""
     named: dict[str, nn.Module] = {"stem": nn.Sequential(*conv_norm_relu(3, width, 3, stem_stride))}
     inputs = width
     for stage, count in enumerate(blocks):

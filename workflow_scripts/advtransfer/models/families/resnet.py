@@ -1,6 +1,6 @@
-"""ResNet (He et al. 2016) in its CIFAR form: 3x3 stem, no stem pooling; or in the ImageNet form.
+"""ResNet (He et al. 2016) in its CIFAR form (3x3 stem, no stem pooling) or its ImageNet form.
 
-ResNet-18 is ``blocks: [2, 2, 2, 2]``, ResNet-50 ``blocks: [3, 4, 6, 3], bottleneck: true``; with
+ResNet-18 is ``blocks: [2, 2, 2, 2]``, ResNet-50 ``blocks: [3, 4, 6, 3], bottleneck: true``. With
 ``stem: imagenet`` they are torchvision's. A bottleneck's 3x3 convolution has the stride, as there.
 """
 
@@ -21,14 +21,14 @@ def build(
     stem: str = "small",
     inner_factor: int = 1,
 ) -> tuple[Blocks, int]:
-    """Stage k has ``blocks[k]`` residual blocks of ``width * 2**k`` filters.
+    """Build stages of ``blocks[k]`` residual blocks of ``width * 2**k`` filters.
 
     Args:
-        bottleneck: 1x1-3x3-1x1 blocks that widen fourfold.
-        stem_stride: 2 halves the resolution at once: a quarter of the work.
+        bottleneck: use 1x1-3x3-1x1 blocks that widen fourfold.
+        stem_stride: 2 halves the resolution in the stem, which leaves a quarter of the work.
         stem: "imagenet" is a 7x7 convolution and a 3x3 max pooling, both of stride 2.
-        inner_factor: a bottleneck's 1x1-3x3 are so many times as wide (Zagoruyko & Komodakis
-            2016): 2 gives Wide ResNet-50-2. The blocks' outputs stay as they are.
+        inner_factor: factor on the width of a bottleneck's first two convolutions (Zagoruyko &
+            Komodakis 2016); 2 gives Wide ResNet-50-2. The width of its output stays the same.
     """
     if stem not in ("small", "imagenet"):
         raise ValueError(f"stem is 'small' or 'imagenet', not '{stem}'")

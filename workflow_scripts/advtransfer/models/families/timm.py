@@ -1,6 +1,6 @@
 """Models of timm (Wightman 2019) by name, such as ``resnet50`` or ``tf_efficientnet_lite0``.
 
-Their official weights: `pretrained` in `checkpoints` (docs/import-a-checkpoint.md).
+`pretrained` in `checkpoints` takes their official weights (docs/import-a-checkpoint.md).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ..network import Blocks
 
 
 def library(name: str = "resnet18") -> tuple[nn.Module, str]:
-    """The model as timm has it, with random weights, and the name of its last layer.
+    """Return timm's model with random weights, and the name of its last layer.
 
     Raises:
-        UserError: there is no such model.
+        UserError: There is no such model.
     """
     import timm
 
@@ -36,5 +36,5 @@ def library(name: str = "resnet18") -> tuple[nn.Module, str]:
 
 
 def build(size: int, name: str = "resnet18") -> tuple[Blocks, int]:
-    """The blocks of timm's model ``name``; its classifier is the head."""
+    """Return the blocks of timm's model ``name``; its classifier is the head."""
     return split(*library(name), size)

@@ -1,6 +1,6 @@
 """Models of torchvision by name, such as ``resnet50``, ``wide_resnet50_2`` or ``densenet161``.
 
-Their official weights: `pretrained` in `checkpoints` (docs/import-a-checkpoint.md).
+`pretrained` in `checkpoints` takes their official weights (docs/import-a-checkpoint.md).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from ..network import Blocks
 
 
 def library(name: str = "resnet18") -> tuple[nn.Module, str]:
-    """The model as torchvision has it, with random weights, and the name of its last layer.
+    """Return torchvision's model with random weights, and the name of its last layer.
 
     Raises:
-        UserError: there is no such model.
+        UserError: There is no such model.
     """
     from torchvision import models
 
@@ -24,7 +24,9 @@ def library(name: str = "resnet18") -> tuple[nn.Module, str]:
     if name not in known:
         raise UserError(f"torchvision has no model '{name}'; it has {', '.join(known)}.")
     model = models.get_model(name, weights=None)
-    if isinstance(model, models.DenseNet):  # does it by function; twice is once
+    if isinstance(
+        model, models.DenseNet
+    ):  # it has no module for its last ReLU; a second ReLU changes nothing
         model.features.add_module("relu5", nn.ReLU())
     linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
     last = [path for path, module in model.named_modules() if not list(module.children())][-1]
@@ -32,5 +34,5 @@ def library(name: str = "resnet18") -> tuple[nn.Module, str]:
 
 
 def build(size: int, name: str = "resnet18") -> tuple[Blocks, int]:
-    """The blocks of torchvision's model ``name``; its last linear layer is the head."""
+    """Return the blocks of torchvision's model ``name``; its last linear layer is the head."""
     return split(*library(name), size)

@@ -11,10 +11,12 @@ from ..network import Blocks
 def build(
     size: int, width: int = 64, layers: Sequence[int] = (1, 1, 2, 2), stem_pool: bool = True
 ) -> tuple[Blocks, int]:
-    """``layers[k]`` 3x3 convolutions of ``width * 2**k`` filters (at most 8 x), then max pooling.
+    """Build stages of ``layers[k]`` 3x3 convolutions of ``width * 2**k`` filters and max pooling.
+
+    The width grows to at most 8 * ``width``.
 
     Args:
-        stem_pool: False leaves out the first pooling, which doubles every later resolution.
+        stem_pool: False omits the first pooling, which doubles every later resolution.
     """
     blocks: dict[str, nn.Module] = {}
     inputs = 3

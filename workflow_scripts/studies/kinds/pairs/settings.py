@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ....config.section import (
-    UNIQUE,
     Classes,
     Epsilon,
     Name,
@@ -48,8 +47,8 @@ ANIMALS = "Classes that count as animals"
 class Robust(Section):
     """Further sources, trained adversarially."""
 
-    models: list[str] = Field(json_schema_extra=UNIQUE, description="Names in models")
-    trainings: list[str] = Field(json_schema_extra=UNIQUE, description="Names in trainings")
+    models: list[str] = Field(description="Names in models")
+    trainings: list[str] = Field(description="Names in trainings")
 
 
 class CommonSources(settings.Sources):

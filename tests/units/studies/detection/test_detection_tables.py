@@ -19,7 +19,7 @@ from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.detection import columns, tables
 from workflow_scripts.studies.source_tables import source_table
 
-DOCS = (ROOT / "docs/results.md").read_text()
+DOCS = (ROOT / "workflow_scripts/studies/detection/README.md").read_text()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from support.skips import skip_loudly
+from workflow_scripts.studies import folders
 
 pytestmark = pytest.mark.browser
 STUDIES = ("adversarial_to_knowledge", "knowledge_to_adversarial")
@@ -97,9 +97,8 @@ def primary_value(run: Path, study: str) -> str:
 
 
 def figures_of(run: Path, study: str) -> list[str]:
-    """What the report calls the figures of a study: the labels in its rules."""
-    text = (run / f"rules/studies/{study}.smk").read_text()
-    return sorted(re.findall(r'labels={"figure": "([^"]+)"}', text))
+    """What the report calls the figures of a study: the labels in their modules."""
+    return sorted(figure.label for figure in folders.figures(study, study).values())
 
 
 def click(page: Any, text: str) -> None:

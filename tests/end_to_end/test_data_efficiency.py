@@ -18,8 +18,9 @@ from support.workflow import SMOKE, snakemake, step
 from workflow_scripts.advtransfer.addresses import block_path, source_path, view_path
 from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
-from workflow_scripts.studies.data_efficiency.design import Cell, EfficiencySource
+from workflow_scripts.studies.data_efficiency.design import Cell
 from workflow_scripts.studies.plan import Plan, make_plan
+from workflow_scripts.studies.sources import Source
 
 STUDY = "data_efficiency"
 TABLE = f"results/smoke/tables/{STUDY}.csv"
@@ -36,15 +37,15 @@ def plan(smoke_run: Path) -> Plan:
     return make_plan(yaml.safe_load((smoke_run / "results/smoke/config.yaml").read_text()))
 
 
-def cell_of(plan: Plan, grid: str, training: str = "natural") -> tuple[EfficiencySource, Cell]:
+def cell_of(plan: Plan, grid: str, training: str = "natural") -> tuple[Source, Cell]:
     """The first cell of a grid, for the source with this training."""
-    study = plan.efficiency[STUDY]
+    study = plan.studies[STUDY]
     source = next(source for source in study.sources if source.training == training)
     return source, next(cell for cell in study.cells(source) if cell.grid == grid)
 
 
 def transfer_by_hand(
-    folder: Path, source: EfficiencySource, cell: Cell, output: Path, seeds: tuple[int, ...]
+    folder: Path, source: Source, cell: Cell, output: Path, seeds: tuple[int, ...]
 ) -> list[Row]:
     """The step as its rule calls it, with a recipe of one's own."""
     recipe = cell.recipe

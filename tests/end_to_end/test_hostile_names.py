@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import yaml
 
-from support.plans import DryRun, arguments_of, job_of
+from support.plans import DryRun, arguments_of, job_of, option_of
 from support.workflow import SMOKE, snakemake, step
 from workflow_scripts.config.load import load
 
@@ -176,13 +176,13 @@ def test_hostile_class_names_on_a_page_and_in_a_figure(
     smoke_run: Path, smoke_plan: DryRun, tmp_path: Path
 ) -> None:
     job = job_of(smoke_plan, f"{SECOND}_page")
-    recipe = json.loads(arguments_of(job)[1])
+    recipe = json.loads(option_of(job, "--recipe"))
     recipe["mixtures"] = dict.fromkeys(recipe["mixtures"], HOSTILE_CLASSES)
     recipe["facts"]["<img src=x onerror=alert(1)>"] = HOSTILE_CLASSES
     recipe["targets"] = dict.fromkeys(recipe["targets"], HOSTILE_CLASSES)
     told = step(
         smoke_run,
-        "write_study_page",
+        "write_page",
         *arguments_of(job, recipe=json.dumps(recipe), output=tmp_path / "page.html"),
     )
     assert told.returncode == 0, told.stdout
@@ -195,11 +195,11 @@ def test_hostile_class_names_on_a_page_and_in_a_figure(
         assert b"<script" not in base64.b64decode(data)
 
     job = job_of(smoke_plan, f"{SECOND}_transfer_curves")
-    recipe = json.loads(arguments_of(job)[1])
+    recipe = json.loads(option_of(job, "--recipe"))
     recipe["targets"] = dict.fromkeys(recipe["targets"], HOSTILE_CLASSES)
     told = step(
         smoke_run,
-        "plot_transfer_curves",
+        "draw_figure",
         *arguments_of(job, recipe=json.dumps(recipe), output=tmp_path / "figure.svg"),
     )
     assert told.returncode == 0, told.stdout

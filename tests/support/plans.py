@@ -84,7 +84,8 @@ def arguments_of(
     if into is not None:
         moved = {path: str(into / Path(path).name) for path in job.output}
         moved |= {f"{old}.resume": f"{new}.resume" for old, new in moved.items()}
-        words = [moved.get(word, word) for word in words]
+        named = [word.rpartition("=") for word in words]  # of `NAME=FILE`, or of a word alone
+        words = ["".join((*name, moved.get(file, file))) for *name, file in named]
     options: dict[str, list[str]] = {}
     for word in words[3:]:
         if word.startswith("--"):
@@ -96,6 +97,12 @@ def arguments_of(
         assert option in options, f"{option} is none of {list(options)}"
         options[option] = [str(value)] if isinstance(value, (str, Path)) else list(value)
     return [word for option, values in options.items() for word in (option, *values)]
+
+
+def option_of(job: Job, option: str) -> str:
+    """The value of an option of the step that a job calls."""
+    words = shlex.split(job.command)
+    return words[words.index(option) + 1]
 
 
 def step_of(job: Job) -> str:

@@ -1,6 +1,6 @@
 """The page of a study of detection: average precision, paired differences, and what they say.
 
-Every number comes from the tables; the sentences follow from signs and intervals.
+Every number comes from the tables. The sentences follow from signs and intervals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ALWAYS = ("AP", "AP50", "AP75")
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -50,7 +50,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
-    """What the differences in AP say, one for each quantity."""
+    """Return what the differences in AP say, one for each quantity."""
     signs = [sign_of(row) for row in main.itertuples()]
     if not signs or "none" in signs:
         reason = "one seed bears no interval, or nothing was compared."
@@ -58,13 +58,14 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     above, below = signs.count("above"), signs.count("below")
     reason = (
         f"of {len(signs)} average precisions, detectors on the robust source are better in {above} "
-        f"(interval above 0), worse in {below}, and not told apart in {signs.count('open')}."
+        f"(interval above 0), worse in {below}, and not told apart in {signs.count('open')} "
+        "(interval includes 0)."
     )
     return verdict_of_signs(signs, reason, mixed="It depends on the task:")
 
 
 def primary_text(settings: Settings, main: pd.DataFrame) -> str:
-    """The differences behind the verdict."""
+    """Return the differences behind the verdict."""
     if main.empty:
         return ""
     places = main[["task", "of"]].astype(str).to_numpy().tolist()

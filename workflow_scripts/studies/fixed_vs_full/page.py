@@ -1,7 +1,7 @@
 """The page of the study of fixed-feature and full-network transfer: what was compared and found.
 
-Every number comes from the tables; the sentences follow from signs and intervals, so a target on
-which the paper's claim does not hold is named.
+Every number comes from the tables. The sentences follow from signs and intervals, so they name a
+target on which the paper's claim does not hold.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Grid = dict[str, Any]
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -77,7 +77,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
-    """One row a target and mode: over all architectures, or of the only one."""
+    """Return a row for each target and mode: over all architectures, or of the only one."""
     if best.empty:
         return best
     over_all = ALL if ALL in set(best["model"]) else best["model"].iloc[0]
@@ -88,7 +88,7 @@ def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
-    """Targets by what the interval of robust minus natural says."""
+    """Return the targets by what the interval of robust minus natural says."""
     named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
     for row in plotting.records(rows_where(main, mode=mode)):
         named[sign_of(row)].append(plotting.target_label(row.target))
@@ -96,24 +96,25 @@ def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
-    """What fixed-feature transfer says of the claim that robust sources transfer better."""
+    """Return what fixed-feature transfer says about the claim that robust sources are better."""
     named = counts(main, PRIMARY) if len(main) else {}
     total = sum(map(len, named.values()))
     few = total and rows_where(main, mode=PRIMARY)["n_source_seeds"].min() < 2
     if not total or named["none"] or few:
-        reason = "one source seed says nothing of others, or nothing was compared."
+        reason = "one source seed says nothing about others, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = len(named["above"]), len(named["below"])
     reason = (
         f"in fixed-feature transfer the best robust source is better on {above} of {total} targets "
-        f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])}."
+        f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])} "
+        "(interval includes 0)."
     )
     signs = [kind for kind, targets in named.items() for _ in targets]
     return verdict_of_signs(signs, reason)
 
 
 def primary_text(main: pd.DataFrame) -> str:
-    """The differences behind the verdict."""
+    """Return the differences behind the verdict."""
     if main.empty:
         return ""
     rows = rows_where(main, mode=PRIMARY)
@@ -131,7 +132,7 @@ def primary_text(main: pd.DataFrame) -> str:
 
 
 def mode_sentence(main: pd.DataFrame, mode: str) -> str:
-    """Where the best robust source is better in a mode, and where not."""
+    """Say where the best robust source is better in a mode, and where it is not."""
     label = plotting.mode_label(mode).capitalize()
     named = counts(main, mode) if len(main) else {}
     if not any(named.values()):
@@ -147,7 +148,7 @@ def mode_sentence(main: pd.DataFrame, mode: str) -> str:
 
 
 def strength_sentence(best: pd.DataFrame) -> str:
-    """Which strengths were best, over targets and architectures."""
+    """Say which strengths were best, over targets and architectures."""
     rows = rows_where(best, model=list(plotting.models_of(best)))
     parts = []
     for mode in plotting.modes_of(rows):
@@ -166,7 +167,7 @@ def strength_sentence(best: pd.DataFrame) -> str:
 
 
 def class_mean_sentence(summary: pd.DataFrame) -> str:
-    """How far the mean over classes is from the accuracy."""
+    """Say how far the mean over classes is from the accuracy."""
     keys = ["target", "mode", "model", "training"]
     one, other = (
         rows_where(summary, measure=measure).set_index(keys)["mean"]
@@ -190,7 +191,7 @@ def gain_text(row: Any) -> str:
 
 
 def best_grid(best: pd.DataFrame, mode: str) -> Grid:
-    """Best-of: the natural and the best robust source, chosen on validation, then on test."""
+    """The natural and the best robust source: chosen on held-out images, then on test images."""
     rows = rows_where(best, mode=mode)
     lines = []
     for target, model in dict.fromkeys(zip(rows["target"], rows["model"], strict=True)):
@@ -214,7 +215,7 @@ def best_grid(best: pd.DataFrame, mode: str) -> Grid:
 
 
 def everything_grid(settings: Settings, summary: pd.DataFrame, mode: str) -> Grid:
-    """All-of: mean accuracy of every source on every target, and the range over networks."""
+    """Mean accuracy of every source on every target, and the range over networks."""
     rows = rows_where(summary, mode=mode, selection="validation")
     targets, places = plotting.targets_of(settings, rows), plotting.strengths(rows)
     lines = []
@@ -305,7 +306,7 @@ def published_grid() -> Grid:
             cells += [number(100 * value, 2) for value in values]
         lines.append([plotting.target_label(target), *cells])
     names = ("standard", "robust", "difference")
-    head = [f"{mode}, {name}" for mode in ("fixed", "full") for name in names]
+    head = [f"{mode}, {name}" for mode in ("fixed-feature", "full-network") for name in names]
     return {"head": ["published, %", *head], "rows": lines}
 
 

@@ -1,6 +1,6 @@
-"""The page of the study of granularity: which epsilon is best for which target, and what says so.
+"""The page of the study of granularity: which epsilon is best for which target, and why.
 
-Every number comes from the tables; the sentences follow from signs and intervals.
+Every number comes from the tables. The sentences follow from signs and intervals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESOLUTION = {"measure": "resolution", "basis": "pixels"}
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -57,7 +57,8 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def verdict(prediction: pd.DataFrame) -> dict[str, str]:
-    """What resolution says within datasets: there the paper claims that less wants more epsilon."""
+    """Return what resolution says within datasets: there the paper claims that less wants more
+    epsilon."""
     row = plotting.statistic(prediction, statistic="spearman_within", group="", **RESOLUTION)
     if row is None or any(math.isnan(row[name]) for name in ("value", "ci_low", "ci_high")):
         reason = "targets of one dataset do not differ in resolution, or there is no interval."
@@ -74,7 +75,7 @@ def verdict(prediction: pd.DataFrame) -> dict[str, str]:
 
 
 def primary_text(settings: Settings, prediction: pd.DataFrame) -> str:
-    """The measure that was named before the run."""
+    """Return what came out for the measure that was named before the run."""
     of = {"measure": settings.measure, "basis": settings.basis, "group": ""}
     label = plotting.measure_label(settings.measure, settings.basis)
     everywhere, within, given = (
@@ -89,7 +90,7 @@ def primary_text(settings: Settings, prediction: pd.DataFrame) -> str:
 
 
 def strongest_text(prediction: pd.DataFrame) -> str:
-    """The measure with the strongest correlation, which was chosen after the fact."""
+    """Return the measure with the strongest correlation, which was chosen after the run."""
     order = [
         what
         for what in plotting.ranking(prediction)
@@ -103,19 +104,19 @@ def strongest_text(prediction: pd.DataFrame) -> str:
     row = plotting.statistic(prediction, statistic="spearman", **of)
     return (
         f"The strongest of {len(order)} measures over all targets is "
-        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}), which is the "
-        f"largest of as many and so too large. {error_text(prediction, of)}"
+        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}). It was picked as "
+        f"the largest, so it is too large. {error_text(prediction, of)}"
     )
 
 
 def error_text(prediction: pd.DataFrame, of: Mapping[str, str]) -> str:
-    """How far a line fitted to other datasets is off."""
+    """Say how far a line fitted to other datasets is off."""
     error, mean = (plotting.statistic(prediction, statistic=name, **of) for name in ERRORS)
     if error is None or mean is None or math.isnan(error["value"]):
         return "There is no second dataset to predict."
     return (
-        "For a dataset that it has not seen, a line fitted to the others is off by "
-        f"{number(error['value'])} doublings on average, their mean by "
+        "On a dataset that it has not seen, a line fitted to the others is off by "
+        f"{number(error['value'])} doublings on average, and their mean by "
         f"{number(mean['value'])}."
     )
 

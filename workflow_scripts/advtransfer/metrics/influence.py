@@ -161,7 +161,7 @@ def influence_matrix(
     """
     if solver not in ("cholesky", "pseudo_inverse", "conjugate_gradients"):
         raise UserError(
-            f"unknown solver '{solver}'; choose cholesky, pseudo_inverse or conjugate_gradients."
+            f"unknown solver '{solver}'; there are cholesky, pseudo_inverse, conjugate_gradients."
         )
     if not (math.isfinite(damping) and damping >= 0 and 0 <= rcond < 1):
         raise UserError(f"damping ({damping}) is at least 0, rcond ({rcond}) in [0, 1).")

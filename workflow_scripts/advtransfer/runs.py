@@ -27,7 +27,7 @@ from .errors import UserError
 RECORDS = Path(".snakemake") / "runs"
 VARIABLE = "ADVTRANSFER_RUN"  # environment variable of every job: the process of its run
 JOB_NAMES = "advtransfer"  # prefix of the names of jobs in the profiles
-SHOWN = 5  # number of leftovers that a message names
+NAMED_AT_MOST = 5  # number of leftovers that a message names
 PROCESS, SLURM_JOB = "process", "SLURM job"
 
 
@@ -141,8 +141,8 @@ def leftovers() -> list[Leftover]:
 
 def listed(found: list[Leftover]) -> str:
     """Return the first few leftovers by name, and the number of the others, as text."""
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(str(one) for one in found[:SHOWN]) + more
+    more = f" and {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
+    return ", ".join(str(one) for one in found[:NAMED_AT_MOST]) + more
 
 
 def _own_record() -> Path:
@@ -247,10 +247,10 @@ def _slurm_jobs() -> Iterator[Leftover]:
             timeout=60,
         )
     except (subprocess.SubprocessError, OSError) as error:
-        told = (getattr(error, "stderr", "") or str(error)).strip()
+        reason = (getattr(error, "stderr", "") or str(error)).strip()
         raise UserError(
             "a run of this folder was killed, and SLURM does not say whether its jobs still work "
-            f"({told}). Try again when `squeue --me` answers."
+            f"({reason}). Try again when `squeue --me` answers."
         ) from None
     seen: set[str | None] = set()
     for line in asked.stdout.splitlines():

@@ -29,7 +29,7 @@ READERS = 2  # number of threads; reading and checksums release the interpreter 
 
 
 @contextlib.contextmanager
-def _told_once() -> Iterator[None]:
+def _tracebacks_silenced() -> Iterator[None]:
     """Silence the tracebacks of HDF5 for objects that it cannot close after a failed write."""
 
     def silent(*_: object) -> None:
@@ -117,7 +117,7 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
     """
     import h5py
 
-    with atomic(path) as temporary, _told_once():
+    with atomic(path) as temporary, _tracebacks_silenced():
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
         access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)  # as h5py does

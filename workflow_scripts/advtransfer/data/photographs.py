@@ -28,7 +28,7 @@ from .trees import Tree
 
 RESIZED, CROPPED = 256, 224  # their ratio is the same at every size
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
-TOLD = 10  # greatest number of broken images that a message names
+NAMED_AT_MOST = 10  # greatest number of broken images that a message names
 QUEUED = 64  # number of images per thread that are read and wait to be decoded
 
 Listing = Mapping[str, Sequence[tuple[str, int]]]
@@ -106,10 +106,12 @@ class RawPhotographs:
             if not broken:
                 writer.place(f"{split}/images", position, pixels, totals[split])
         if broken:
-            more = f"\n  and {len(broken) - TOLD} more" if len(broken) > TOLD else ""
+            more = (
+                f"\n  and {len(broken) - NAMED_AT_MOST} more" if len(broken) > NAMED_AT_MOST else ""
+            )
             raise UserError(
                 f"{len(broken)} of {len(places)} images cannot be decoded:\n  "
-                + "\n  ".join(sorted(broken)[:TOLD])
+                + "\n  ".join(sorted(broken)[:NAMED_AT_MOST])
                 + more
                 + "\nReplace these files (or fetch their archive anew) and run the same command "
                 "again. If the folder is your own, you can also remove them."

@@ -128,10 +128,10 @@ def _from_local(
         )
         raw = _read_files(dataset, paths, f"local files {', '.join(path.name for path in paths)}")
     official = official or split_digests(raw.splits) == dataset.digests
-    return _marked(_told(raw, dataset, official), "local", official)
+    return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 
 
-def _told(raw: R, dataset: Dataset | Photographs, official: bool) -> R:
+def _warned_if_unofficial(raw: R, dataset: Dataset | Photographs, official: bool) -> R:
     if not official:
         log.warning(
             "%s: %s: not known to be the official data (no checksum agrees); results will be about "
@@ -153,7 +153,7 @@ def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path)
             tree = FolderTree(folder)
             if folder.is_dir() and any(n.endswith(".jpg") for n in tree.names()):
                 raw = _listed(recipe, dataset, tree, f"local folder {folder}")
-                return _marked(_told(raw, dataset, False), "local", False)
+                return _marked(_warned_if_unofficial(raw, dataset, False), "local", False)
         said = ", ".join(str(folder) for folder in dict.fromkeys(folders))
         archive = str(reason).replace(f"neither {local / name}.h5 nor ", "neither ")
         raise Unavailable(f"{archive}, nor is any .jpg below {said}") from None
@@ -162,7 +162,7 @@ def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path)
     raw = _listed(
         recipe, dataset, archives, f"local files {', '.join(path.name for path in paths)}"
     )
-    return _marked(_told(raw, dataset, official), "local", official)
+    return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 
 
 def _listed(recipe: DatasetRecipe, dataset: Photographs, tree: Tree, source: str) -> RawPhotographs:

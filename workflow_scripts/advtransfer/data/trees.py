@@ -142,7 +142,7 @@ class TarTree:
 
     def _entries(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
         with (
-            self._told("entries up to its end"),
+            self._damage_reported("entries up to its end"),
             self._open() as raw,
             tarfile.open(fileobj=raw, mode="r|*") as tar,
         ):
@@ -155,7 +155,7 @@ class TarTree:
         where = f"{self._where} ({name})"
         _check_size(where, entry.size)
         data = bytearray()
-        with self._told(f"{entry.size} bytes of {name}"):
+        with self._damage_reported(f"{entry.size} bytes of {name}"):
             stream = tar.extractfile(entry)
             assert stream is not None  # it is a regular file
             while chunk := stream.read(CHUNK):
@@ -163,7 +163,7 @@ class TarTree:
         return Blob(where, bytes(data))
 
     @contextlib.contextmanager
-    def _told(self, expected: str) -> Iterator[None]:
+    def _damage_reported(self, expected: str) -> Iterator[None]:
         try:
             yield
         except (tarfile.TarError, EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
@@ -194,24 +194,24 @@ class ZipTree:
             for name in [name for name in names if name in there]:
                 where = f"{self._path} ({name})"
                 _check_size(where, archive.getinfo(name).file_size)
-                with self._told():
+                with self._damage_reported():
                     data = archive.read(name)
                 yield name, Blob(where, data)
 
     def member(self, name: str) -> BinaryIO:
         """Open a file in the archive, to be read from its start."""
-        with self._told():
+        with self._damage_reported():
             return zipfile.ZipFile(self._path).open(name)  # type: ignore[return-value]
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._told():
+        with self._damage_reported():
             archive = zipfile.ZipFile(self._path)
         with archive:
             yield archive
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _damage_reported(self) -> Iterator[None]:
         try:
             yield
         # These are zipfile's errors for broken, encrypted and unusually compressed archives.

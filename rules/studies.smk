@@ -269,7 +269,7 @@ for study, kind in PLAN.kinds.items():
                 files=shown_files(list(files)),
             shell:
                 "python -m workflow_scripts.draw_figure {params.study}"
-                " --figure {params.figure}"
+                " --figure {params.figure:q}"
                 " --recipe {params.recipe:q}"
                 " --tables {params.tables}"
                 " {params.files}"

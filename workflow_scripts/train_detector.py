@@ -41,8 +41,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     import torch
 
+    from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.artifacts.sealed_json import write_sealed_json
-    from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.artifacts.tensors import save_tensors
     from .advtransfer.artifacts.versions import provenance
     from .advtransfer.detection.evaluate import detect
@@ -86,8 +86,9 @@ def main(arguments: argparse.Namespace) -> None:
     measured, _ = load_scenes(arguments.data, "val")
     results = detect(detector, measured, device, recipe.batch_size)
     columns = [name for name in HISTORY if not history or name in history[0]]
-    write_rows(arguments.history, history, columns)
-    write_rows(arguments.table, measure(results, measured, recipe, arguments.seed), COLUMNS)
+    write_measurements(arguments.history, history, columns)
+    rows = measure(results, measured, recipe, arguments.seed)
+    write_measurements(arguments.table, rows, COLUMNS)
     write_sealed_json(arguments.predictions, results)
     save_tensors(
         arguments.checkpoint,

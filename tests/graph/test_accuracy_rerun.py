@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from support.edits import LIBRARY, Edit, append, study
+from support.edits import STUDIES, Edit, append, study
 from support.finished import finished_study, unchanged
 from support.plans import DryRun, dry_run
 
 STUDY = "accuracy_and_robustness"
 FIGURES = ("accuracy_scatter", "accuracy_correlations", "left_out_errors", "width")
 DRAWN = {f"{STUDY}_{name}": 1 for name in (*FIGURES, "page")}
-TABLES = {"collect_transfers": 1, "relate_accuracy": 1}
+TABLES = {f"{STUDY}_tables": 1, f"{STUDY}_analysis": 1}
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +58,13 @@ CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
         TABLES | DRAWN,
     ),
     "the figure of width": (
-        append("workflow_scripts/plot_width.py"),
+        append(f"{STUDIES}/{STUDY}/figures/width.py"),
         {f"{STUDY}_width": 1, f"{STUDY}_page": 1},
     ),
-    "what its figures share": (append(f"{LIBRARY}/accuracy_figures.py"), DRAWN),
+    "what its figures share": (append(f"{STUDIES}/{STUDY}/plotting.py"), DRAWN),
     "the statistics": (
-        append(f"{LIBRARY}/accuracy_transfer.py"),
-        {"relate_accuracy": 1} | DRAWN,
+        append(f"{STUDIES}/{STUDY}/relation.py"),
+        {f"{STUDY}_analysis": 1} | DRAWN,
     ),
 }
 

@@ -12,7 +12,7 @@ from support.workflow import copy_workflow, snakemake
 
 STUDY = "detection"
 Plans = Callable[..., DryRun]
-DETECTOR_STAGES = {"make_detection_data", "train_detector", "collect_detection"}
+DETECTOR_STAGES = {"make_detection_data", "train_detector", f"{STUDY}_tables"}
 
 
 def overlay(folder: Path, **task: object) -> tuple[str, str]:

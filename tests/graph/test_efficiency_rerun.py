@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.edits import LIBRARY, Edit, append, nothing, overlay, study
+from support.edits import LIBRARY, STUDIES, Edit, append, nothing, overlay, study
 from support.finished import finished_study, unchanged
 from support.plans import DryRun, dry_run
 from support.workflow import ROOT
@@ -20,13 +20,16 @@ from workflow_scripts.studies.data_efficiency.design import EfficiencyStudy
 from workflow_scripts.studies.plan import make_plan
 
 STUDY = "data_efficiency"
+TABLES = (f"{STUDY}_tables", f"{STUDY}_analysis")
 MADE = ("fetch_dataset", "make_view", "train_source", "evaluate_source", "extract_features")
 MADE += ("transfer_subsets", "measure_similarity")  # the stages before the tables
 
 
 def planned(folder: Path) -> EfficiencyStudy:
     """The study of configs/smoke.yaml as the folder has it."""
-    return make_plan(load("configs/smoke.yaml", root=folder)).efficiency[STUDY]
+    found = make_plan(load("configs/smoke.yaml", root=folder)).studies[STUDY]
+    assert isinstance(found, EfficiencyStudy)
+    return found
 
 
 SMALL = planned(ROOT)
@@ -116,7 +119,7 @@ def test_only_new_cells_are_made(name: str, everything: tuple[Path, DryRun]) -> 
     new = set(there.files()) - set(SMALL.files())
     assert outputs(plan, "transfer_subsets") == {path for path in new if "/subsets/" in path}
     # Then tables, figures and page.
-    assert {f"{STUDY}_page", "collect_data_efficiency", "compare_transfers"} <= set(plan.counts)
+    assert {f"{STUDY}_page", *TABLES} <= set(plan.counts)
 
 
 def test_a_new_target_is_met_by_all_sources(everything: tuple[Path, DryRun]) -> None:
@@ -203,17 +206,14 @@ def test_an_attack_re_runs_what_uses_it(everything: tuple[Path, DryRun]) -> None
     assert again < outputs(everything[1], "transfer_subsets")
 
 
-TABLES = {"collect_data_efficiency": 1, "compare_transfers": 1}
-
-
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
         (nothing, {}),
-        (append("workflow_scripts/plot_cost.py"), {f"{STUDY}_cost": 1, f"{STUDY}_page": 1}),
-        (append(f"rules/report/{STUDY}.html.j2"), {f"{STUDY}_page": 1}),
+        (append(f"{STUDIES}/{STUDY}/figures/cost.py"), {f"{STUDY}_cost": 1, f"{STUDY}_page": 1}),
+        (append(f"{STUDIES}/{STUDY}/page.html.j2"), {f"{STUDY}_page": 1}),
         (
-            append(f"{LIBRARY}/published_efficiency.py"),
+            append(f"{STUDIES}/{STUDY}/published.py"),
             {f"{STUDY}_published_efficiency": 1, f"{STUDY}_page": 1},
         ),
         # Tables, figures and page are asked for anew: no cell.
@@ -239,15 +239,15 @@ def test_edit_re_runs_no_network(
 @pytest.mark.parametrize(
     ("file", "rules"),
     [
-        ("transfer/subsets.py", {"transfer_subsets"}),
-        ("transfer/features.py", {"extract_features", "transfer_subsets"}),
-        ("metrics/similarity.py", {"measure_similarity"}),
-        ("efficiency_tables.py", set()),
+        (f"{LIBRARY}/transfer/subsets.py", {"transfer_subsets"}),
+        (f"{LIBRARY}/transfer/features.py", {"extract_features", "transfer_subsets"}),
+        (f"{LIBRARY}/metrics/similarity.py", {"measure_similarity"}),
+        (f"{STUDIES}/{STUDY}/tables.py", set()),
     ],
 )
 def test_edit_re_runs_its_stage(
     file: str, rules: set[str], everything: tuple[Path, DryRun]
 ) -> None:
-    plan, _ = after(everything, append(f"{LIBRARY}/{file}"))
+    plan, _ = after(everything, append(file))
     assert stages(plan) == {rule: everything[1].counts[rule] for rule in rules}, plan.reasons
     assert set(TABLES) <= set(plan.counts)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from support.edits import LIBRARY, Edit, append, study
+from support.edits import STUDIES, Edit, append, study
 from support.finished import finished_study, unchanged
 from support.plans import DryRun, dry_run
 
 STUDY = "fixed_vs_full"
 FIGURES = ("over_epsilon", "best_of", "fixed_against_full", "selection", "published_transfers")
 DRAWN = {f"{STUDY}_{name}": 1 for name in (*FIGURES, "page")}
-TABLES = {"collect_transfers": 1, "summarise_transfers": 1}
+TABLES = {f"{STUDY}_tables": 1, f"{STUDY}_analysis": 1}
 SOURCES = 4  # two architectures, natural and robust
 
 
@@ -57,9 +57,12 @@ CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
         {"make_view": 2, "transfer_source": SOURCES} | TABLES | DRAWN,
     ),
     "one more trial": (study(STUDY, trials=2), {"transfer_source": 2 * SOURCES} | TABLES | DRAWN),
-    "the summaries": (append(f"{LIBRARY}/transfer_summary.py"), {"summarise_transfers": 1} | DRAWN),
+    "the summaries": (
+        append(f"{STUDIES}/{STUDY}/summary.py"),
+        {f"{STUDY}_analysis": 1} | DRAWN,
+    ),
     "published numbers": (
-        append(f"{LIBRARY}/published_transfers.py"),
+        append(f"{STUDIES}/{STUDY}/published.py"),
         {f"{STUDY}_published_transfers": 1, f"{STUDY}_page": 1},
     ),
     "another study": (study("data_efficiency", similarity_images=50), {}),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from support.edits import LIBRARY, Edit, append, study
+from support.edits import LIBRARY, STUDIES, Edit, append, study
 from support.finished import finished_study, unchanged
 from support.plans import DryRun, dry_run
 
 STUDY = "granularity"
 FIGURES = ("resolutions", "best_epsilon", "granularity_measures", "measure_ranking")
 DRAWN = {f"{STUDY}_{name}": 1 for name in (*FIGURES, "page")}
-TABLES = {"collect_transfers": 1, "collect_granularity": 1, "rank_measures": 1}
+TABLES = {f"{STUDY}_tables": 1, f"{STUDY}_analysis": 1}
 TRAININGS = 3  # of one architecture, with two seeds in one block
 TARGETS = 4
 
@@ -67,11 +67,11 @@ CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
         {"measure_granularity": TARGETS, **TABLES} | DRAWN,
     ),
     "how the best epsilon is estimated": (
-        append(f"{LIBRARY}/best_epsilon.py"),
-        {"rank_measures": 1} | DRAWN,
+        append(f"{STUDIES}/{STUDY}/best_epsilon.py"),
+        {f"{STUDY}_analysis": 1} | DRAWN,
     ),
     "one figure's script": (
-        append("workflow_scripts/plot_resolutions.py"),
+        append(f"{STUDIES}/{STUDY}/figures/resolutions.py"),
         {f"{STUDY}_resolutions": 1, f"{STUDY}_page": 1},
     ),
 }

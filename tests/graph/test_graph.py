@@ -20,13 +20,14 @@ from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.config.load import load
+from workflow_scripts.studies import folders
 from workflow_scripts.studies import plan as plans
 
 PACKAGE = ROOT / "workflow_scripts"
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").rglob("*.smk"))]
 CONFIG = load()
-FIGURES = (ROOT / "rules/figures.smk").read_text()
 STUDIES, MAIN_JOB = list(CONFIG["studies"]), CONFIG["main_job"]
+KINDS = {study: part.get("kind", study) for study, part in CONFIG["studies"].items()}
 EFFICIENCY = "data_efficiency"
 Plans = Callable[..., DryRun]
 
@@ -35,16 +36,15 @@ Plans = Callable[..., DryRun]
 
 
 def figures_and_pages(*studies: str) -> set[str]:
-    """What the README promises of a study, read off its rules."""
+    """What the README promises of a study, read off its folders."""
     found = set()
     for study in studies:
-        text = (ROOT / f"rules/studies/{study}.smk").read_text()
-        found |= {
-            f"results/figures/{name}"
-            for name in re.findall(r'FIGURES}/(\S+\.(?:svg|png))",\n\s+caption', text)
-        }
-        if (ROOT / f"rules/report/{study}.html.j2").is_file():  # `pretrained` is tables alone
-            found.add(f"results/pages/{study}.html")
+        places = [ROOT / folder for folder in folders.folders(study, KINDS[study])]
+        for module in (file for place in places for file in place.glob("figures/[!_]*.py")):
+            suffix = "png" if 'FORMAT = "png"' in module.read_text() else "svg"
+            found.add(f"results/figures/{study}/{module.stem}.{suffix}")
+        if any((place / "page.html.j2").is_file() for place in places):
+            found.add(f"results/pages/{study}.html")  # `pretrained` is tables alone
     return found
 
 
@@ -128,20 +128,49 @@ def test_checkpoints_of_the_papers_have_to_be_brought(pristine: Path) -> None:
 
 
 def rules() -> Iterator[tuple[str, str]]:
-    """Name and text of every rule."""
+    """Name and text of every rule, as it stands at the left margin.
+
+    Of a rule that is made in a loop, the name is what names it in the loop: ``{study}_tables``.
+    """
     for file in RULE_FILES:
-        parts = re.split(r"^rule (\w+):\n", file.read_text(), flags=re.MULTILINE)
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            yield name, re.split(r"^\S", text, maxsplit=1, flags=re.MULTILINE)[0]
+        text = file.read_text()
+        for start in re.finditer(r"^( *)rule ?(\w*):\n", text, re.MULTILINE):
+            indent, name = start.groups()
+            inside = re.compile(rf"(?:{indent}    .*\n|\s*\n)*")
+            body = inside.match(text, start.end())[0]
+            body = re.sub(f"^{indent}", "", body, flags=re.MULTILINE)
+            if not name:
+                name = re.findall(r"^    name:\n\s+f?\"?([\w{}.]+)\"?\n", body, re.MULTILINE)[0]
+            yield name, body
 
 
 RULES = dict(rules())
-COMMANDS = re.search(r"^REPORTING = \(\n(.*?)^\)", FIGURES, re.MULTILINE | re.DOTALL)
+LOOPS = {
+    "{study}_tables": {f"{study}_tables" for study in STUDIES},
+    "{study}_analysis": {
+        f"{study}_analysis" for study, kind in KINDS.items() if folders.analysed_tables(study, kind)
+    },
+    "{study}_{figure.name}": {
+        f"{study}_{name}" for study, kind in KINDS.items() for name in folders.figures(study, kind)
+    },
+    "{study}_page": {
+        f"{study}_page" for study, kind in KINDS.items() if folders.has_page(study, kind)
+    },
+    "study": set(STUDIES),
+    "table": {"correlations"},
+}
+COMMANDS = re.search(
+    r"^REPORTING = \(\n(.*?)^\)",
+    (ROOT / "rules/report.smk").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def test_rules_were_found(pristine: Path) -> None:
     listed = snakemake(pristine, "--list-rules")
-    assert set(RULES) == set(re.findall(r"^(\w+)(?: \(.*\))?$", listed.stdout, re.MULTILINE))
+    assert set(LOOPS) < set(RULES)
+    made = (set(RULES) - set(LOOPS)).union(*LOOPS.values())
+    assert made == set(re.findall(r"^(\w+)(?: \(.*\))?$", listed.stdout, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -165,6 +194,7 @@ def test_rule_keeps_the_rules_of_the_house(name: str) -> None:
     bare = {"threads", "resources.gpu", "wildcards.seed", "params.seeds", "params.test_view"}
     bare |= {"PROVIDERS", "LOCAL_DATA", "DOWNLOADS"}
     bare |= {"params.features", "params.source_view", "params.options"}
+    bare |= {"params.study", "params.tables", "params.figures", "params.files", "params.output"}
     unquoted = set(re.findall(r"{([^{}:]+)}", shell)) - bare
     assert unquoted == set()
     step = re.search(r"python -m workflow_scripts\.(\w+)", shell)
@@ -173,14 +203,24 @@ def test_rule_keeps_the_rules_of_the_house(name: str) -> None:
         assert "code=" in text, "an edit of the step would re-run nothing"
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name.startswith("collect_")])
+LOG_FOLDERS = {  # of rules made in a loop; of others, the rule's name
+    "{study}_tables": "tables",
+    "{study}_analysis": "analysis",
+    "{study}_{figure.name}": "figures",
+    "{study}_page": "figures",
+    "table": "{table}",
+    "report_all_studies": "report",
+}
+
+
+@pytest.mark.parametrize("name", [name for name, text in RULES.items() if "    log:\n" in text])
 def test_log_lies_in_the_folder_of_its_rule(name: str) -> None:
-    assert f"LOGS}}/{name}/" in RULES[name]
+    assert f"LOGS}}/{LOG_FOLDERS.get(name, name)}/" in RULES[name]
 
 
 def test_front_page_of_the_report_names_every_study() -> None:
     text = (ROOT / "rules/report/workflow.rst").read_text()
-    missing = [name for name in plans.READERS if f"**{name}**" not in text]
+    missing = [name for name in folders.with_settings() if f"**{name}**" not in text]
     assert missing == []
 
 
@@ -237,7 +277,7 @@ def imported_by(job: Job, smoke_run: Path, tmp_path: Path) -> set[str]:
     argv = shlex.split(job.command.partition(" 2> ")[0])[1:]
     record = records(smoke_run) / record_of(argv)
     if not record.exists():  # the run was kept from another session
-        into = tmp_path / step_of(job)
+        into = tmp_path / job.rule
         into.mkdir()
         variables = recording(into / "records", into / "site")
         done = step(smoke_run, step_of(job), *arguments_of(job, into), **variables)
@@ -248,16 +288,17 @@ def imported_by(job: Job, smoke_run: Path, tmp_path: Path) -> set[str]:
 
 def test_inputs_are_what_is_imported(smoke_run: Path, smoke_plan: DryRun, tmp_path: Path) -> None:
     """Every step once, with the arguments of a job: its code inputs are what Python loaded."""
-    # The richest job of each: an adversarial training uses an attack.
+    # The richest job of each: an adversarial training uses an attack. What a study's own module
+    # makes is a job of its own.
     jobs: dict[str, Job] = {}
     for job in smoke_plan.jobs:
         if job.rule == "train_source" and "-linf_" not in job.output[0]:
             continue
         if job.command.startswith("python -m"):
-            jobs.setdefault(step_of(job), job)
+            jobs.setdefault(job.rule, job)
     del jobs["fetch_dataset"]  # would ask the dataset's own server again
-    assert {"extract_features", "transfer_subsets", "write_efficiency_page"} < set(jobs)
-    assert len(jobs) > 30
+    assert {"extract_features", "transfer_subsets", f"{EFFICIENCY}_page"} < set(jobs)
+    assert len(jobs) > 60
     wrong = {}
     for name, job in jobs.items():
         loaded = imported_by(job, smoke_run, tmp_path)
@@ -280,11 +321,12 @@ def test_packages_are_empty() -> None:
 def test_only_extension_points_import_by_name() -> None:
     """Everything else is imported statically: the closure is read off the source."""
     dynamic = {
-        str(file.relative_to(PACKAGE / "advtransfer"))
+        str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")
         if re.search(r"import_module\(|__import__\(|spec_from_file", file.read_text())
     }
-    assert dynamic == {"attacks/run.py", "data/known.py", "models/zoo.py"}
+    library = {"attacks/run.py", "data/known.py", "models/zoo.py"}
+    assert dynamic == {*(f"advtransfer/{file}" for file in library), "studies/folders.py"}
 
 
 # Addresses ---------------------------------------------------------------------------------------
@@ -292,7 +334,7 @@ def test_only_extension_points_import_by_name() -> None:
 
 def test_two_recipes_at_one_address_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "digest", lambda recipe: "abcdefghij")
-    plan = plans.Plan({}, {})
+    plan = plans.Plan({}, {}, {}, {})
     first = DatasetRecipe("hdf5_pack", path="one.h5")
     assert plan.register(first) == plan.register(first) == "hdf5_pack-abcdefghij"
     with pytest.raises(UserError, match="two different recipes share the address"):

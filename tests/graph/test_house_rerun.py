@@ -9,18 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from support.edits import LIBRARY, Edit, append, overlay
+from support.edits import LIBRARY, STUDIES, Edit, append, overlay
 from support.plans import dry_run
 from support.workflow import restored, step
 from workflow_scripts.config.load import load, merge
 from workflow_scripts.studies import folders
 
-STUDIES = "workflow_scripts/studies"
 SMOKE_STUDIES = tuple(
     name for name, part in load("configs/smoke.yaml")["studies"].items() if part is not None
 )
 REPORTS = {"report", "report_all_studies"}
-NETWORKS = {"train_source", "transfer_source", "attack_source", "compute_metrics", "train_detector"}
 
 
 def parts(study: str, kind: str = "") -> set[str]:
@@ -131,6 +129,16 @@ CASES = [
         "a caption",
         append(f"{STUDIES}/granularity/figures/resolutions.rst"),
         {"granularity_page", "report_all_studies"},
+    ),
+    Case(
+        "a page",
+        append(f"{STUDIES}/granularity/page.py"),
+        {"granularity_page", "report_all_studies"},
+    ),
+    Case(
+        "how figures are drawn",
+        append("workflow_scripts/draw_figure.py"),
+        {name for name in every_part() if not name.endswith(("_tables", "_analysis"))} | REPORTS,
     ),
     Case("a new recipe class", recipe_class, set()),
     Case("a new stage", stage, set()),

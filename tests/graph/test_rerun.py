@@ -16,6 +16,7 @@ from support.edits import (
     FIRST,
     LIBRARY,
     SECOND,
+    STUDIES,
     Edit,
     append,
     new_family,
@@ -50,19 +51,23 @@ def drawn(*studies: str) -> Counts:
     return figures(*studies) | {f"{study}_page": 1 for study in studies} | REPORT
 
 
+def analysed(*studies: str) -> Counts:
+    """Correlations of the studies, and the table of all correlations."""
+    return {f"{study}_analysis": 1 for study in studies} | {"correlations": 1}
+
+
 def correlated() -> Counts:
     """Correlations of both studies and what shows them."""
     shown = (
         *(f"{FIRST}_{name}" for name in (*ONLY_FIRST, "correlations_over_epsilon", "page")),
         *(f"{SECOND}_{name}" for name in ("mixture_scatter", "correlations_over_epsilon", "page")),
     )
-    return {"correlate_study": 2, "correlations": 1} | dict.fromkeys(shown, 1) | REPORT
+    return analysed(*BOTH) | dict.fromkeys(shown, 1) | REPORT
 
 
 def collected(*studies: str) -> Counts:
     """Tables and all that is made from them."""
-    n = len(studies)
-    return {"collect_study": n, "correlate_study": n, "correlations": 1} | drawn(*studies)
+    return {f"{study}_tables": 1 for study in studies} | analysed(*studies) | drawn(*studies)
 
 
 def one_network(sources: int = 1, **changed: int) -> Counts:
@@ -98,24 +103,29 @@ CASES = [
     # Code: figures, tables, metrics, networks.
     Case(
         "script of one figure",
-        append("workflow_scripts/plot_published.py"),
+        append(f"{STUDIES}/{FIRST}/figures/published.py"),
         {f"{FIRST}_published": 1, f"{FIRST}_page": 1} | REPORT,
     ),
-    Case("look of all figures", append(f"{LIBRARY}/plotting.py"), drawn(*BOTH)),
+    Case("look of all figures", append(f"{LIBRARY}/plotting/style.py"), drawn(*BOTH)),
     Case(
         "template of one page",
-        append(f"rules/report/{FIRST}.html.j2"),
+        append(f"{STUDIES}/{FIRST}/page.html.j2"),
         {f"{FIRST}_page": 1} | REPORT,
     ),
     Case(
         "caption of a figure",
-        append("rules/report/figure_published.rst"),
+        append(f"{STUDIES}/{FIRST}/figures/published.rst"),
+        {f"{FIRST}_page": 1} | REPORT,
+    ),
+    Case(
+        "caption of a figure of both",
+        append(f"{STUDIES}/kinds/pairs/figures/per_image.rst"),
         {f"{FIRST}_page": 1, f"{SECOND}_page": 1} | REPORT,
     ),
     Case(
         "statistics",
         append(f"{LIBRARY}/statistics/arrays.py"),
-        {"correlate_study": 2, "correlations": 1} | drawn(*BOTH),
+        correlated(),
     ),
     Case(
         "transferability metrics",

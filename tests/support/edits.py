@@ -12,6 +12,7 @@ import yaml
 from workflow_scripts.config.load import merge, study_files
 
 LIBRARY = "workflow_scripts/advtransfer"
+STUDIES = "workflow_scripts/studies"
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
 Edit = Callable[[Path], None]
 

@@ -47,6 +47,25 @@ def test_steps_do_without(file, steps):
     assert [step for step in steps if file in held(step)] == []
 
 
+@pytest.mark.parametrize(
+    ("step", "modules"),
+    [
+        ("analyse_tables", "analysis.py"),
+        ("draw_figure", "figures/[!_]*.py"),
+        ("write_page", "page.py"),
+    ],
+)
+def test_what_reads_tables_does_without_designs(step, modules):
+    studies = Path("workflow_scripts/studies")
+    designs = {str(studies / f"{name}.py") for name in ("plan", "base", "reader", "sources")}
+    found = sorted(studies.glob(f"**/{modules}"))
+    assert len(found) >= 6
+    for module in found:
+        code = step_code(step, [module])
+        assert not designs & set(code), module
+        assert not [file for file in code if file.endswith("/design.py")], module
+
+
 def imported(file: Path) -> set[Path]:
     """The files of ours that a module imports, found by parsing it."""
     found = set()

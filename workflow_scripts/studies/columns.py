@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+Row = dict[str, Any]
+Table = tuple[list[str], list[Row]]  # columns, rows
+
 # What names a source.
 NAME_COLUMNS = ["study", "source", "source_model", "source_family", "source_training", "robust"]
 # The same of a source that has a place by norm and epsilon.

@@ -6,17 +6,13 @@ docs/results.md documents the columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ..advtransfer.addresses import Seeds, address, block_path, source_path
 from ..advtransfer.artifacts.table_reader import read_rows
 from ..advtransfer.training.recipe import SourceRecipe
 from .base import Study
-from .columns import EVALUATION_COLUMNS
+from .columns import EVALUATION_COLUMNS, Row, Table
 from .sources import Source
-
-Row = dict[str, Any]
-Table = tuple[list[str], list[Row]]  # columns, rows
 
 
 def of_network(study: Study, source: Source, seed: int | str) -> Row:

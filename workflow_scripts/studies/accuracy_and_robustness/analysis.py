@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...advtransfer.cli import log
-from ..source_tables import Row, Table
+from ..columns import Row, Table
 from .columns import (
     BASELINE,
     CORRELATION_COLUMNS,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...advtransfer.cli import log
-from ..source_tables import Table
+from ..columns import Table
 from .columns import DIFFERENCE_COLUMNS
 
 if TYPE_CHECKING:

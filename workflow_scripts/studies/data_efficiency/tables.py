@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts.table_reader import read_rows
 from ...advtransfer.transfer.modes import has_moving_statistics
-from ..source_tables import Row, Table, blocks, evaluation_rows, of_network
+from ..columns import Row, Table
+from ..source_tables import blocks, evaluation_rows, of_network
 from .columns import (
     CURVE_COLUMNS,
     EVALUATION_COLUMNS,

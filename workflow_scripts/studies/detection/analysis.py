@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...advtransfer.cli import log
-from ..source_tables import Table
+from ..columns import Table
 from .columns import AP_COLUMNS, DIFFERENCE_COLUMNS
 
 READS = ("table",)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ...advtransfer.artifacts.table_reader import read_rows
 from ...advtransfer.detection.paths import detector_path
-from ..source_tables import Row, Table, of_source, source_table
+from ..columns import Row, Table
+from ..source_tables import of_source, source_table
 from .columns import AP_COLUMNS
 from .design import DetectionStudy
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...advtransfer.artifacts.table_reader import read_rows
-from ..source_tables import Table
+from ..columns import Table
 from .ranking import Ranking, ranking_tables
 
 READS = ("table", "measures")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts.table_reader import read_rows
+from ..columns import Row, Table
 from ..kinds.whole_targets import tables as whole_targets
-from ..source_tables import Row, Table
 from .columns import MEASURE_COLUMNS
 from .design import GranularityStudy
 

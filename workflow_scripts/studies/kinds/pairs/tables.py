@@ -16,7 +16,8 @@ from ....advtransfer.attacks.recipe import attack_label
 from ....advtransfer.metrics.pairing_recipe import pair_name
 from ....advtransfer.metrics.recipe import MetricsRecipe
 from ....advtransfer.metrics.transferability import cross_entropy
-from ...source_tables import Row, Table, blocks
+from ...columns import Row, Table
+from ...source_tables import blocks
 from ...sources import Reference, Source, Target
 from .columns import CURVE_COLUMNS, EVALUATION_COLUMNS, METRIC_COLUMNS, PER_IMAGE_COLUMNS
 from .design import PairStudy, shared_classes

@@ -15,7 +15,8 @@ from ....advtransfer.artifacts.hdf5 import Hdf5Reader, open_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.metrics.transferability import cross_entropy
 from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
-from ...source_tables import Row, Table, blocks, of_source, source_table
+from ...columns import Row, Table
+from ...source_tables import blocks, of_source, source_table
 from ...sources import Source, Target
 from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
 from .design import TransferStudy

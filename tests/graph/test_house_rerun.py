@@ -60,7 +60,7 @@ def folder_of_a_kind(name: str, like: str) -> Edit:
         shutil.copytree(folder / STUDIES / like, made, ignore=shutil.ignore_patterns("__pycache__"))
         settings = made / "config.yaml"
         settings.write_text(settings.read_text().replace(f"  {like}:", f"  {name}:"))
-        done = step(folder, "config.schema", "--write")
+        done = step(folder, "config.schema", "--output", "rules/schemas")
         assert done.returncode == 0, done.stdout
         own = load("configs/smoke.yaml", root=folder)["studies"][like]
         overlay(studies={name: own})(folder)

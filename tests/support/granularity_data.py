@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from support.figure_tables import Row, write
-from workflow_scripts.studies.granularity.ranking import ranking_tables
+from workflow_scripts.studies.granularity.ranking import Ranking, ranking_tables
 from workflow_scripts.studies.kinds.whole_targets.columns import TRANSFER_COLUMNS
 
 STUDY = "granularity"
@@ -118,7 +118,8 @@ def measures(seeds: int = 3) -> list[Row]:
 def make_tables(folder: Path, seeds: int = 3) -> None:
     """All tables of the study, the last two by the study's own code."""
     known, taken = transfers(seeds), measures(seeds)
-    (best_columns, best), (prediction_columns, prediction) = ranking_tables(known, taken, **RANKING)
+    ranking = Ranking(**RANKING)
+    (best_columns, best), (prediction_columns, prediction) = ranking_tables(known, taken, ranking)
     for name, columns, rows in (
         ("table", list(known[0]), known),
         ("measures", list(taken[0]), taken),

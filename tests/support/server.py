@@ -17,7 +17,6 @@ ADVTRANSFER_TEST_MODULES names a folder: every step leaves there which of our fi
 from __future__ import annotations
 
 import atexit
-import builtins
 import gc
 import hashlib
 import importlib
@@ -36,7 +35,6 @@ from contextlib import suppress
 from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -53,58 +51,32 @@ IMPORTED = (
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of a job of Snakemake
 
 
+# Packages whose versions an artefact names if its step has imported them (artifacts/versions.py),
+# and which others each imports.
+NEEDS = {
+    "numpy": (),
+    "h5py": ("numpy",),
+    "pandas": ("numpy",),
+    "scipy": ("numpy",),
+    "torch": ("numpy",),
+}
+
+
 class Unimported(MetaPathFinder, Loader):
-    """Packages that the server has loaded, and that a fork counts as imported only when it imports
-    them: an artefact names the versions of the software that its step has imported, no other.
-    """
-
-    def __init__(self) -> None:
-        self.imports: dict[str, set[str]] = {}  # by module
-        self.hidden: dict[str, ModuleType] = {}
-        self.specs: dict[str, ModuleSpec | None] = {}
-
-    def load(self, names: Sequence[str]) -> None:
-        """Import the modules, and note which module imports which."""
-        real = builtins.__import__
-
-        def noting(
-            name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
-        ) -> ModuleType:
-            found = real(name, globals, locals, fromlist, level)
-            importer = (globals or {}).get("__name__")
-            # Code of C names the function that called it as the importer.
-            if importer and sys._getframe(1).f_code.co_name == "<module>":
-                if level:
-                    name = resolve_name("." * level + name, globals["__package__"])
-                whole = {name, *(f"{name}.{part}" for part in fromlist or ())}
-                self.imports.setdefault(importer, set()).update(whole)
-            return found
-
-        builtins.__import__ = noting  # type: ignore[assignment]
-        try:
-            for name in names:
-                with suppress(ImportError):
-                    importlib.import_module(name)
-        finally:
-            builtins.__import__ = real
+    """Makes those packages count as imported only once the fork imports them."""
 
     def hide(self) -> None:
-        """Take what is not of Python itself out of the imported modules."""
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] not in sys.stdlib_module_names and name != "__main__":
-                self.hidden[name] = sys.modules.pop(name)
-                self.specs[name] = getattr(module, "__spec__", None)
+        """Take the packages out of the imported modules; their submodules stay."""
+        self.hidden = {name: sys.modules.pop(name) for name in NEEDS if name in sys.modules}
+        self.specs = {name: module.__spec__ for name, module in self.hidden.items()}
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         if name not in self.hidden:
             return None
-        todo = [name]
-        while todo:
-            if (module := todo.pop()) in self.hidden:
-                sys.modules[module] = self.hidden.pop(module)
-                todo += [module.rpartition(".")[0], *self.imports.get(module, ())]
-        self.hidden[name] = sys.modules.pop(name)
+        for needed in NEEDS[name]:
+            if needed in self.hidden:
+                sys.modules[needed] = self.hidden.pop(needed)
         return ModuleSpec(name, self)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -140,8 +112,9 @@ def record_of(argv: Sequence[str]) -> str:
 
 def serve(path: str) -> NoReturn:
     """Fork for every caller, until the standard input is closed."""
-    loaded = Unimported()
-    loaded.load(IMPORTED)
+    for name in IMPORTED:
+        with suppress(ImportError):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page
     listening = socket.socket(socket.AF_UNIX)
@@ -156,11 +129,11 @@ def serve(path: str) -> NoReturn:
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listening.close()
-            answer(caller, loaded)
+            answer(caller)
         caller.close()
 
 
-def answer(caller: socket.socket, loaded: Unimported) -> NoReturn:
+def answer(caller: socket.socket) -> NoReturn:
     """Run what the caller asks for in one more fork, and tell how it ended."""
     header, files, _, _ = socket.recv_fds(caller, 4, 3)
     text = bytearray()
@@ -170,7 +143,7 @@ def answer(caller: socket.socket, loaded: Unimported) -> NoReturn:
         text += part
     if not (process := os.fork()):
         caller.close()
-        become(json.loads(text), files, loaded)
+        become(json.loads(text), files)
     for file in files:
         os.close(file)
     ended = os.pidfd_open(process)
@@ -183,7 +156,7 @@ def answer(caller: socket.socket, loaded: Unimported) -> NoReturn:
     os._exit(0)
 
 
-def become(call: dict[str, Any], files: Sequence[int], loaded: Unimported) -> NoReturn:
+def become(call: dict[str, Any], files: Sequence[int]) -> NoReturn:
     """Be the program that was asked for: its files, folder, environment, arguments, and its end."""
     os.setsid()
     for standard, file in enumerate(files):
@@ -205,7 +178,7 @@ def become(call: dict[str, Any], files: Sequence[int], loaded: Unimported) -> No
         sys.argv = arguments[1:]
         sys.orig_argv = [sys.executable, *arguments]
         sys.path.insert(0, os.getcwd())
-        loaded.hide()
+        Unimported().hide()
         if MODULES in os.environ:
             record_modules(arguments)
         run = partial(runpy.run_module, arguments[1], run_name="__main__", alter_sys=True)

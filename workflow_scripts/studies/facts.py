@@ -8,9 +8,17 @@ from ..advtransfer.attacks.recipe import attack_label
 from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe
 from .sources import Source
 
+# Transfer modes as they are printed.
+MODE_WORDS = {"last_layer": "fixed-feature", "full_network": "full-network"}
+
+
+def mode_in_words(mode: str) -> str:
+    """Return the printed name of a transfer mode."""
+    return MODE_WORDS.get(mode, mode.replace("_", " "))
+
 
 def training_in_words(training: TrainingRecipe) -> str:
-    """Epochs and attack of a source's training."""
+    """Return epochs and attack of a source's training in words."""
     text = f"{training.epochs} epochs"
     if training.attack is None:
         return text
@@ -19,13 +27,13 @@ def training_in_words(training: TrainingRecipe) -> str:
 
 
 def trainings_of(sources: Iterable[Source]) -> list[TrainingRecipe]:
-    """How the sources were trained that are trained here."""
+    """Return how the sources were trained that are trained here."""
     recipes = [source.recipe for source in sources]
     return [recipe.training for recipe in recipes if isinstance(recipe, SourceRecipe)]
 
 
 def selection_warning(trainings: Iterable[TrainingRecipe]) -> dict[str, str]:
-    """The fact that a page states where a training was stopped by test images."""
+    """Return the fact that a page states where test images chose a checkpoint."""
     if all(training.checkpoint != "best_on_test" for training in trainings):
         return {}
     return {"warning": "checkpoints were selected on test data, as in the papers"}

@@ -153,7 +153,7 @@ def test_recipes_of_summaries_and_page_are_json() -> None:
     recipe = settings_of(plan, STUDY, "analysis")
     assert recipe["baseline"] == "natural" and recipe["metrics"]["near"] == "accuracy"
     facts = facts_of(plan, STUDY)
-    assert facts["transfer full_network"] == "SGD, 4 epochs, learning rate 0.1 or 0.03"
+    assert facts["full-network transfer"] == "SGD, 4 epochs, learning rate 0.1 or 0.03"
     assert facts["sources resnet14 (seeds)"] == (
         "natural (3), robust_l2_quarter (2), robust_l2 (2)"
     )

@@ -28,12 +28,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READS = ("table", "sources")
+# The tables that are made here, with their labels in the report.
 TABLES = {
     "points": "architectures and epsilons",
     "correlations": "R² by epsilon",
     "predictors": "left-out errors",
     "width": "width",
-}  # made here, with their labels in the report
+}
+# What computes the numbers in them.
+LIBRARY = {
+    "points": ("studies.accuracy_and_robustness.analysis.averaged",),
+    "correlations": ("studies.accuracy_and_robustness.relation.squared_pearson",),
+    "predictors": ("studies.accuracy_and_robustness.relation.compare_predictors",),
+    "width": (
+        "advtransfer.statistics.intervals.mean_interval",
+        "studies.accuracy_and_robustness.relation.contrast",
+    ),
+}
 SETTINGS = (
     "architectures",
     "widths",

@@ -12,6 +12,7 @@ from ...advtransfer.epsilon import parse_epsilon
 from ...advtransfer.errors import UserError
 from ...config.check import Config
 from ..checkpoints import read_checkpoint
+from ..facts import mode_in_words
 from ..kinds.whole_targets import design as whole_targets
 from ..reader import repeated
 from ..sources import check_not_baseline, check_training, trainings_of_names
@@ -45,8 +46,8 @@ class AccuracyStudy(whole_targets.TransferStudy):
         facts = dict(super().facts(config))
         attack = self.robustness
         for target in self.targets:
-            modes = [mode.mode for mode in target.transfers[0].modes]
-            facts[f"modes to {target.name}"] = ", ".join(modes).replace("_", " ")
+            modes = [mode_in_words(mode.mode) for mode in target.transfers[0].modes]
+            facts[f"modes of transfer to {target.name}"] = ", ".join(modes)
         return facts | {
             "architectures compared": list(self.architectures),
             "widths compared": dict(self.widths),

@@ -30,7 +30,7 @@ BOUNDS = ("value", "ci_low", "ci_high")
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -43,13 +43,13 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
     return {
         "verdict": verdict(main),
         "primary": primary_text(main),
-        "sources": source_grid(points),
-        "correlations": correlation_grid(settings, correlations),
+        "sources": source_table(points),
+        "correlations": correlation_table(settings, correlations),
         "few_models": few_models(correlations),
-        "published": published_grid(),
-        "predictors": predictor_grid(settings, predictors),
+        "published": published_table(),
+        "predictors": predictor_table(settings, predictors),
         "width_claims": width_claims(settings, width),
-        "width": width_grid(settings, width),
+        "width": width_table(settings, width),
         "names": {
             "robust": training_label(settings.robust),
             "baseline": training_label(settings.baseline),
@@ -61,7 +61,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
-    """Whether robustness adds to accuracy in predicting architectures that were left out."""
+    """Say whether robustness adds to accuracy in predicting architectures that were left out."""
     signs = [sign(*bounds) for bounds in zip(main["gain_low"], main["gain_high"], strict=True)]
     if not signs or "none" in signs:
         reason = (
@@ -73,7 +73,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     reason = (
         "in fixed-feature transfer of left-out architectures, accuracy and robustness together "
         f"predict better than accuracy alone on {above} of {len(signs)} targets (interval above "
-        f"0), worse on {below}, and not told apart on {signs.count('open')}."
+        f"0), worse on {below}, and not told apart on {signs.count('open')} (interval includes 0)."
     )
     return verdict_of_signs(
         signs,
@@ -84,7 +84,7 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
 
 
 def primary_text(main: pd.DataFrame) -> str:
-    """The comparison behind the verdict, by target."""
+    """Return the comparison behind the verdict, by target."""
     if main.empty:
         return ""
     parts = []
@@ -92,24 +92,24 @@ def primary_text(main: pd.DataFrame) -> str:
         gain = estimate(plotting.triple(row, GAIN), signed=True)
         parts.append(f"{target_label(str(row.target))} {gain}")
     return (
-        "How much smaller the mean absolute error is, in shares of images: "
+        "The mean absolute error is smaller by, in shares of images: "
         f"{', '.join(parts)}; {main['n_models'].max():.0f} architectures."
     )
 
 
 def few_models(correlations: pd.DataFrame) -> str:
-    """A warning where the correlations are over few architectures."""
+    """Return a warning where the correlations are over few architectures."""
     fewest = correlations["n_models"].min() if len(correlations) else 0
     if fewest >= plotting.FEWEST_MODELS:
         return ""
     return (
         f"Some correlations are over {fewest:.0f} architectures only, fewer than the "
-        f"{plotting.FEWEST_MODELS} that we ask for: do not rest on them."
+        f"{plotting.FEWEST_MODELS} that we ask for: do not rely on them."
     )
 
 
 def width_claims(settings: Settings, width: pd.DataFrame) -> list[str]:
-    """Whether the last step in width adds to robust sources and no longer to natural ones."""
+    """Say whether the last step in width adds to robust sources and no longer to natural ones."""
     sentences = []
     for mode in plotting.modes(width):
         for target in targets_shown(settings.targets, width):
@@ -140,13 +140,13 @@ def width_claims(settings: Settings, width: pd.DataFrame) -> list[str]:
 
 
 def last_step(rows: pd.DataFrame, quantity: str, training: str) -> Any:
-    """The row of the step to the largest width; None if there is none."""
+    """Return the row of the step to the largest width, or None."""
     own = rows_where(rows, quantity=quantity, source_training=training)
     return None if own.empty else own.sort_values("width").iloc[-1]
 
 
 def width_claim(signs: Mapping[str, str]) -> str:
-    """What the signs of the last step say: of the robust source, the natural one, both compared."""
+    """Say what the signs of the last step mean: robust, natural, and robust minus natural."""
     if "none" in signs.values():
         return "one seed bears no interval"
     if signs["difference"] == "below":
@@ -165,7 +165,7 @@ def width_claim(signs: Mapping[str, str]) -> str:
 # Grids ------------------------------------------------------------------------------------------
 
 
-def source_grid(points: pd.DataFrame) -> dict[str, Any]:
+def source_table(points: pd.DataFrame) -> dict[str, Any]:
     """Accuracy and robustness of every architecture at every epsilon."""
     levels = plotting.levels(points)
     labels = plotting.level_labels(levels)
@@ -181,7 +181,7 @@ def source_grid(points: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["architecture", *labels.values()], "rows": lines}
 
 
-def correlation_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
+def correlation_table(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """R^2 by mode and epsilon, with the correlation's sign; one column a target."""
     targets = targets_shown(settings.targets, rows)
     levels = plotting.levels(rows)
@@ -203,7 +203,7 @@ def square_text(row: Any) -> str:
     return f"{text} (r = {number(row.pearson)})" if row.pearson < 0 else text
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """The published table of correlations: printed, and recomputed from its rows."""
     lines = []
     for epsilon, found in published.squared_correlations().items():
@@ -214,7 +214,7 @@ def published_grid() -> dict[str, Any]:
     return {"head": ["published", "printed R²", "recomputed", "architectures"], "rows": lines}
 
 
-def predictor_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
+def predictor_table(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """Left-out error, gain over accuracy alone, and R^2 in sample of every predictor."""
     lines = []
     row: Any
@@ -237,7 +237,7 @@ def predictor_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     return {"head": head, "rows": lines}
 
 
-def width_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
+def width_table(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """What every step in width adds, and how much more to robust sources; one column a target."""
     targets = targets_shown(settings.targets, rows)
     steps = rows_where(rows, quantity=("step", "step_minus_natural"))

@@ -1,4 +1,4 @@
-"""The section of the study: what it compares beside transfer to whole targets."""
+"""The section of the study: what it compares besides transfer to whole targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Robustness(Section):
 
 
 class Settings(whole_targets.Settings):
-    """Salman et al. 2020: do accuracy and robustness of a source together say how well it
+    """Salman et al. 2020: do accuracy and robustness of a source together predict how well it
     transfers, and what does width add?"""
 
     robust: str = Field(
@@ -36,6 +36,6 @@ class Settings(whole_targets.Settings):
     robustness: Robustness
     accuracies: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=dict,
-        description="Clean accuracy of checkpoints as published, by name: what they were trained "
-        "on is not at hand",
+        description="Published clean accuracy of checkpoints, by name, because the images they "
+        "were trained on are not at hand",
     )

@@ -14,8 +14,10 @@ from ..source_tables import Table
 from .columns import AP_COLUMNS, DIFFERENCE_COLUMNS
 
 READS = ("table",)
-# Tables that are made here, with their labels in the report.
+# The tables that are made here, with their labels in the report.
 TABLES = {"differences": "paired differences"}
+# What computes the numbers in them.
+LIBRARY = {"differences": ("advtransfer.statistics.paired.paired_difference",)}
 SETTINGS = ("baseline",)
 
 

@@ -1,6 +1,6 @@
 """The page of a study of detection: average precision, paired differences, and what they say.
 
-Every number comes from the tables; the sentences follow from signs and intervals.
+Every number comes from the tables. The sentences follow from signs and intervals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ALWAYS = ("AP", "AP50", "AP75")
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -42,15 +42,15 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
             "robust": training_label(settings.robust),
             "baseline": training_label(settings.baseline),
         },
-        "precision": precision_grid(settings, table),
-        "differences": difference_grid(settings, differences),
-        "sources": source_grid(settings, sources),
-        "published": published_grid(),
+        "precision": precision_table(settings, table),
+        "differences": difference_table(settings, differences),
+        "sources": source_table(settings, sources),
+        "published": published_table(),
     }
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
-    """What the differences in AP say, one for each quantity."""
+    """Return what the differences in AP say, one for each quantity."""
     signs = [sign_of(row) for row in main.itertuples()]
     if not signs or "none" in signs:
         reason = "one seed bears no interval, or nothing was compared."
@@ -58,13 +58,14 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     above, below = signs.count("above"), signs.count("below")
     reason = (
         f"of {len(signs)} average precisions, detectors on the robust source are better in {above} "
-        f"(interval above 0), worse in {below}, and not told apart in {signs.count('open')}."
+        f"(interval above 0), worse in {below}, and not told apart in {signs.count('open')} "
+        "(interval includes 0)."
     )
     return verdict_of_signs(signs, reason, mixed="It depends on the task:")
 
 
 def primary_text(settings: Settings, main: pd.DataFrame) -> str:
-    """The differences behind the verdict."""
+    """Return the differences behind the verdict."""
     if main.empty:
         return ""
     places = main[["task", "of"]].astype(str).to_numpy().tolist()
@@ -78,7 +79,7 @@ def primary_text(settings: Settings, main: pd.DataFrame) -> str:
     return f"AP, {robust} minus {baseline}, {seeds}: {values}."
 
 
-def precision_grid(settings: Settings, table: pd.DataFrame) -> dict[str, Any]:
+def precision_table(settings: Settings, table: pd.DataFrame) -> dict[str, Any]:
     """Means over seeds of every metric, with the range; one line a quantity and training."""
     metrics = list(plotting.METRIC_LABELS)
     lines = []
@@ -95,7 +96,7 @@ def precision_grid(settings: Settings, table: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["mean (range over seeds)", *_labels(metrics)], "rows": lines}
 
 
-def difference_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
+def difference_table(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
     """Differences with intervals; one line a quantity and training."""
     lines = []
     for quantity in plotting.quantities(settings, differences):
@@ -108,7 +109,7 @@ def difference_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, 
     return {"head": ["minus the baseline", *_labels(ALWAYS)], "rows": lines}
 
 
-def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
+def source_table(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     """Clean and robust accuracy of the sources, means over seeds."""
     if sources.empty:
         return {"head": ["training"], "rows": []}
@@ -124,7 +125,7 @@ def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["training", *(attack_label(*a) for a in attacks)], "rows": lines}
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """The published numbers as they are."""
     from .published import EPSILONS, PRECISIONS
 

@@ -1,4 +1,7 @@
-"""Artefacts of a study of detection as tidy rows. docs/results.md documents the columns."""
+"""The artefacts of a study of detection as tidy rows.
+
+The study's README explains the columns.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,17 @@ from ..source_tables import Row, Table, of_source, source_table
 from .columns import AP_COLUMNS
 from .design import DetectionStudy
 
-TABLES = {"table": "average precision", "sources": "sources"}  # labels in the report
+# The tables that this module gathers, with their labels in the report.
+TABLES = {"table": "average precision", "sources": "sources"}
+# What computes the numbers in them.
+LIBRARY = {
+    "table": ("advtransfer.detection.evaluate.average_precision",),
+    "sources": ("advtransfer.attacks.run.robust_accuracies",),
+}
 
 
 def ap_table(study: DetectionStudy) -> Table:
-    """Average precision of every detector."""
+    """Return the average precision of every detector."""
     rows: list[Row] = []
     for source, task, seed in study.detectors():
         folder = source.recipe, seed, task.recipe

@@ -1,5 +1,5 @@
-"""Summarise a study of transfer to whole targets: all-of and best-of tables, what a choice on test
-images would have given, and how fixed-feature and full-network transfer go together."""
+"""Summarise transfers to whole targets: every source, the best robust ones, what choosing on test
+images would have added, and how fixed-feature and full-network transfer go together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ from ..source_tables import Table
 from . import columns, summary
 
 READS = ("table",)
+# The tables that are made here, with their labels in the report.
 TABLES = {
     "summary": "all sources",
     "best": "best robust sources",
     "selection": "chosen on test images",
-    "correlations": "fixed against full",
-}  # made here, with their labels in the report
+    "correlations": "fixed-feature against full-network",
+}
+# What computes the numbers in them.
+LIBRARY = {
+    "summary": (
+        "studies.fixed_vs_full.summary.summary_rows",
+        "advtransfer.statistics.intervals.mean_interval",
+    ),
+    "best": (
+        "studies.fixed_vs_full.summary.best_rows",
+        "advtransfer.statistics.intervals.mean_interval",
+    ),
+    "selection": ("studies.fixed_vs_full.summary.selection_rows",),
+    "correlations": ("advtransfer.statistics.correlations.correlate_all",),
+}
 SETTINGS = ("baseline", "metrics", "bootstrap", "permutations")
 
 

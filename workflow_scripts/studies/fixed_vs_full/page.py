@@ -1,7 +1,7 @@
 """The page of the study of fixed-feature and full-network transfer: what was compared and found.
 
-Every number comes from the tables; the sentences follow from signs and intervals, so a target on
-which the paper's claim does not hold is named.
+Every number comes from the tables. The sentences follow from signs and intervals, so they name a
+target on which the paper's claim does not hold.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 TABLES = ("summary", "best", "selection", "correlations", "sources")
 SETTINGS = ("baseline", "targets")
 PRIMARY = "last_layer"  # where the paper claims most
-Grid = dict[str, Any]
+Table = dict[str, Any]
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -54,9 +54,9 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         "baseline": training_label(settings.baseline),
         "sentences": [mode_sentence(main, mode) for mode in plotting.modes_of(best)],
         "strengths": strength_sentence(rows_where(best, **honest)),
-        "best": [(plotting.mode_label(m), best_grid(best, m)) for m in plotting.modes_of(best)],
+        "best": [(plotting.mode_label(m), best_table(best, m)) for m in plotting.modes_of(best)],
         "everything": [
-            (plotting.mode_label(mode), everything_grid(settings, summary, mode))
+            (plotting.mode_label(mode), everything_table(settings, summary, mode))
             for mode in plotting.modes_of(summary)
         ],
         "class_means": class_mean_sentence(
@@ -65,11 +65,11 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
                 selection="validation",
             )
         ),
-        "correlations": correlation_grid(correlations),
-        "selection": selection_grid(selection),
-        "sources": source_grid(sources),
-        "published": published_grid(),
-        "published_runs": published_runs_grid(),
+        "correlations": correlation_table(correlations),
+        "selection": selection_table(selection),
+        "sources": source_table(sources),
+        "published": published_table(),
+        "published_runs": published_runs_table(),
     }
 
 
@@ -77,7 +77,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
-    """One row a target and mode: over all architectures, or of the only one."""
+    """Return a row for each target and mode: over all architectures, or of the only one."""
     if best.empty:
         return best
     over_all = ALL if ALL in set(best["model"]) else best["model"].iloc[0]
@@ -88,7 +88,7 @@ def primary_rows(best: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
-    """Targets by what the interval of robust minus natural says."""
+    """Return the targets by what the interval of robust minus natural says."""
     named: dict[str, list[str]] = {"above": [], "below": [], "open": [], "none": []}
     for row in plotting.records(rows_where(main, mode=mode)):
         named[sign_of(row)].append(plotting.target_label(row.target))
@@ -96,24 +96,25 @@ def counts(main: pd.DataFrame, mode: str) -> dict[str, list[str]]:
 
 
 def verdict(main: pd.DataFrame) -> dict[str, str]:
-    """What fixed-feature transfer says of the claim that robust sources transfer better."""
+    """Return what fixed-feature transfer says about the claim that robust sources are better."""
     named = counts(main, PRIMARY) if len(main) else {}
     total = sum(map(len, named.values()))
     few = total and rows_where(main, mode=PRIMARY)["n_source_seeds"].min() < 2
     if not total or named["none"] or few:
-        reason = "one source seed says nothing of others, or nothing was compared."
+        reason = "one source seed says nothing about others, or nothing was compared."
         return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = len(named["above"]), len(named["below"])
     reason = (
         f"in fixed-feature transfer the best robust source is better on {above} of {total} targets "
-        f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])}."
+        f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])} "
+        "(interval includes 0)."
     )
     signs = [kind for kind, targets in named.items() for _ in targets]
     return verdict_of_signs(signs, reason)
 
 
 def primary_text(main: pd.DataFrame) -> str:
-    """The differences behind the verdict."""
+    """Return the differences behind the verdict."""
     if main.empty:
         return ""
     rows = rows_where(main, mode=PRIMARY)
@@ -131,7 +132,7 @@ def primary_text(main: pd.DataFrame) -> str:
 
 
 def mode_sentence(main: pd.DataFrame, mode: str) -> str:
-    """Where the best robust source is better in a mode, and where not."""
+    """Say where the best robust source is better in a mode, and where it is not."""
     label = plotting.mode_label(mode).capitalize()
     named = counts(main, mode) if len(main) else {}
     if not any(named.values()):
@@ -147,7 +148,7 @@ def mode_sentence(main: pd.DataFrame, mode: str) -> str:
 
 
 def strength_sentence(best: pd.DataFrame) -> str:
-    """Which strengths were best, over targets and architectures."""
+    """Say which strengths were best, over targets and architectures."""
     rows = rows_where(best, model=list(plotting.models_of(best)))
     parts = []
     for mode in plotting.modes_of(rows):
@@ -166,7 +167,7 @@ def strength_sentence(best: pd.DataFrame) -> str:
 
 
 def class_mean_sentence(summary: pd.DataFrame) -> str:
-    """How far the mean over classes is from the accuracy."""
+    """Say how far the mean over classes is from the accuracy."""
     keys = ["target", "mode", "model", "training"]
     one, other = (
         rows_where(summary, measure=measure).set_index(keys)["mean"]
@@ -189,8 +190,8 @@ def gain_text(row: Any) -> str:
 # Grids ------------------------------------------------------------------------------------------
 
 
-def best_grid(best: pd.DataFrame, mode: str) -> Grid:
-    """Best-of: the natural and the best robust source, chosen on validation, then on test."""
+def best_table(best: pd.DataFrame, mode: str) -> Table:
+    """The natural and the best robust source: chosen on held-out images, then on test images."""
     rows = rows_where(best, mode=mode)
     lines = []
     for target, model in dict.fromkeys(zip(rows["target"], rows["model"], strict=True)):
@@ -213,8 +214,8 @@ def best_grid(best: pd.DataFrame, mode: str) -> Grid:
     return {"head": ["target, architecture", *head, *tested], "rows": lines}
 
 
-def everything_grid(settings: Settings, summary: pd.DataFrame, mode: str) -> Grid:
-    """All-of: mean accuracy of every source on every target, and the range over networks."""
+def everything_table(settings: Settings, summary: pd.DataFrame, mode: str) -> Table:
+    """Mean accuracy of every source on every target, and the range over networks."""
     rows = rows_where(summary, mode=mode, selection="validation")
     targets, places = plotting.targets_of(settings, rows), plotting.strengths(rows)
     lines = []
@@ -235,7 +236,7 @@ def range_text(row: Any) -> str:
     return f"{mean} ({low}–{high})"
 
 
-def correlation_grid(rows: pd.DataFrame) -> Grid:
+def correlation_table(rows: pd.DataFrame) -> Table:
     """Fixed-feature against full-network accuracy, by target and set of sources."""
     lines = []
     for target, sources in dict.fromkeys(zip(rows["target"], rows["sources"], strict=True)):
@@ -254,7 +255,7 @@ def source_set_label(name: str) -> str:
     return known[name] if name in known else model_label(name)
 
 
-def selection_grid(rows: pd.DataFrame) -> Grid:
+def selection_table(rows: pd.DataFrame) -> Table:
     """What choosing on test images would have given."""
     lines = []
     for row in plotting.records(rows):
@@ -267,7 +268,7 @@ def selection_grid(rows: pd.DataFrame) -> Grid:
     return {"head": [*head, "same choice"], "rows": lines}
 
 
-def source_grid(sources: pd.DataFrame) -> Grid:
+def source_table(sources: pd.DataFrame) -> Table:
     """Accuracy of the sources on their own classes, means over seeds."""
     attacks: Sequence[tuple[str, str, float]] = list(
         dict.fromkeys(
@@ -290,7 +291,7 @@ def source_grid(sources: pd.DataFrame) -> Grid:
     return {"head": [*head, "passes an image", "seconds"], "rows": lines}
 
 
-def published_grid() -> Grid:
+def published_table() -> Table:
     """The paper's table 1, and its differences."""
     from .published import TABLE_1
 
@@ -305,11 +306,11 @@ def published_grid() -> Grid:
             cells += [number(100 * value, 2) for value in values]
         lines.append([plotting.target_label(target), *cells])
     names = ("standard", "robust", "difference")
-    head = [f"{mode}, {name}" for mode in ("fixed", "full") for name in names]
+    head = [f"{mode}, {name}" for mode in ("fixed-feature", "full-network") for name in names]
     return {"head": ["published, %", *head], "rows": lines}
 
 
-def published_runs_grid() -> Grid:
+def published_runs_table() -> Table:
     """The authors' best single runs: accuracy, epsilon and learning rate."""
     from .published import BEST_RUNS
 

@@ -1,6 +1,7 @@
 """What the table of a `TransferStudy` says, source by source: means and differences with intervals,
 the best epsilon and what choosing it (and the learning rate) on test images would have given, and
-how fixed-feature and full-network results go together. docs/results.md documents the columns."""
+how fixed-feature and full-network results go together. The study's README explains
+the columns."""
 
 from __future__ import annotations
 

@@ -7,13 +7,22 @@ from typing import Any
 
 from ...advtransfer.artifacts.table_reader import read_rows
 from ..source_tables import Table
-from .ranking import ranking_tables
+from .ranking import Ranking, ranking_tables
 
 READS = ("table", "measures")
+# The tables that are made here, with their labels in the report.
 TABLES = {
     "best": "best epsilons",
     "prediction": "what predicts them",
-}  # made here, with their labels in the report
+}
+# What computes the numbers in them.
+LIBRARY = {
+    "best": ("studies.granularity.best_epsilon.estimate",),
+    "prediction": (
+        "studies.granularity.best_epsilon.predict",
+        "studies.granularity.best_epsilon.dependence",
+    ),
+}
 SETTINGS = (
     "estimator",
     "temperature",
@@ -33,6 +42,6 @@ def analyse(tables: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str,
         settings: the study's name (``study``) and its settings in ``SETTINGS``.
     """
     best, prediction = ranking_tables(
-        read_rows(tables["table"]), read_rows(tables["measures"]), **settings
+        read_rows(tables["table"]), read_rows(tables["measures"]), Ranking(**settings)
     )
     return {"best": best, "prediction": prediction}

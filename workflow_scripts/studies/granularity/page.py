@@ -1,6 +1,6 @@
-"""The page of the study of granularity: which epsilon is best for which target, and what says so.
+"""The page of the study of granularity: which epsilon is best for which target, and why.
 
-Every number comes from the tables; the sentences follow from signs and intervals.
+Every number comes from the tables. The sentences follow from signs and intervals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESOLUTION = {"measure": "resolution", "basis": "pixels"}
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -44,12 +44,12 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         "dependence": plotting.dependence_text(primary),
         "best_measure": strongest_text(primary),
         "estimator": plotting.ESTIMATOR_LABELS[settings.estimator],
-        "accuracy": accuracy_grid(transfers),
-        "best": best_grid(settings, best, measures),
-        "ranking": ranking_grid(settings, primary),
-        "measures": measure_grid(measures),
-        "sources": source_grid(settings, sources),
-        "published": published_grid(),
+        "accuracy": accuracy_table(transfers),
+        "best": best_table(settings, best, measures),
+        "ranking": ranking_table(settings, primary),
+        "measures": measure_table(measures),
+        "sources": source_table(settings, sources),
+        "published": published_table(),
     }
 
 
@@ -57,7 +57,8 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 
 
 def verdict(prediction: pd.DataFrame) -> dict[str, str]:
-    """What resolution says within datasets: there the paper claims that less wants more epsilon."""
+    """Return what resolution says within datasets: there the paper claims that less wants more
+    epsilon."""
     row = plotting.statistic(prediction, statistic="spearman_within", group="", **RESOLUTION)
     if row is None or any(math.isnan(row[name]) for name in ("value", "ci_low", "ci_high")):
         reason = "targets of one dataset do not differ in resolution, or there is no interval."
@@ -74,7 +75,7 @@ def verdict(prediction: pd.DataFrame) -> dict[str, str]:
 
 
 def primary_text(settings: Settings, prediction: pd.DataFrame) -> str:
-    """The measure that was named before the run."""
+    """Return what came out for the measure that was named before the run."""
     of = {"measure": settings.measure, "basis": settings.basis, "group": ""}
     label = plotting.measure_label(settings.measure, settings.basis)
     everywhere, within, given = (
@@ -89,7 +90,7 @@ def primary_text(settings: Settings, prediction: pd.DataFrame) -> str:
 
 
 def strongest_text(prediction: pd.DataFrame) -> str:
-    """The measure with the strongest correlation, which was chosen after the fact."""
+    """Return the measure with the strongest correlation, which was chosen after the run."""
     order = [
         what
         for what in plotting.ranking(prediction)
@@ -103,19 +104,19 @@ def strongest_text(prediction: pd.DataFrame) -> str:
     row = plotting.statistic(prediction, statistic="spearman", **of)
     return (
         f"The strongest of {len(order)} measures over all targets is "
-        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}), which is the "
-        f"largest of as many and so too large. {error_text(prediction, of)}"
+        f"{plotting.measure_label(*order[0])} ({plotting.interval_text(row)}). It was picked as "
+        f"the largest, so it is too large. {error_text(prediction, of)}"
     )
 
 
 def error_text(prediction: pd.DataFrame, of: Mapping[str, str]) -> str:
-    """How far a line fitted to other datasets is off."""
+    """Say how far a line fitted to other datasets is off."""
     error, mean = (plotting.statistic(prediction, statistic=name, **of) for name in ERRORS)
     if error is None or mean is None or math.isnan(error["value"]):
         return "There is no second dataset to predict."
     return (
-        "For a dataset that it has not seen, a line fitted to the others is off by "
-        f"{number(error['value'])} doublings on average, their mean by "
+        "On a dataset that it has not seen, a line fitted to the others is off by "
+        f"{number(error['value'])} doublings on average, and their mean by "
         f"{number(mean['value'])}."
     )
 
@@ -127,19 +128,19 @@ def _of(what: tuple[str, str]) -> dict[str, str]:
 # Grids ------------------------------------------------------------------------------------------
 
 
-def accuracy_grid(transfers: pd.DataFrame) -> dict[str, Any]:
+def accuracy_table(transfers: pd.DataFrame) -> dict[str, Any]:
     """Mean accuracy over seeds by target and epsilon."""
     means = transfers.groupby(["target", "source_epsilon"], sort=False)["accuracy"].mean()
     table = means.unstack()
-    grid = sorted(table.columns)
+    epsilons = sorted(table.columns)
     rows = [
-        [plotting.target_label(str(name)), *(number(line[e], 3) for e in grid)]
+        [plotting.target_label(str(name)), *(number(line[e], 3) for e in epsilons)]
         for name, line in table.iterrows()
     ]
-    return {"head": ["target", *(f"ε = {epsilon:g}" for epsilon in grid)], "rows": rows}
+    return {"head": ["target", *(f"ε = {epsilon:g}" for epsilon in epsilons)], "rows": rows}
 
 
-def best_grid(settings: Settings, best: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Any]:
+def best_table(settings: Settings, best: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Any]:
     """Best epsilon of every target by every estimator."""
     sides = plotting.resolutions(measures)
     estimators = sorted(plotting.ESTIMATOR_LABELS, key=lambda name: name != settings.estimator)
@@ -163,7 +164,7 @@ def cell(row: pd.Series) -> str:
     return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
-def ranking_grid(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]:
+def ranking_table(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]:
     """Every measure: correlations and errors, the strongest on top."""
     rows = []
     for what in plotting.ranking(prediction):
@@ -183,7 +184,7 @@ def ranking_grid(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]
     return {"head": [*head, "error, left out", "error of the mean", "targets"], "rows": rows}
 
 
-def measure_grid(measures: pd.DataFrame) -> dict[str, Any]:
+def measure_table(measures: pd.DataFrame) -> dict[str, Any]:
     """Values of the measures by target."""
     kinds = list(dict.fromkeys(zip(measures["measure"], measures["basis"], strict=True)))
     rows = []
@@ -196,7 +197,7 @@ def measure_grid(measures: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["target", *(plotting.measure_label(*kind) for kind in kinds)], "rows": rows}
 
 
-def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
+def source_table(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     """Accuracies of the sources on their own classes, means over seeds."""
     sources = rows_where(sources, study=settings.study)
     model = settings.model or next(iter(sources["source_model"]), None)
@@ -228,7 +229,7 @@ def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["source", *(attack_label(*one) for one in attacks)], "rows": rows}
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """The published accuracies at 32 pixels, and the best epsilon at full resolution."""
     from . import published
 

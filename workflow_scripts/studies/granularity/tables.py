@@ -1,6 +1,6 @@
 """The table of what was measured on the targets of a study of granularity.
 
-docs/results.md documents the columns.
+The study's README explains the columns.
 """
 
 from __future__ import annotations
@@ -12,16 +12,32 @@ from ..source_tables import Row, Table
 from .columns import MEASURE_COLUMNS
 from .design import GranularityStudy
 
-TABLES = {  # that this module gathers, with their labels in the report ("": not in it)
+# The tables that this module gathers, with their labels in the report ("": not in it).
+TABLES = {
     "table": "",
     "sources": "sources",
     "curves": "",
     "measures": "measures of granularity",
 }
+# What computes the numbers in them.
+LIBRARY = {
+    "table": (
+        "advtransfer.transfer.transfer.transfer",
+        "studies.kinds.whole_targets.tables.class_mean_accuracy",
+        "advtransfer.metrics.transferability.cross_entropy",
+    ),
+    "sources": ("advtransfer.attacks.run.robust_accuracies",),
+    "curves": ("advtransfer.transfer.transfer.transfer",),
+    "measures": (
+        "advtransfer.metrics.granularity.image_measures",
+        "advtransfer.metrics.granularity.feature_measures",
+        "advtransfer.metrics.granularity.label_depth",
+    ),
+}
 
 
 def measure_table(study: GranularityStudy) -> Table:
-    """Every measure of every target, in the features of every seed of the baseline."""
+    """Return every measure of every target, in the features of every seed of the baseline."""
     rows: list[Row] = []
     for source in study.sources:
         for seeds in source.seed_blocks:

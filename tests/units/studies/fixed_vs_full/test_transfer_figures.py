@@ -323,7 +323,7 @@ def page(folder: Path, facts: Row | None = None) -> str:
 
 
 def test_page(tables: Path) -> None:
-    text = page(tables, {"transfer last_layer": "SGD, 30 epochs"})
+    text = page(tables, {"fixed-feature transfer": "SGD, 30 epochs"})
     for part in (
         "The claim is supported:",
         "better on 3 of 3 targets",
@@ -332,7 +332,7 @@ def test_page(tables: Path) -> None:
         "MNIST, all sources 0.",
         "(no interval)",
         "Fixed-feature transfer, the best robust source: better (interval above 0) on near, MNIST,",
-        "transfer last_layer SGD, 30 epochs",
+        "fixed-feature transfer SGD, 30 epochs",
         "Aircraft 38.69 44.14 5.45",
         "all architectures",
         "ResNet-14, ℓ₂ 0.25",

@@ -15,12 +15,12 @@ from support.granularity_data import EPSILONS, RANKING, RECIPE, STUDY, TARGETS, 
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.studies.columns import EVALUATION_COLUMNS
 from workflow_scripts.studies.granularity import page as granularity_page
-from workflow_scripts.studies.granularity.ranking import ranking_tables
+from workflow_scripts.studies.granularity.ranking import Ranking, ranking_tables
 
 
 @pytest.fixture(scope="module")
 def ranked() -> tuple[list[Row], list[Row]]:
-    best, prediction = ranking_tables(transfers(), measures(), **RANKING)
+    best, prediction = ranking_tables(transfers(), measures(), Ranking(**RANKING))
     return best[1], prediction[1]
 
 
@@ -70,15 +70,14 @@ def test_resolution_is_not_held_fixed_for_itself(ranked):
 def test_other_selections_and_modes_do_not_count(ranked):
     more = [{**row, "selection": "test", "accuracy": "0.1"} for row in transfers()]
     more += [{**row, "mode": "full_network", "accuracy": "0.1"} for row in transfers()]
-    best, _ = ranking_tables([*transfers(), *more], measures(), **RANKING)
+    best, _ = ranking_tables([*transfers(), *more], measures(), Ranking(**RANKING))
     assert best[1] == ranked[0]
 
 
 def test_a_primary_measure_that_was_not_taken_is_told():
+    ranking = Ranking(**(RANKING | {"measure": "label_depth", "basis": "pixels"}))
     with pytest.raises(UserError, match="no measure 'label_depth' of pixels was taken; there are"):
-        ranking_tables(
-            transfers(), measures(), **(RANKING | {"measure": "label_depth", "basis": "pixels"})
-        )
+        ranking_tables(transfers(), measures(), ranking)
 
 
 # Page --------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The page of a study of pairs: what was asked, how it was measured, what came out.
 
-Every number on it comes from the tables; the sentences follow from signs and intervals, so a claim
-that does not reproduce is said to.
+Every number on it comes from the tables. The sentences follow from signs and intervals, so the page
+says when a claim is not reproduced.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FEW_MODELS = 7  # up to here the smallest p that permutations allow is worth a s
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
-    """What the template prints beyond facts and figures.
+    """Return what the template prints besides facts and figures.
 
     Raises:
         UserError: a table is missing or lacks columns.
@@ -51,7 +51,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         study=settings.study,
     )
     primary = correlation(correlations, role="primary")
-    # The test itself, whatever statistic and sources, and everything at its attack.
+    # The test with every statistic and set of sources, and all that was measured at its attack.
     conditions = {column: primary[column] for column in TEST}
     conditions["epsilon"] = float(primary["epsilon"])
     tested = select(correlations, **conditions)
@@ -76,15 +76,15 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         ),
         "exploratory": describe_exploratory(alike),
         "counts": count_text(table, sources),
-        "correlations": correlation_grid(attacked, primary),
-        "targets": target_grid(correlations, primary),
-        "overlap": overlap_grid(table, settings),
-        "published": published_grid(table, settings),
+        "correlations": correlation_table(attacked, primary),
+        "targets": target_table(correlations, primary),
+        "overlap": overlap_table(table, settings),
+        "published": published_table(table, settings),
     }
 
 
 def optional_row(frame: pd.DataFrame, **conditions: Any) -> pd.Series | None:
-    """The row of a correlation table that may be missing: not every study has every variant."""
+    """Return a row of a correlation table, or None: not every study has every variant."""
     try:
         return correlation(frame, **conditions)
     except UserError:
@@ -92,7 +92,7 @@ def optional_row(frame: pd.DataFrame, **conditions: Any) -> pd.Series | None:
 
 
 def describe_primary(row: pd.Series) -> dict[str, Any]:
-    """The primary test: its numbers as text, and what was tested."""
+    """Return the primary test as text: its numbers, and what was tested."""
     models = int(row["n_models"])
     attack = attack_label(row["attack"], row["norm"], row["epsilon"])
     direction = direction_label(row["direction"])
@@ -112,8 +112,8 @@ def describe_primary(row: pd.Series) -> dict[str, Any]:
     share = number(100 * row["value"] ** 2, 0)
     size = (
         f"The primary correlation is {strength(row['value'])}: {number(row['value'])}, "
-        f"so the metric goes with {share} % of the variance between {models} source models, "
-        f"which are {int(row['n_rows'])} measurements over seeds."
+        f"so the metric accounts for {share} % of the variance between {models} source models "
+        f"({int(row['n_rows'])} measurements over seeds)."
     )
     return {
         "statistic": STATISTIC_LABELS.get(row["statistic"], row["statistic"]),
@@ -128,7 +128,7 @@ def describe_primary(row: pd.Series) -> dict[str, Any]:
 
 
 def describe_robust(natural: pd.Series, everything: pd.Series | None) -> str:
-    """What adding adversarially trained sources changes."""
+    """Say what adding adversarially trained sources changes."""
     if everything is None or everything["n_models"] == natural["n_models"]:
         return "No adversarially trained sources were measured."
     same = verdict(*natural[["value", "ci_low", "ci_high"]])["kind"]
@@ -141,14 +141,14 @@ def describe_robust(natural: pd.Series, everything: pd.Series | None) -> str:
 
 
 def describe_partial(row: pd.Series | None) -> str:
-    """Whether the metric says more than the source's own accuracy does."""
+    """Say whether the metric says more than the source's own accuracy does."""
     if row is None or math.isnan(row["value"]):
         return "Given the sources' own accuracy, the partial correlation is undefined."
     kind = verdict(row["value"], row["ci_low"], row["ci_high"])["kind"]
     meaning = {
         "supported": "the metric says more than accuracy alone",
-        "opposite": "once accuracy is known, the sign turns",
-        "inconclusive": "that the metric says more than accuracy alone is not shown",
+        "opposite": "the sign turns once accuracy is known",
+        "inconclusive": "it is not shown that the metric says more than accuracy alone",
     }[kind]
     return (
         f"Given the sources' own accuracy, the partial correlation is {interval(row)}: {meaning}."
@@ -156,7 +156,7 @@ def describe_partial(row: pd.Series | None) -> str:
 
 
 def describe_exploratory(rows: pd.DataFrame) -> str:
-    """How the other correlations of the same statistic and sources fall."""
+    """Say how many of the other correlations lie above and below 0."""
     kinds = [verdict(*row)["kind"] for row in rows[["value", "ci_low", "ci_high"]].to_numpy()]
     if not kinds:
         return "There are no exploratory correlations."
@@ -174,8 +174,8 @@ def describe_exploratory(rows: pd.DataFrame) -> str:
     return f"{text} Above 0, by metric: {', '.join(agreeing)}."
 
 
-def correlation_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
-    """Metrics and directions at the primary attack; sets of sources and statistics as columns."""
+def correlation_table(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
+    """Return metrics and directions at the primary attack, by set of sources and statistic."""
     rows = rows[rows["transfer"] == primary["transfer"]]
     variants = {
         "Pearson, natural": {"sources": "natural", "statistic": "pearson"},
@@ -203,8 +203,8 @@ def correlation_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
     return {"columns": list(variants), "rows": lines}
 
 
-def target_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
-    """The primary test on every target and reference."""
+def target_table(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
+    """Return the primary test on every target and reference."""
     found = []
     for column in ("attack", "norm", "metric", "direction", "transfer", "statistic", "sources"):
         rows = rows[rows[column] == primary[column]]
@@ -222,8 +222,8 @@ def target_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
     return {"head": ["target", "reference", "value [95 % interval]", "p", "n"], "rows": found}
 
 
-def overlap_grid(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
-    """How many classes each mixture shares with each target."""
+def overlap_table(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+    """Return how many classes each mixture shares with each target."""
     rows = table.dropna(subset=["mixture"]).drop_duplicates(["mixture", "target"])
     shared = rows.pivot(index=["animals", "mixture"], columns="target", values="shared_classes")
     heads = [target_title(name, settings.targets.get(name, []), 200) for name in map(str, shared)]
@@ -238,7 +238,7 @@ def overlap_grid(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
 
 
 def published_architectures(ours: pd.DataFrame) -> list[list[str]]:
-    """The rows of the published image table."""
+    """Return the rows of the published image table."""
     marks = published_marks(ours, [row.model for row in published.ARCHITECTURES])
     return [
         [f"published: {marks[row.model].label}", *(number(value, 3) for value in row[1:])]
@@ -247,7 +247,7 @@ def published_architectures(ours: pd.DataFrame) -> list[list[str]]:
 
 
 def published_mixtures() -> list[list[str]]:
-    """The bars of the published figure, by their true share of animals; it has no alpha_1."""
+    """Return the bars of the published figure by their true share of animals; it has no alpha_1."""
     lines = []
     for bar in published.MIXTURES:
         values = (bar.last_layer_accuracy, bar.full_network_accuracy, bar.transferred_loss)
@@ -256,8 +256,8 @@ def published_mixtures() -> list[list[str]]:
     return lines
 
 
-def published_grid(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
-    """Published rows, then ours: natural sources at the primary attack, the authors' direction."""
+def published_table(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+    """Return published rows, then our natural sources, at the primary attack."""
     mixtures = table["mixture"].notna().any()
     ours = select(
         table,
@@ -286,7 +286,7 @@ def published_grid(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
 
 
 def count_text(table: pd.DataFrame, sources: pd.DataFrame) -> dict[str, Any]:
-    """How many sources, seeds and images there are."""
+    """Return how many sources, seeds and images there are."""
     each = sources.drop_duplicates("source")
     seeds = table["source_seed"].nunique()
     references = table["reference_seed"].nunique()

@@ -1,4 +1,4 @@
-"""Sources transferred to whole targets (Salman et al.): what several studies are built on."""
+"""Sources transferred to whole targets (Salman et al.): the kind that several studies extend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....advtransfer.training.recipe import SourceRecipe
 from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ....config.check import Config
 from ...base import Artefact, Study
-from ...facts import selection_warning, training_in_words, trainings_of
+from ...facts import mode_in_words, selection_warning, training_in_words, trainings_of
 from ...reader import TRANSFER_MODES, StudyReader
 from ...sources import (
     Source,
@@ -75,14 +75,14 @@ class TransferStudy(Study):
                 rates = mode.learning_rates or (mode.training.learning_rate,)
                 how = f"SGD, {mode.training.epochs} epochs, learning rate "
                 how += " or ".join(f"{rate:g}" for rate in rates)
-            facts[f"transfer {mode.mode}"] = how
+            facts[f"{mode_in_words(mode.mode)} transfer"] = how
         facts["arithmetic"] = config["precision"]
         facts.update(selection_warning(trainings_of(self.sources)))
         return facts
 
 
 class Reader(StudyReader):
-    """The part of the configuration of such a study.
+    """Reads the section of such a study.
 
     A study with other targets overrides `target_views`, and perhaps `target_names`.
     """
@@ -106,7 +106,7 @@ class Reader(StudyReader):
         return list(self.part["targets"])
 
     def target_views(self, name: str) -> tuple[ViewRecipe, ViewRecipe]:
-        """Training and test images of a target."""
+        """Return the training and the test images of a target."""
         part = self.part["targets"][name]
         return (
             self.view(part, part["classes"], "train", part.get("images")),
@@ -114,7 +114,10 @@ class Reader(StudyReader):
         )
 
     def modes(self, wanted: Sequence[str] = TRANSFER_MODES) -> tuple[ModeRecipe, ...]:
-        """As every study's, without selection on test images: the tables have these apart."""
+        """Return the modes as every study does, but refuse selection on test images.
+
+        The tables show apart what such a selection gives.
+        """
         modes = super().modes(wanted)
         for mode in modes:
             if mode.training and mode.training.checkpoint == "best_on_test":

@@ -43,7 +43,7 @@ class Target(settings.Target):
     images: int | None = Field(
         None,
         ge=1,
-        description="Training images, of which a fifth chooses the learning rate; default: all",
+        description="Training images, a fifth of which chooses the learning rate; default: all",
     )
     test_images: int | None = Field(
         None, ge=1, description="Test images that measure transfer; default: all"

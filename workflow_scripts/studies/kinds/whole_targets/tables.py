@@ -1,4 +1,7 @@
-"""Artefacts of a `TransferStudy` as tidy rows. docs/results.md documents the columns."""
+"""The artefacts of a `TransferStudy` as tidy rows.
+
+The README of fixed_vs_full explains the columns.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,25 @@ from ...sources import Source, Target
 from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
 from .design import TransferStudy
 
-TABLES = {"table": "", "sources": "sources", "curves": ""}  # labels in the report; "": not in it
+# The tables that this module gathers, with their labels in the report ("": not in it).
+TABLES = {"table": "", "sources": "sources", "curves": ""}
+# What computes the numbers in them.
+LIBRARY = {
+    "table": (
+        "advtransfer.transfer.transfer.transfer",
+        "studies.kinds.whole_targets.tables.class_mean_accuracy",
+        "advtransfer.metrics.transferability.cross_entropy",
+    ),
+    "sources": ("advtransfer.attacks.run.robust_accuracies",),
+    "curves": ("advtransfer.transfer.transfer.transfer",),
+}
 
 
 def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean over classes of the accuracy on their images: for targets whose classes are unbalanced.
+    """Return the mean over classes of the accuracy on their images, for unbalanced targets.
 
-    Equal to the accuracy with weights N / (n_c C) (Salman et al. 2020, released code), n_c of N
-    images being of class c, and C classes having images.
+    It equals the accuracy with weights N / (n_c C) of Salman et al.'s released code, where n_c of
+    N images are of class c and C classes have images.
 
     Args:
         logits: (N, classes).
@@ -36,7 +50,7 @@ def class_mean_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
 
 
 def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
-    """Every transferred network, and every candidate for one at every epoch."""
+    """Return every transferred network, and every candidate for one at every epoch."""
     networks: list[Row] = []
     curves: list[Row] = []
     for source, seeds in blocks(study):
@@ -62,7 +76,7 @@ def _networks(
     rows: list[dict[str, str]],
     file: Hdf5Reader,
 ) -> Iterator[Row]:
-    """Rows of one file of transfers: what held-out images chose, and what test images would."""
+    """Yield the rows of one file: what held-out images chose, and what test images would choose."""
     labels = file.whole("labels")
     for seed in map(str, seeds):
         for mode in transfer.modes:
@@ -87,13 +101,13 @@ def _networks(
                         (float(row["learning_rate"]), row) for row in own if row["test_accuracy"]
                     )
                 ]
-                # By what the target is scored by; of equals the smaller rate.
+                # The measure that the target is scored by decides; ties go to the smaller rate.
                 best = max(measured, key=lambda found: float(found[target.metric]))
                 yield {**fixed, "selection": "test", **best}
 
 
 def _measured(row: Row, mode: ModeRecipe, logits: np.ndarray, labels: np.ndarray) -> Row:
-    """What a network reached, from its last row and its logits on the test images."""
+    """Return what a network reached, from its last row and its logits on the test images."""
     training = mode.training
     return {
         "learning_rate": row["learning_rate"] or (training.learning_rate if training else ""),

@@ -104,8 +104,8 @@ def main(arguments: argparse.Namespace) -> None:
                     per_image[pair_name(k, r, label, f"{direction}/{name}")] = values
                 conditions = (k, r, attack.attack, attack.norm, attack.epsilon, attack.steps)
                 for metric, value in measured.values.items():
-                    shown = "" if np.isnan(value) else value
-                    row = (*conditions, direction, metric, shown, measured.n_images[metric])
+                    written = "" if np.isnan(value) else value
+                    row = (*conditions, direction, metric, written, measured.n_images[metric])
                     rows.append(dict(zip(COLUMNS, row, strict=True)))
     write_measurements(arguments.output, rows, COLUMNS)
     write_hdf5(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
 from workflow_scripts.advtransfer.plotting.save import save
 from workflow_scripts.advtransfer.recipes import from_plain
-from workflow_scripts.advtransfer.report.page import embedded, render
-from workflow_scripts.advtransfer.report.words import fact_text
 from workflow_scripts.studies import folders
 
-from .steps import texts
-
-ROOT = Path(__file__).parents[2]
-REPORT = ROOT / "rules" / "report"
+from .steps import run_step, texts
 
 
 def paths(folder: Path, study: str, names: Sequence[str]) -> dict[str, str]:
@@ -77,19 +74,16 @@ def page(
 ) -> str:
     """A study's page. ``figures``: files of its figures by name; the others are left out."""
     module = folders.load(study, study, "page")
-    own = from_plain(module.Settings, chosen(module, study, settings))
-    known = folders.figures(study, study)
-    context = {
-        **module.context({table: tables[table] for table in module.TABLES}, own),
-        "facts": [(label, fact_text(value)) for label, value in (facts or {}).items()],
-        "figures": {
-            name: {
-                **embedded(file, known[name].alt, ROOT / known[name].module.with_suffix(".rst")),
-                "origin": "",
-            }
-            for name, file in (figures or {}).items()
-        },
-        "origins": folders.origins(study, study),
+    told = {**chosen(module, study, settings), "facts": dict(facts or {})}
+    told.pop("study")  # an option of the step's own
+    named = {
+        "--tables": {table: tables[table] for table in module.TABLES},
+        "--figures": figures or {},
     }
-    places = [ROOT / folder for folder in folders.folders(study, study)]
-    return render("page.html.j2", [*places, REPORT], context)
+    with TemporaryDirectory() as folder:
+        output = Path(folder, "page.html")
+        line = ["--study", study, "--kind", study, "--recipe", json.dumps(told)]
+        for option, paths in named.items():
+            line += [option, *(f"{name}={path}" for name, path in paths.items())]
+        run_step("write_page", [*line, "--output", str(output)])
+        return output.read_text(encoding="utf-8")

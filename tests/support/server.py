@@ -51,7 +51,7 @@ IMPORTED = (
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of a job of Snakemake
 
 
-# Packages whose versions an artefact names if its step has imported them (see artifacts/versions.py),
+# Packages whose versions an artefact names if its step has imported them (artifacts/versions.py),
 # and which others each imports.
 NEEDS = {
     "numpy": (),

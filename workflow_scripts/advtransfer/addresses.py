@@ -1,7 +1,7 @@
 """Addresses and paths of artefacts.
 
-An address is ``<readable name>-<digest>``; the name follows from the recipe alone, so two studies
-that need the same artefact share the file.
+An address is ``<readable name>-<digest>``. The name follows from the recipe alone, so two studies
+that need the same artefact share its file.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from .recipes import Addressed, digest
 from .seals import RESULTS
 
-Seeds = tuple[int, ...]  # a block: one job transfers, attacks and compares all of it
+Seeds = tuple[int, ...]  # a block of seeds that one job transfers, attacks or compares
 
 
 def address(recipe: Addressed) -> str:
-    """``<readable name>-<digest>``."""
+    """Return the address of a recipe, ``<readable name>-<digest>``."""
     return f"{recipe.label()}-{digest(recipe)}"
 
 
@@ -30,11 +30,11 @@ def source_path(source: Addressed, seed: int, file: str) -> str:
 
 
 def seeds_name(seeds: Seeds) -> str:
-    """A block of seeds in a path: ``seeds0-1-2``."""
+    """Return the name of a block of seeds in a path, such as ``seeds0-1-2``."""
     return "seeds" + "-".join(map(str, seeds))
 
 
 def block_path(stage: str, source: Addressed, seeds: Seeds, recipe: Addressed, suffix: str) -> str:
-    """Artefact of a stage for a block of a source's seeds; what else decides it is ``recipe``."""
+    """Return the path of a stage's artefact for a block of a source's seeds and a recipe."""
     where = f"{RESULTS}/{stage}/{address(source)}/{seeds_name(seeds)}"
     return f"{where}/{address(recipe)}.{suffix}"

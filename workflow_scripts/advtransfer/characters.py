@@ -1,4 +1,4 @@
-"""Characters that no name may hold: they would break the lines of messages, tables and pages."""
+"""Characters that no name may have, because they would break messages, tables and pages."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What every step shares: its parser, its log, and its way to end.
+"""Helpers that all steps share: parser, log and exit.
 
 A step is `python -m workflow_scripts.<step> --recipe ... --input ... --output ...`: it parses,
 calls the library, and writes atomically. Heavy imports stay inside its ``main``, so that ``--help``
@@ -23,12 +23,12 @@ log = logging.getLogger("advtransfer")
 def step_parser(
     description: str, *, recipe: bool = True, hardware: bool = False
 ) -> argparse.ArgumentParser:
-    """Parser with ``--recipe`` (what is made); network steps add ``--device``, ``--threads``."""
+    """Return a parser with ``--recipe``, and with ``--device`` and ``--threads`` for networks."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     if recipe:
-        parser.add_argument("--recipe", required=True, help="canonical JSON of what to make")
+        parser.add_argument("--recipe", required=True, help="canonical JSON of the recipe")
     if hardware:
         parser.add_argument(
             "--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ..."
@@ -38,21 +38,21 @@ def step_parser(
 
 
 def add_seeds(parser: argparse.ArgumentParser) -> None:
-    """``--seeds``: the block of seed indices that a job serves."""
+    """Add ``--seeds``, the block of seed indices of a job."""
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed indices")
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
-    """``--study`` and ``--kind``: whose parts a generic step loads."""
+    """Add ``--study`` and ``--kind``, which say whose modules a generic step loads."""
     parser.add_argument("--study", required=True, help="name of the study in the configuration")
     parser.add_argument(
         "--kind",
-        help="its kind, a folder in workflow_scripts/studies (default: the study's own name)",
+        help="kind of the study, a folder in workflow_scripts/studies (default: the study's name)",
     )
 
 
 def add_named(parser: argparse.ArgumentParser, option: str, what: str) -> None:
-    """An option that takes files by name: ``--tables table=a.csv sources=b.csv``."""
+    """Add an option that takes files by name: ``--tables table=a.csv sources=b.csv``."""
     parser.add_argument(
         option,
         nargs="*",
@@ -64,7 +64,7 @@ def add_named(parser: argparse.ArgumentParser, option: str, what: str) -> None:
 
 
 class _Named(argparse.Action):
-    """Collects ``NAME=FILE`` in a dictionary."""
+    """An option whose ``NAME=FILE`` values become a dictionary."""
 
     def __call__(
         self,
@@ -81,7 +81,10 @@ class _Named(argparse.Action):
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
-    """Parse, run ``main``, exit: 0, or 1 after one line on stderr for a user's mistake."""
+    """Parse the arguments, run ``main`` and exit.
+
+    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 130 after Ctrl-C.
+    """
     arguments = parser.parse_args()
     if getattr(arguments, "study", None) and not arguments.kind:
         arguments.kind = arguments.study
@@ -95,16 +98,16 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         print(f"error: {error}", file=sys.stderr)
         leave(1)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         leave(130)
     log.info("done in %.1f s", time.perf_counter() - started)
     leave(0)
 
 
 def leave(code: int) -> NoReturn:
-    """End at once: everything is written and closed.
+    """Exit at once, without the tear-down of torch and HDF5; all files must be closed.
 
-    The tear-down of torch and HDF5 takes time, and HDF5's crashes after a write that failed.
+    The tear-down takes time, and that of HDF5 crashes after a failed write.
     """
     sys.stdout.flush()
     sys.stderr.flush()

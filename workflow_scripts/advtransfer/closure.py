@@ -1,8 +1,8 @@
-"""Which files of ours decide what a step does: its import closure, read from the source.
+"""Import closures of steps: the files of the package that determine what a step does.
 
-The rules list these files as input, so that an edit re-runs exactly the steps that import what was
-edited. Imports must be static; the modules that a recipe names (families, attacks, datasets) are
-the exception and are given by `recipe_modules`.
+The rules list these files as input, so that an edit re-runs exactly the steps that import the
+edited file. Closures are read from the source, so imports must be static. The exception are modules
+that a recipe names (families, attacks, datasets); `recipe_modules` returns these.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _NAME = re.compile(r"\w+")
 
 
 def import_closure(files: Iterable[Path]) -> list[str]:
-    """All files of the package that ``files`` import, directly or not, themselves included."""
+    """Return ``files`` and all files of the package that they import, directly or indirectly."""
     return list(_closure(tuple(files)))
 
 
 def step_code(step: str, modules: Iterable[Path] = ()) -> list[str]:
-    """Import closure of a step and of the modules that its recipe names."""
+    """Return the import closure of a step and of the modules that its recipe names."""
     return import_closure([PACKAGE / f"{step}.py", *modules])
 
 
-@cache  # a plan asks for the same few closures once a job
+@cache  # a plan needs the same few closures for every job
 def _closure(files: tuple[Path, ...]) -> tuple[str, ...]:
     seen: set[Path] = set()
     waiting = list(files)
@@ -70,7 +70,7 @@ def _imports(file: Path) -> tuple[Path, ...]:
 
 @once_per_recipe
 def recipe_modules(recipe: Any) -> tuple[Path, ...]:
-    """Files of the extension modules that a recipe names, its upstream recipes included."""
+    """Return the files of the extension modules that a recipe and its upstream recipes name."""
     found: set[Path] = set()
     if isinstance(recipe, NamesModule):
         found.add(LIBRARY / recipe.module())

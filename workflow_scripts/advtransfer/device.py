@@ -1,4 +1,4 @@
-"""Hardware of this process: never part of a recipe, always recorded."""
+"""The hardware of this process, which is never part of a recipe and always recorded."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ import torch
 
 from .errors import UserError
 
-COMPILED_PASSES = 5000  # compiling takes up to a minute
+COMPILED_PASSES = 5000  # smallest number that repays compiling, which takes up to a minute
 
 
 def prepare(device: str, threads: int) -> torch.device:
-    """Choose the device, fix the thread count, make runs repeatable.
+    """Choose the device, set the number of threads, and make runs repeatable.
 
     Raises:
-        UserError: a device was named that this machine does not have.
+        UserError: This machine does not have the named device.
     """
     torch.set_num_threads(threads)
     _keep_freed_memory()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS is not repeatable
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # otherwise cuBLAS is not repeatable
     torch.use_deterministic_algorithms(True, warn_only=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -38,10 +40,10 @@ def prepare(device: str, threads: int) -> torch.device:
 
 
 def _keep_freed_memory() -> None:
-    """Ask glibc not to hand large freed blocks back to the system.
+    """Ask glibc not to return large freed blocks to the system.
 
-    A network's activations are freed and asked for again in every pass; new pages have to be zeroed
-    by the system, which costs CPU training and attacks up to a third of their time.
+    A network's activations are freed and allocated again in every pass. The system has to zero new
+    pages, which costs training and attacks on a CPU up to a third of their time.
     """
     trim_threshold, mmap_threshold, limit = -1, -3, 2**30  # as in malloc.h
     with contextlib.suppress(OSError, AttributeError):  # another C library
@@ -51,26 +53,28 @@ def _keep_freed_memory() -> None:
 
 
 def describe(device: torch.device) -> str:
-    """Name of the device, for the record."""
+    """Return the name of the device, for the record."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Mixed precision with float32 weights: ``bf16``, or off for ``fp32``."""
+    """Return a context for mixed precision with float32 weights; ``fp32`` switches it off."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def compilation_pays(device: torch.device, passes: int) -> bool:
-    """Whether to compile a network that runs so often: on a GPU, if it is long.
+    """Return whether to compile a network that runs ``passes`` times: on a GPU, for many passes.
 
-    On a CPU small networks become slower by it and large ones gain little (docs/speed.md).
+    On a CPU, compilation makes small networks slower and large ones little faster (docs/speed.md).
     """
     return device.type == "cuda" and passes >= COMPILED_PASSES
 
 
 def compile_network(network: torch.nn.Module) -> Callable[..., torch.Tensor]:
-    """The network through ``torch.compile``; without a compiler, or the headers it needs, it warns
-    and runs uncompiled."""
+    """Return the network through ``torch.compile``.
+
+    Without a compiler or the headers that it needs, it warns and runs uncompiled.
+    """
     torch._dynamo.config.suppress_errors = True
     run: Callable[..., torch.Tensor] = torch.compile(network)
     return run

@@ -1,4 +1,4 @@
-"""How the size of a perturbation is written."""
+"""Parsing and formatting of the size of a perturbation."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from .errors import UserError
 
 
 def parse_epsilon(value: float | str) -> float:
-    """``8/255``, ``"0.25"`` or a number, as a float.
+    """Return ``8/255``, ``"0.25"`` or a number as a float.
 
     Raises:
-        UserError: division by zero.
+        UserError: The denominator is zero.
     """
     if isinstance(value, str):
         numerator, _, denominator = value.partition("/")
         if denominator and float(denominator) == 0:
-            raise UserError(f"epsilon {value}: division by zero.")
+            raise UserError(f"epsilon {value}: division by zero; write a fraction such as 8/255.")
         return float(numerator) / float(denominator or 1)
     return float(value)
 
 
 def format_epsilon(epsilon: float) -> str:
-    """A short decimal where that is exact, else ``8/255`` for whole numbers of grey levels.
+    """Return a short decimal if it is exact, otherwise ``8/255`` for a whole number of grey levels.
 
     >>> format_epsilon(8 / 255), format_epsilon(0.25)
     ('8/255', '0.25')

@@ -1,9 +1,9 @@
-"""The one exception that a user, not a developer, is meant to read."""
+"""The exception whose message is meant for users, not for developers."""
 
 
 class UserError(Exception):
-    """A mistake in the config, the data, a checkpoint or the surroundings (disk, network).
+    """A mistake in the config, the data or a checkpoint, or a failure of disk or network.
 
-    The message names the key or file, says what was expected, and gives the way out. Steps and
-    the Snakefile print it without a traceback.
+    The message names the key or file, and says what was expected and what to do. Steps and the
+    Snakefile print it without a traceback.
     """

@@ -1,16 +1,16 @@
-"""What an artefact is made from: typed, frozen recipes and their canonical JSON.
+"""Recipes of artefacts: the mechanism of typed, frozen recipes and their canonical JSON.
 
-A recipe holds everything that decides the bytes of an artefact, its upstream recipes included, and
-nothing else: no device, threads, paths of results or labels. Its digest is part of the artefact's
-path, and its canonical JSON is the one science parameter of a Snakemake rule.
+A recipe holds everything that determines the bytes of an artefact, including its upstream recipes,
+and nothing else: no device, threads, paths of results or labels. Its digest is part of the
+artefact's path, and its canonical JSON is the only scientific parameter of a Snakemake rule.
 
-A field that has its default value is left out of the JSON. So a new hyper-parameter that gets a
-neutral default (the behaviour before it existed) changes no digest; a field whose *meaning* changes
-needs a new name.
+A field with its default value is left out of the JSON. A new hyper-parameter with a neutral default
+(the behaviour before it existed) therefore changes no digest. A field whose *meaning* changes needs
+a new name.
 
-The recipes themselves stand with their stages, in ``recipe.py`` and ``<what>_recipe.py``. A module
-holds no more than what is made together, because every step that imports it runs again when it
-changes: a new recipe gets a module of its own.
+The recipe classes are in the modules of their stages, ``recipe.py`` and ``<what>_recipe.py``. When
+such a module changes, every step that imports it runs again. It therefore holds only recipes that
+are used together, and a new recipe gets a module of its own.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ T = TypeVar("T")
 
 
 class Addressed:
-    """A recipe that an artefact of its own is made from, which therefore has an address."""
+    """A recipe with an artefact of its own, which therefore has an address."""
 
     def label(self) -> str:
-        """The readable part of the address: a function of the recipe alone."""
+        """Return the readable part of the address, which depends on the recipe alone."""
         raise NotImplementedError
 
 
 class NamesModule:
-    """A recipe that names one of the library's extension modules, which is imported by name."""
+    """A recipe that names an extension module of the library, which is imported by name."""
 
     def module(self) -> str:
-        """The module's file, as a path below the library's folder."""
+        """Return the path of the module's file below the library's folder."""
         raise NotImplementedError
 
     def is_run_downstream(self) -> bool:
-        """Whether steps that make something from this recipe's artefact run the module too."""
+        """Return whether steps that use this recipe's artefact run the module, too."""
         return True
 
 
 def to_plain(recipe: Any) -> Any:
-    """Recipe to JSON types, fields that have their default left out."""
+    """Return the recipe as JSON types, without the fields that have their default."""
     if dataclasses.is_dataclass(recipe) and not isinstance(recipe, type):
         plain = {}
         for item in dataclasses.fields(recipe):
             value = getattr(recipe, item.name)
             if "float" in str(item.type) and type(value) is int:
-                value = float(value)  # YAML's 1 and 1.0 are one recipe
+                value = float(value)  # 1 and 1.0 in YAML must give the same recipe
             default = (
                 item.default_factory()
                 if item.default_factory is not dataclasses.MISSING
@@ -77,8 +77,11 @@ def to_plain(recipe: Any) -> Any:
 
 
 def once_per_recipe(function: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Keep what ``function`` gives for a recipe beside its fields: it can never change, and a plan
-    of thousands of jobs asks for it hundreds of thousands of times."""
+    """Make ``function`` store its result for a recipe beside the recipe's fields.
+
+    The result can never change, and a plan of thousands of jobs needs it hundreds of thousands of
+    times.
+    """
     name = f"_{function.__name__}"
 
     @functools.wraps(function)
@@ -95,7 +98,7 @@ def once_per_recipe(function: Callable[[Any], T]) -> Callable[[Any], T]:
 
 @once_per_recipe
 def to_json(recipe: Any) -> str:
-    """Canonical JSON: sorted keys, no white space, defaults left out."""
+    """Return the canonical JSON: sorted keys, no white space, no defaults."""
     return json.dumps(to_plain(recipe), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -125,10 +128,10 @@ def _build(kind: Any, value: Any) -> Any:
 
 
 def from_plain(kind: type[R], value: Any) -> R:
-    """The recipe of type ``kind`` that JSON types describe; the inverse of `to_plain`.
+    """Return the recipe of type ``kind`` that JSON types describe; the inverse of `to_plain`.
 
     Raises:
-        UserError: a field is unknown or missing.
+        UserError: A field is unknown or missing.
     """
     if not isinstance(value, dict):
         raise UserError(f"a recipe is a JSON object, not {type(value).__name__}")
@@ -136,10 +139,10 @@ def from_plain(kind: type[R], value: Any) -> R:
 
 
 def from_json(kind: type[R], text: str) -> R:
-    """The recipe of type ``kind`` that canonical (or hand-written) JSON describes.
+    """Return the recipe of type ``kind`` that canonical (or hand-written) JSON describes.
 
     Raises:
-        UserError: the text is not JSON, or a field is unknown or missing.
+        UserError: The text is not JSON, or a field is unknown or missing.
     """
     try:
         value = json.loads(text)
@@ -150,12 +153,12 @@ def from_json(kind: type[R], text: str) -> R:
 
 @once_per_recipe
 def digest(recipe: Any) -> str:
-    """Ten base32 characters (50 bits) of the SHA-256 of the canonical JSON."""
+    """Return ten base32 characters (50 bits) of the SHA-256 of the canonical JSON."""
     raw = hashlib.sha256(to_json(recipe).encode()).digest()
     return base64.b32encode(raw).decode().lower()[:10]
 
 
 def derived_seed(recipe: Any, seed: int, purpose: str) -> int:
-    """A 63-bit random seed from a recipe, the seed index and what it is for."""
+    """Return a 63-bit random seed for a recipe, a seed index and a purpose."""
     text = f"{to_json(recipe)}|{seed}|{purpose}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,9 +1,9 @@
-"""Runs of Snakemake in this folder, and the jobs that one leaves behind when it is killed.
+"""Runs of Snakemake in this folder, and the jobs that a killed run leaves behind.
 
-Snakemake that is killed with -9, or whose machine goes down, cannot stop its jobs: on a cluster
-they run on, and locally their processes do. A second run beside them would write the same files. So
-a run leaves a record while it lasts, its jobs carry its identity in their environment, and no run
-starts (`begin`) before those of a dead one have ended.
+If Snakemake is killed with -9, or its machine goes down, it cannot stop its jobs. Jobs on a cluster
+and local processes then continue, and a second run would write the same files. Therefore a run
+keeps a record while it lasts, and its jobs carry its identity in their environment. No run starts
+(`begin`) before the jobs of a dead run have ended.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .artifacts.json_files import write_json
 from .errors import UserError
 
 RECORDS = Path(".snakemake") / "runs"
-VARIABLE = "ADVTRANSFER_RUN"  # in the environment of every job: the process that is its run
-JOB_NAMES = "advtransfer"  # how the profiles have names of jobs begin
-SHOWN = 5  # leftovers that a message names
+VARIABLE = "ADVTRANSFER_RUN"  # environment variable of every job: the process of its run
+JOB_NAMES = "advtransfer"  # prefix of the names of jobs in the profiles
+NAMED_AT_MOST = 5  # number of leftovers that a message names
 PROCESS, SLURM_JOB = "process", "SLURM job"
 
 
@@ -43,7 +43,10 @@ class Leftover:
         return f"{self.kind} {self.number} ({self.what})"
 
     def cancel(self) -> None:
-        """End it (every write is atomic); it is gone when `leftovers` no longer has it."""
+        """End the job, which is safe as every write is atomic.
+
+        The job has ended when `leftovers` no longer returns it.
+        """
         import psutil
 
         if self.kind == SLURM_JOB:
@@ -52,35 +55,35 @@ class Leftover:
         with suppress(psutil.Error):
             process = psutil.Process(self.number)
             for one in (*process.children(recursive=True), process):
-                with suppress(psutil.Error):  # it has just ended
+                with suppress(psutil.Error):  # the process has just ended
                     one.kill()
 
 
 def name_jobs() -> None:
-    """What this process starts from now on, here or on a cluster, carries its identity."""
+    """Make all jobs that this process starts, here or on a cluster, carry its identity."""
     os.environ[VARIABLE] = _identity(os.getpid())
 
 
 def lift_rate_limit(workflow: Any) -> None:
-    """Take away Snakemake's limit of started jobs a second, for jobs on this machine.
+    """Remove Snakemake's limit of started jobs per second, for jobs on this machine.
 
-    In 9.27.1 every pass of the scheduler that the limit may hold up starts a timer thread, which
-    starts the next pass, for as long as jobs are open. The passes take a quarter of all CPU time of
-    the main job. Jobs of a cluster keep the limit, which spares its scheduler.
+    In 9.27.1, every pass of the scheduler that the limit may delay starts a timer thread. The
+    thread starts the next pass, as long as jobs are open. These passes take a quarter of all CPU
+    time of the main job. Jobs on a cluster keep the limit, to spare the cluster's scheduler.
 
     Args:
-        workflow: Snakemake's, once it runs (``onstart``).
+        workflow: Snakemake's workflow object after its start (``onstart``).
     """
     if not workflow.non_local_exec:
         workflow.scheduler.job_rate_limiter = None
 
 
 def begin(on_cluster: bool) -> None:
-    """Record that this process runs the workflow here, its jobs on this machine or on a cluster.
+    """Record that this process runs the workflow here, with jobs on this machine or a cluster.
 
     Raises:
-        UserError: jobs of a run that was killed still work in this folder, SLURM does not answer
-            whether there are any, or the record cannot be written.
+        UserError: Jobs of a killed run still work in this folder, SLURM does not answer whether
+            there are any, or the record cannot be written.
     """
     if found := leftovers():
         raise UserError(
@@ -98,8 +101,11 @@ def begin(on_cluster: bool) -> None:
 
 
 def _terminate_from_a_thread() -> None:
-    """Snakemake (9.27.1) handles SIGTERM under a lock that the code it interrupts may hold: then it
-    hangs for ever. A thread can wait for the lock."""
+    """Handle SIGTERM in a thread.
+
+    Snakemake (9.27.1) handles it under a lock that the interrupted code may hold, and then hangs
+    for ever. A thread can wait for the lock.
+    """
     handler = signal.getsignal(signal.SIGTERM)
     if callable(handler):
         signal.signal(
@@ -109,34 +115,34 @@ def _terminate_from_a_thread() -> None:
 
 
 def end() -> None:
-    """The run ended by itself: nothing is left behind."""
+    """Remove the record of this run, which ended by itself and left no jobs."""
     _own_record().unlink(missing_ok=True)
 
 
 def going() -> list[tuple[str, int]]:
-    """Host and process number of every run that lives, or of which this machine cannot tell."""
+    """Return host and process number of every run that lives, or may live on another machine."""
     return [(record.host, record.process) for record in _records() if not _is_dead(record)]
 
 
 def forget() -> None:
-    """Drop the records of all runs: somebody knows that they ended."""
+    """Remove the records of all runs; the caller knows that they ended."""
     for record in _records():
         record.path.unlink(missing_ok=True)
 
 
 def leftovers() -> list[Leftover]:
-    """Jobs in this folder that have no run any more: processes of this machine, jobs of SLURM.
+    """Return jobs in this folder whose run has ended: processes of this machine, jobs of SLURM.
 
     Raises:
-        UserError: a run was killed, and SLURM does not answer whether it left jobs.
+        UserError: A run was killed, and SLURM does not answer whether it left jobs.
     """
     return [*_processes(), *_slurm_jobs()]
 
 
 def listed(found: list[Leftover]) -> str:
-    """The first few by name, and how many more."""
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(str(one) for one in found[:SHOWN]) + more
+    """Return the first few leftovers by name, and the number of the others, as text."""
+    more = f" and {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
+    return ", ".join(str(one) for one in found[:NAMED_AT_MOST]) + more
 
 
 def _own_record() -> Path:
@@ -145,7 +151,7 @@ def _own_record() -> Path:
 
 @dataclass(frozen=True)
 class _Record:
-    """Of a run; of a damaged one, as by a power cut, only that it was."""
+    """The record of a run. If it is damaged, as by a power cut, only its path is known."""
 
     path: Path
     host: str = ""
@@ -170,17 +176,20 @@ def _read(path: Path) -> _Record:
 
 
 def _is_dead(record: _Record) -> bool:
-    """Whether a run surely ended: of another machine's nothing is known."""
+    """Return whether a run has certainly ended, which is unknown for runs of other machines."""
     here = record.host == socket.gethostname()
     return not record.host or (here and not _lives(record.run))
 
 
 def _identity(process: int) -> str:
-    """A process, and when it started: numbers are used again, in containers at once."""
+    """Return the number of a process with its start time, because numbers are used again.
+
+    In containers they are used again at once.
+    """
     import psutil
 
     try:
-        # In ticks since the machine started: no change of the clock moves it.
+        # The start time is in ticks since the machine started, so it does not depend on the clock.
         started = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         started = f"{psutil.Process(process).create_time():.2f}"
@@ -198,7 +207,7 @@ def _lives(run: str) -> bool:
 
 
 def _processes() -> Iterator[Leftover]:
-    """Processes of this folder that a Snakemake started which is gone, without their children."""
+    """Yield processes in this folder that a dead Snakemake started, without their children."""
     import psutil
 
     here = str(Path.cwd())
@@ -209,7 +218,7 @@ def _processes() -> Iterator[Leftover]:
                 continue
             run = process.environ().get(VARIABLE)
             if run is None or _lives(run) or "SLURM_JOB_ID" in process.environ():
-                continue  # a job of SLURM is found there
+                continue  # `_slurm_jobs` finds jobs of SLURM
             found[process.pid] = (process.ppid(), _step(process.cmdline()))
     for number, (parent, what) in found.items():
         if parent not in found:
@@ -217,7 +226,7 @@ def _processes() -> Iterator[Leftover]:
 
 
 def _step(words: list[str]) -> str:
-    """What a process does, in a word or two."""
+    """Return the step that a process runs, or the name of its program."""
     for word in " ".join(words).split():
         if word.startswith("workflow_scripts."):
             return word.removeprefix("workflow_scripts.")
@@ -225,7 +234,7 @@ def _step(words: list[str]) -> str:
 
 
 def _slurm_jobs() -> Iterator[Leftover]:
-    """Jobs of SLURM in this folder that the profiles named, if a run of it died and none lives."""
+    """Yield the workflow's SLURM jobs in this folder, if a run of it died and none lives."""
     if not _died_on_a_cluster() or shutil.which("squeue") is None:
         return
     own = {os.environ.get(name) for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID")}
@@ -238,10 +247,10 @@ def _slurm_jobs() -> Iterator[Leftover]:
             timeout=60,
         )
     except (subprocess.SubprocessError, OSError) as error:
-        told = (getattr(error, "stderr", "") or str(error)).strip()
+        reason = (getattr(error, "stderr", "") or str(error)).strip()
         raise UserError(
             "a run of this folder was killed, and SLURM does not say whether its jobs still work "
-            f"({told}). Try again when `squeue --me` answers."
+            f"({reason}). Try again when `squeue --me` answers."
         ) from None
     seen: set[str | None] = set()
     for line in asked.stdout.splitlines():
@@ -253,6 +262,6 @@ def _slurm_jobs() -> Iterator[Leftover]:
 
 
 def _died_on_a_cluster() -> bool:
-    """Whether a run with jobs on a cluster died, or may have on another machine, and none lives."""
+    """Return whether a run with cluster jobs died, or may have died elsewhere, and none lives."""
     hosts = [host for host, _ in going()]
     return socket.gethostname() not in hosts and any(r.on_cluster for r in _records())

@@ -1,11 +1,11 @@
-"""Seals: which artefact a file is, and a checksum of its bytes, verified before it is used.
+"""Seals: the name of a file's artefact and a checksum of its bytes, verified before it is used.
 
-An artefact is called by its path as the rules give it, below ``results/``; the digests of recipes
-in that path say what it is. A file read there must carry the seal of that very path. A file
-elsewhere is the user's own: its seal is verified if it has one, whatever name it carries.
+The name of an artefact is its path in the rules, below ``results/``, which contains the digests of
+its recipes. A file there must carry the seal of that very path. A file elsewhere belongs to the
+user: its checksum is verified if it has a seal, whatever name the seal carries.
 
-HDF5 files have their seal behind the end of what HDF5 reads, safetensors files in their metadata,
-CSV files in a hidden file beside them, in the form of ``sha256sum``.
+HDF5 files have their seal after the end of what HDF5 reads, safetensors files in their metadata,
+and CSV files in a hidden file beside them, in the form of ``sha256sum``.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from typing import Any
 from .errors import UserError
 
 RESULTS = "results"  # the folder that all artefacts are in
-STORAGE = (".snakemake", "storage")  # where a job has its files of remote storage, by bucket
-KEY = "seal"  # of a checkpoint's attributes
+STORAGE = (".snakemake", "storage")  # folder with a job's files of remote storage, by bucket
+KEY = "seal"  # key in a checkpoint's attributes
 CHANGED = "truncated or damaged, it does not have its checksum"
 
-Extents = Iterable[tuple[int, int]]  # offset, bytes
+Extents = Iterable[tuple[int, int]]  # offsets and numbers of bytes
 
 
 def artefact_at(path: str | Path) -> str | None:
-    """The artefact that belongs at ``path``; None for a user's own file."""
+    """Return the name of the artefact that belongs at ``path``; None for a file of the user."""
     parts = Path(path).parts
     if parts[:2] == STORAGE and RESULTS in parts:
         parts = parts[len(parts) - 1 - parts[::-1].index(RESULTS) :]
@@ -39,7 +39,7 @@ def artefact_at(path: str | Path) -> str | None:
 
 
 def damaged(path: str | Path, what: str) -> UserError:
-    """``path`` cannot be used because it is ``what``, as a message with the way out."""
+    """Return the error for a file that cannot be used because it is ``what``, with advice."""
     artefact = artefact_at(path)
     if artefact is None:
         way = "Copy it anew from where it came."
@@ -54,10 +54,10 @@ def damaged(path: str | Path, what: str) -> UserError:
 
 
 def check_name(path: str | Path, found: str | None) -> None:
-    """Refuse a file below ``results/`` that is sealed as ``found``, and not as what belongs there.
+    """Refuse a file below ``results/`` whose seal, ``found``, names another artefact.
 
     Raises:
-        UserError: says what the file is, and how to make the right one.
+        UserError: It does; the message names the artefact, and says how to make the right one.
     """
     wanted = artefact_at(path)
     if wanted is not None and found != wanted:
@@ -76,8 +76,9 @@ def check_unsealed(path: str | Path) -> None:
 
 
 # HDF5 --------------------------------------------------------------------------------------------
-# One line of JSON, then one of fixed length with that line's checksum and length. HDF5 does not
-# look behind its own end, and crashes or hangs on some damaged files: this is verified without it.
+# The seal is one line of JSON, and one of fixed length with that line's checksum and length. HDF5
+# does not read beyond its own end. It crashes or hangs on some damaged files, so the seal is
+# verified without it.
 
 _MARK = b"advtransfer seal\n"
 _FOOTER = 18 + len(_MARK)
@@ -85,7 +86,7 @@ _READ = 1 << 20
 
 
 def seal_hdf5(file: Path, artefact: str | None, arrays: Extents) -> None:
-    """Append the seal of ``file``; ``arrays`` lie where and have checksums of their own."""
+    """Append the seal of ``file``; ``arrays`` are parts that have checksums of their own."""
     with open(file, "r+b") as handle:
         end = handle.seek(0, os.SEEK_END)
         extents = sorted(arrays)
@@ -96,10 +97,10 @@ def seal_hdf5(file: Path, artefact: str | None, arrays: Extents) -> None:
 
 
 def check_hdf5(path: str | Path, descriptor: int) -> None:
-    """Verify all of an HDF5 file but the bytes of its arrays.
+    """Verify an HDF5 file except for the bytes of its arrays.
 
     Raises:
-        UserError: it is damaged, another artefact, or below ``results/`` without a seal.
+        UserError: It is damaged, another artefact, or below ``results/`` without a seal.
     """
     size = os.fstat(descriptor).st_size
     footer = os.pread(descriptor, _FOOTER, max(0, size - _FOOTER))
@@ -119,13 +120,13 @@ def check_hdf5(path: str | Path, descriptor: int) -> None:
 
 
 def _checksum_outside(descriptor: int, extents: Extents, end: int) -> str:
-    """CRC-32 of a file's bytes up to ``end``, less the ``extents``."""
+    """Return the CRC-32 of a file's bytes up to ``end``, without the ``extents``."""
     checksum = position = 0
     for start, length in [*extents, (end, 0)]:
         while position < start:
             block = os.pread(descriptor, min(start - position, _READ), position)
             if not block:
-                return ""  # shorter than it was
+                return ""  # the file is shorter than it was
             checksum = zlib.crc32(block, checksum)
             position += len(block)
         position = max(position, start + length)
@@ -133,19 +134,19 @@ def _checksum_outside(descriptor: int, extents: Extents, end: int) -> str:
 
 
 # safetensors -------------------------------------------------------------------------------------
-# The checksum is of the whole file but its own eight digits.
+# The checksum covers the whole file except its own eight digits.
 
 _DIGITS = 8
 _IN_HEADER = re.compile(rb'\\"crc32\\": \\"([0-9a-f]{8})\\"')
 
 
 def unfilled_seal(path: str | Path) -> dict[str, Any]:
-    """The value of ``KEY`` in the attributes of a checkpoint; `fill_seal` adds the checksum."""
+    """Return the value of ``KEY`` in a checkpoint's attributes; `fill_seal` adds the checksum."""
     return {"crc32": "0" * _DIGITS, "artefact": artefact_at(path)}
 
 
 def fill_seal(file: Path) -> None:
-    """Put the checksum into a safetensors file."""
+    """Write the checksum into a safetensors file."""
     with open(file, "r+b") as handle:
         match = _IN_HEADER.search(_header(handle.fileno()))
         if match is None:
@@ -157,10 +158,10 @@ def fill_seal(file: Path) -> None:
 
 
 def check_safetensors(path: str | Path, descriptor: int) -> None:
-    """Verify a safetensors file; the name is checked when its metadata was parsed.
+    """Verify a safetensors file; the caller checks its name after parsing the metadata.
 
     Raises:
-        UserError: it is damaged, or below ``results/`` without a seal.
+        UserError: It is damaged, or below ``results/`` without a seal.
     """
     header = _header(descriptor)
     match = _IN_HEADER.search(header)
@@ -175,7 +176,7 @@ def check_safetensors(path: str | Path, descriptor: int) -> None:
 
 
 def _header(descriptor: int) -> bytes:
-    """The length and the JSON that a safetensors file begins with, or what there is of them."""
+    """Return the length and JSON at the start of a safetensors file, perhaps truncated."""
     length = int.from_bytes(os.pread(descriptor, 8, 0), "little")
     return os.pread(descriptor, min(8 + length, os.fstat(descriptor).st_size), 0)
 
@@ -184,13 +185,13 @@ def _header(descriptor: int) -> bytes:
 
 
 def sidecar(path: str | Path) -> Path:
-    """The hidden file that holds the seal of a CSV."""
+    """Return the path of the hidden file with the seal of a CSV."""
     path = Path(path)
     return path.with_name(f".{path.name}.sha256")
 
 
 def sidecar_text(path: str | Path, content: Path) -> str:
-    """What the sidecar of ``path`` says when ``content`` gets there."""
+    """Return the text of the sidecar of ``path`` for the bytes of ``content``."""
     with open(content, "rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     return f"{digest}  {artefact_at(path) or Path(path).name}\n"
@@ -200,12 +201,12 @@ def check_csv(path: str | Path, content: bytes) -> None:
     """Verify a CSV against its sidecar.
 
     Raises:
-        UserError: it is damaged, edited, another artefact, or below ``results/`` without a seal.
+        UserError: It is damaged, edited, another artefact, or below ``results/`` without a seal.
     """
     try:
         seal = sidecar(path).read_text(errors="replace")
     except FileNotFoundError:
-        # A bucket has the files that rules name, so no sidecars; it has checksums of its own.
+        # A bucket has only the files that rules name, so no sidecars. It has checksums of its own.
         if Path(path).parts[:2] != STORAGE:
             check_unsealed(path)
         return

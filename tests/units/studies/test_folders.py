@@ -186,14 +186,6 @@ def test_every_study_has_its_settings(name: str) -> None:
     assert name in folders.with_settings() and name in CONFIGURED
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_study_has_a_readme(name: str) -> None:
-    readme = STUDIES / name / "README.md"
-    if not readme.is_file():
-        pytest.skip("it is still to be written")
-    assert readme.read_text().startswith("# ")
-
-
 @pytest.mark.parametrize("file", FIGURES, ids=name_of)
 def test_every_figure_declares_what_the_rules_ask_for(file: Path) -> None:
     said = folders.constants(file.relative_to(ROOT))

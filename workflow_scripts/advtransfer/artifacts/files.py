@@ -1,7 +1,7 @@
-"""Atomic replacement of files, and what is said where the disk or a permission fails.
+"""Atomic replacement of files, and messages for failures of the disk or of permissions.
 
-Every write goes to a temporary name in the same folder and is moved into place, so a reader never
-sees half a file and a failed write leaves what was there. All of ``artifacts`` builds on this.
+Every write goes to a temporary name in the same folder and is moved into place. A reader therefore
+never sees half a file, and a failed write leaves the old file. All of ``artifacts`` builds on this.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..errors import UserError
 
 
 def file_error(path: str | Path, error: Exception, doing: str) -> UserError:
-    """``error`` while ``doing`` something to ``path``, as a message with the way out."""
+    """Return the error to raise when ``doing`` something to ``path`` failed, with advice."""
     number = getattr(error, "errno", None)
     text = str(error)
     if number == errno.ENOSPC or "No space left" in text or "errno = 28" in text:
         return UserError(
             f"{path}: the disk is full. Nothing was replaced; free some space "
-            "(`df -h` shows where) and run the same command again, it goes on from here."
+            "(`df -h` shows where) and run the same command again; it resumes from here."
         )
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(f"{path}: no permission to {doing} this file ({text}).")
@@ -31,10 +31,10 @@ def file_error(path: str | Path, error: Exception, doing: str) -> UserError:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Temporary path beside ``path``; replaces ``path`` when the block ends well.
+    """Give a temporary path beside ``path``; it replaces ``path`` if the block succeeds.
 
     Raises:
-        UserError: the disk is full or the folder cannot be written.
+        UserError: The disk is full or the folder cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -48,7 +48,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
             raise file_error(path, error, "write") from error
         raise
     finally:
-        with contextlib.suppress(OSError):  # it was moved, or never made
+        with contextlib.suppress(OSError):  # it has been moved, or was never made
             temporary.unlink()
 
 

@@ -1,7 +1,7 @@
-"""HDF5 files: arrays written row by row, read in parts and verified as they are read.
+"""HDF5 files: arrays are written row by row, read in parts, and verified while they are read.
 
 Datasets, views, features, perturbations, responses, logits and metrics by image are such files.
-What is written gets a seal (seals.py), which is verified when it is read.
+Every file gets a seal (seals.py), which is verified when the file is read.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .. import seals
 from ..errors import UserError
 from .files import atomic, file_error
 
-CHECKSUM = "block_crc32"  # of an HDF5 dataset: CRC-32 of the CRC-32s of its blocks
+CHECKSUM = "block_crc32"  # a dataset's attribute: CRC-32 of the CRC-32s of its blocks
 BLOCK_BYTES = 4 << 20
-BLOCKS = "block_checksums"  # group with the CRC-32 of every block of datasets that were `place`d
-READERS = 2  # threads: reading and checksums release the interpreter
+BLOCKS = "block_checksums"  # group with the CRC-32s of the blocks of datasets written by `place`
+READERS = 2  # number of threads; reading and checksums release the interpreter lock
 
 
 @contextlib.contextmanager
-def _told_once() -> Iterator[None]:
-    """After a write that failed HDF5 prints a traceback for every object that it cannot close."""
+def _tracebacks_silenced() -> Iterator[None]:
+    """Silence the tracebacks of HDF5 for objects that it cannot close after a failed write."""
 
     def silent(*_: object) -> None:
         pass
@@ -44,16 +44,16 @@ def _told_once() -> Iterator[None]:
 
 
 class Hdf5Writer:
-    """Datasets of a file that is being written, whole or row by row; made by `hdf5_writer`."""
+    """A writer of datasets, whole or row by row; made by `hdf5_writer`."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self._rows: dict[str, int] = {}  # written so far
+        self._rows: dict[str, int] = {}  # number of rows written so far
         self._checksums: dict[str, _Checksum] = {}
-        self._placed: dict[str, np.ndarray] = {}  # which rows were
+        self._placed: dict[str, np.ndarray] = {}  # which rows have been placed
 
     def append(self, name: str, rows: np.ndarray, total: int) -> None:
-        """The next ``rows`` of dataset ``name`` (``/`` makes groups), which gets ``total``."""
+        """Write the next of ``total`` rows of dataset ``name`` (``/`` makes groups)."""
         rows = np.asarray(rows, order="C")
         if name not in self._rows:
             shape = (total, *rows.shape[1:])
@@ -66,10 +66,10 @@ class Hdf5Writer:
             self._checksums[name].update(_bytes(rows))
 
     def place(self, name: str, position: int, row: np.ndarray, total: int) -> None:
-        """One row of dataset ``name``, which gets ``total`` of them in whatever order they come.
+        """Write one of ``total`` rows of dataset ``name``; rows may come in any order.
 
-        Such a dataset is meant to be larger than memory: it has a checksum of every block, so that
-        a reader verifies the blocks that it reads from and no other.
+        Such a dataset may be larger than memory. It has a checksum of every block, so that a reader
+        verifies only the blocks that it reads.
         """
         if name not in self._placed:
             self._file.create_dataset(name, (total, *row.shape), row.dtype, track_times=False)
@@ -78,11 +78,15 @@ class Hdf5Writer:
         self._placed[name][position] = True
 
     def describe(self, key: str, value: Any) -> None:
-        """One more attribute of the file, known only now that its rows are written."""
+        """Add an attribute of the file that is known only after its rows are written."""
         self._file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
 
     def finish(self) -> list[tuple[int, int]]:
-        """Write the checksums; every dataset must have all its rows. Offset and bytes of each."""
+        """Write the checksums, and return offset and size in bytes of every dataset.
+
+        Raises:
+            ValueError: A dataset lacks rows.
+        """
         for name, placed in self._placed.items():
             if not placed.all():
                 raise ValueError(f"'{name}' got {placed.sum()} rows of {len(placed)}")
@@ -105,18 +109,19 @@ class Hdf5Writer:
 
 @contextlib.contextmanager
 def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf5Writer]:
-    """A file to append rows to, so that memory does not grow with it; in place at the end.
+    """Give a writer of a file that is put in place at the end.
 
-    Datasets are contiguous (several times as fast to read as small chunks), with a CRC-32 each;
-    attributes that are not text become JSON. Byte-stable: no timestamps.
+    Rows are appended, so that memory does not grow with the file. Datasets are contiguous, which is
+    read several times as fast as small chunks, and have a CRC-32 each. Attributes that are not text
+    become JSON. The same content gives the same bytes, because there are no timestamps.
     """
     import h5py
 
-    with atomic(path) as temporary, _told_once():
+    with atomic(path) as temporary, _tracebacks_silenced():
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
         access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)  # as h5py does
-        access.set_sieve_buf_size(0)  # a write that is refused is told at once
+        access.set_sieve_buf_size(0)  # report a refused write at once
         identifier = h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, fapl=access)
         file = h5py.File(identifier)
         try:
@@ -136,14 +141,14 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
         seals.seal_hdf5(temporary, seals.artefact_at(path), extents)
 
 
-# Files that the system refused to write: HDF5 crashes when it is made to close them.
+# Files that the system refused to write stay open here, because HDF5 crashes when it closes them.
 _UNWRITABLE: list[Any] = []
 
 
 def write_hdf5(
     path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> None:
-    """Write whole arrays (keys may hold ``/`` for groups) and attributes, as `hdf5_writer` does."""
+    """Write whole arrays and attributes as `hdf5_writer` does; ``/`` in a key makes groups."""
     with hdf5_writer(path, attributes) as writer:
         for name, array in arrays.items():
             writer.append(name, array, len(array))
@@ -151,10 +156,10 @@ def write_hdf5(
 
 @contextlib.contextmanager
 def open_hdf5(path: str | Path) -> Iterator[Hdf5Reader]:
-    """A file whose rows can be read a slice at a time.
+    """Open a file whose rows can be read a slice at a time.
 
     Raises:
-        UserError: the file is missing, truncated or damaged, or is not what belongs there.
+        UserError: The file is missing, truncated, damaged or another artefact.
     """
     import h5py
 
@@ -168,7 +173,7 @@ def open_hdf5(path: str | Path) -> Iterator[Hdf5Reader]:
 
 @contextlib.contextmanager
 def _readable(path: str | Path) -> Iterator[None]:
-    """What h5py raises on a file that is not there or not whole, as a message."""
+    """Turn h5py's errors for a missing or incomplete file into a message."""
     try:
         yield
     except FileNotFoundError:
@@ -180,18 +185,18 @@ def _readable(path: str | Path) -> Iterator[None]:
 
 
 class Hdf5Reader:
-    """Datasets of an open file, each verified against its checksum; made by `open_hdf5`."""
+    """A reader of datasets, which verifies each against its checksum; made by `open_hdf5`."""
 
     def __init__(self, path: str | Path, file: Any, descriptor: int) -> None:
         self._path, self._file, self._descriptor = path, file, descriptor
 
     def attributes(self) -> dict[str, Any]:
-        """Attributes of the file, JSON decoded."""
+        """Return the attributes of the file, with JSON decoded."""
         with _readable(self._path):
             return {key: decode_attribute(value) for key, value in self._file.attrs.items()}
 
     def names(self) -> list[str]:
-        """Every dataset, with its groups."""
+        """Return the names of all datasets, including their groups."""
         found: list[str] = []
         with _readable(self._path):
             self._file.visititems(
@@ -200,7 +205,7 @@ class Hdf5Reader:
         return [name for name in found if not name.startswith(f"{BLOCKS}/")]
 
     def whole(self, name: str) -> np.ndarray:
-        """One dataset in memory, read and verified block by block by two threads."""
+        """Return a dataset in memory; two threads read and verify it block by block."""
         with _readable(self._path):
             dataset = self._dataset(name)
             if not self._has_checksum(dataset):
@@ -210,10 +215,10 @@ class Hdf5Reader:
             return array
 
     def rows(self, name: str) -> Hdf5Rows:
-        """One dataset to read in parts; it is verified, and never held in memory.
+        """Return a dataset to read in parts; it is verified, and never in memory as a whole.
 
-        All of it is verified now, or, if its blocks have checksums of their own, each of these
-        when a row of it is first read.
+        If its blocks have checksums, each block is verified when a row in it is first read.
+        Otherwise the whole dataset is verified now.
         """
         with _readable(self._path):
             dataset = self._dataset(name)
@@ -236,7 +241,7 @@ class Hdf5Reader:
         return self._file[name]
 
     def _has_checksum(self, dataset: Any) -> bool:
-        """False for another program's file, a repacked one, and nothing at all."""
+        """Return False for a file of another program, a repacked file and an empty dataset."""
         return bool(CHECKSUM in dataset.attrs and dataset.chunks is None and dataset.size)
 
     def _verify(self, dataset: Any, target: memoryview | None) -> None:
@@ -255,7 +260,10 @@ class Hdf5Reader:
 
 
 class Hdf5Rows:
-    """Rows of a dataset, ``rows[start:stop]`` or ``rows[positions]``, from `Hdf5Reader.rows`."""
+    """Access to rows of a dataset by ``rows[start:stop]`` or ``rows[positions]``.
+
+    `Hdf5Reader.rows` makes it.
+    """
 
     def __init__(
         self,
@@ -266,7 +274,7 @@ class Hdf5Rows:
     ) -> None:
         self._path, self._dataset, self._descriptor = path, dataset, descriptor
         self.shape: tuple[int, ...] = dataset.shape
-        self._blocks = blocks  # CRC-32 of each
+        self._blocks = blocks  # CRC-32 of each block
         self._verified = np.zeros(0 if blocks is None else len(blocks), bool)
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
@@ -278,9 +286,12 @@ class Hdf5Rows:
             if isinstance(which, slice):
                 return np.asarray(self._dataset[which])
             if self._descriptor is None:
-                distinct, back = np.unique(which, return_inverse=True)  # h5py wants them rising
+                distinct, back = np.unique(
+                    which, return_inverse=True
+                )  # h5py needs ascending positions
                 return np.asarray(self._dataset[distinct])[back]
-            # A contiguous dataset's rows lie one after another: h5py takes 30 times as long.
+            # Rows of a contiguous dataset lie one after another, so they are read without h5py,
+            # which takes 30 times as long.
             found = np.empty((len(which), *self._dataset.shape[1:]), self._dataset.dtype)
             start, size = self._dataset.id.get_offset(), found[0].nbytes if len(found) else 0
             whole = _bytes(found)
@@ -290,7 +301,7 @@ class Hdf5Rows:
             return found
 
     def _verify(self, which: slice | np.ndarray, blocks: np.ndarray, descriptor: int) -> None:
-        """Verify the blocks in which the rows lie, each once."""
+        """Verify the blocks that contain the rows, each once."""
         rows = np.arange(self.shape[0])[which] if isinstance(which, slice) else which
         size = self._dataset.nbytes // self.shape[0]
         wanted = np.zeros(len(blocks), bool)
@@ -314,7 +325,7 @@ class Hdf5Rows:
 
 def _fill(target: memoryview, descriptor: int, offset: int) -> None:
     while len(target):
-        count = os.preadv(descriptor, [target], offset)  # may give less than asked for
+        count = os.preadv(descriptor, [target], offset)  # may read less than requested
         if not count:
             raise OSError("the file ends too early")
         target, offset = target[count:], offset + count
@@ -325,7 +336,7 @@ def _bytes(array: np.ndarray) -> memoryview:
 
 
 class _Checksum:
-    """CRC-32 of the CRC-32s of blocks, so that blocks can be verified side by side."""
+    """CRC-32 of the CRC-32s of blocks, so that blocks can be verified in parallel."""
 
     def __init__(self, blocks: Iterable[int] = ()) -> None:
         self._blocks = list(blocks)
@@ -342,7 +353,7 @@ class _Checksum:
                 self._running, self._filled = 0, 0
 
     def blocks(self) -> np.ndarray:
-        """CRC-32 of every block, the last of which may be shorter: uint32 (n,)."""
+        """Return the CRC-32 of every block, uint32 (n,); the last block may be shorter."""
         return np.array(self._blocks + ([self._running] if self._filled else []), "<u4")
 
     def value(self) -> str:
@@ -352,10 +363,10 @@ class _Checksum:
 def read_hdf5(
     path: str | Path, names: Sequence[str] | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays (all, or those named) and attributes of an HDF5 file; JSON attributes decoded.
+    """Return arrays (all or the named ones) and attributes of an HDF5 file, with JSON decoded.
 
     Raises:
-        UserError: the file is missing, truncated, fails its checksum or lacks a name.
+        UserError: The file is missing or truncated, fails its checksum, or lacks a name.
     """
     with open_hdf5(path) as file:
         wanted = file.names() if names is None else names
@@ -363,7 +374,7 @@ def read_hdf5(
 
 
 def decode_attribute(value: Any) -> Any:
-    """An attribute as it was written: JSON text decoded, other text as it is."""
+    """Return an attribute with JSON decoded; other text stays unchanged."""
     if isinstance(value, bytes):
         value = value.decode()
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""JSON without a seal: the recipe beside a network, the record of a run."""
+"""JSON files without a seal: the recipe beside a network, and the record of a run."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .files import atomic
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Sorted, indented JSON."""
+    """Write sorted, indented JSON."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def write_recipe(path: str | Path, text: str) -> None:
-    """``recipe.json`` beside an artefact; a different recipe under the same digest is an error.
+    """Write ``recipe.json`` beside an artefact.
 
-    A file that is there and not JSON is damaged, and replaced.
+    An existing file that is not JSON is damaged, and is replaced.
 
     Raises:
-        UserError: the file is there and holds another recipe (a collision of digests).
+        UserError: The file exists and has another recipe, which means that two digests collide.
     """
     path = Path(path)
     value = json.loads(text)
     with contextlib.suppress(FileNotFoundError, ValueError):
         if json.loads(path.read_bytes()) != value:
             raise UserError(
-                f"{path} holds another recipe than the one asked for: a digest collision, or the "
+                f"{path} holds another recipe than the expected one: two digests collide, or the "
                 "file was damaged. Delete it and run the same command again."
             )
     write_json(path, value)

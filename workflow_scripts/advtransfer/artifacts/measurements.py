@@ -1,9 +1,9 @@
-"""Writes what networks did (CSV): histories, curves, accuracies, metrics, measures.
+"""Writing of measurements (CSV): histories, curves, accuracies, metrics, measures.
 
-These hold numbers and words of the library, nothing that would have to be quoted. All steps below
-the studies write their rows by this module; tables of studies, which hold the user's own names,
-are written by table_writer.py. So an edit of how tables are written trains, transfers and attacks
-nothing anew.
+These tables hold numbers and words of the library, which need no quoting. All steps below the
+studies write their rows by this module. The tables of studies, which hold names from users, are
+written by table_writer.py. Therefore an edit of that module repeats no training, transfer or
+attack.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from typing import Any
 
 from .sidecars import with_sidecar
 
-SPECIAL = frozenset(',"\r\n')  # what a CSV would have to quote
+SPECIAL = frozenset(',"\r\n')  # characters that need quoting in a CSV
 
 
 def write_measurements(
     path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]
 ) -> None:
-    """CSV with exactly ``columns``; floats keep 10 significant digits, what a row lacks is empty.
+    """Write a CSV with exactly ``columns``; a column that a row lacks is empty.
+
+    Floats keep 10 significant digits.
 
     Raises:
-        ValueError: a row has another column, or text that would have to be quoted.
+        ValueError: A row has another column, or text that needs quoting.
     """
     with with_sidecar(path) as temporary, open(temporary, "w", newline="") as file:
         file.write(",".join(columns) + "\n")

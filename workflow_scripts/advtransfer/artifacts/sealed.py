@@ -1,4 +1,4 @@
-"""Reads files whose seal stands beside them: tables for figures, pages and analyses."""
+"""Reading of files with a seal beside them: tables for figures, pages and analyses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .files import file_error
 
 
 def csv_bytes(path: str | Path) -> bytes:
-    """The verified content of a CSV, or of another file that is sealed like one.
+    """Return the verified content of a CSV, or of another file that is sealed like one.
 
     Raises:
-        UserError: the file is missing, truncated, damaged or edited, or is not what belongs there.
+        UserError: The file is missing, truncated, damaged, edited or another artefact.
     """
     try:
         content = Path(path).read_bytes()

@@ -1,4 +1,4 @@
-"""JSON with a seal: what detectors find, in the form that COCO's tools read."""
+"""JSON files with a seal: detections, in the form that COCO's tools read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .sidecars import with_sidecar
 
 
 def write_sealed_json(path: str | Path, value: Any) -> None:
-    """JSON without white space, sealed like a CSV: for formats that hold no seal of their own."""
+    """Write JSON without white space, sealed like a CSV, for formats that cannot hold a seal."""
     with with_sidecar(path) as temporary:
         temporary.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False))
 
 
 def read_sealed_json(path: str | Path) -> Any:
-    """What `write_sealed_json` wrote.
+    """Return the value that `write_sealed_json` wrote.
 
     Raises:
-        UserError: as `csv_bytes`.
+        UserError: See `csv_bytes`; or the file is no JSON.
     """
     try:
         return json.loads(csv_bytes(path))

@@ -1,4 +1,4 @@
-"""Writes files whose seal stands in a hidden file beside them, as CSV has no place for one."""
+"""Writing of files with a seal in a hidden file beside them, because a CSV cannot hold one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .files import atomic, to_disk
 
 @contextlib.contextmanager
 def with_sidecar(path: str | Path) -> Iterator[Path]:
-    """As `atomic`, for a file whose seal stands beside it."""
+    """Give a temporary path as `atomic` does, and write the seal beside ``path`` as well."""
     with atomic(path) as temporary:
         yield temporary
-        # The seal goes first: a crash in between leaves a pair that is refused. A full disk shows
-        # before either is moved.
+        # The seal is moved first, so that a crash in between leaves a pair that readers refuse. A
+        # full disk is noticed before either file is moved.
         with atomic(seals.sidecar(path)) as beside:
             beside.write_text(seals.sidecar_text(path, temporary))
             to_disk(temporary)

@@ -1,4 +1,4 @@
-"""Reads tables (CSV), verified, row by row."""
+"""Reading of tables (CSV) as verified rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .sealed import csv_bytes
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a CSV, as text."""
+    """Return the rows of a CSV, with values as text."""
     try:
         return list(csv.DictReader(io.StringIO(csv_bytes(path).decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:

@@ -1,7 +1,7 @@
-"""Writes the tables of studies (CSV), in which names of the user's own may have to be quoted.
+"""Writing of the tables of studies (CSV), in which names from users may need quoting.
 
-The steps that collect, analyse and concatenate tables and the one that records a run import it;
-whoever only reads tables imports sealed.py (all bytes) or table_reader.py (rows).
+The steps that collect, analyse and concatenate tables import this module, as does the one that
+records a run. Modules that only read tables import sealed.py (all bytes) or table_reader.py (rows).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .sidecars import with_sidecar
 
 
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Tidy CSV with exactly ``columns``; floats keep 10 significant digits."""
+    """Write a tidy CSV with exactly ``columns``; floats keep 10 significant digits."""
     with with_sidecar(path) as temporary, open(temporary, "w", newline="") as handle:
         writer = csv.DictWriter(handle, columns, lineterminator="\n")
         writer.writeheader()

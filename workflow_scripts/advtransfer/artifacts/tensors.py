@@ -1,4 +1,7 @@
-"""Weights as safetensors files: checkpoints and the progress of a training. Nothing unpickles."""
+"""Weights in safetensors files: checkpoints, and the progress of a training.
+
+Nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,22 @@ from .. import seals
 from ..errors import UserError
 from .files import atomic, file_error
 
-ATTRIBUTES_KEY = "advtransfer"  # of a checkpoint's metadata
+ATTRIBUTES_KEY = "advtransfer"  # key in a checkpoint's metadata
 
 
 def save_tensors(
     path: str | Path, tensors: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> None:
-    """Tensors to safetensors, attributes as JSON in its metadata; byte-stable."""
+    """Write tensors as safetensors, with attributes as JSON in the metadata.
+
+    The same content gives the same bytes.
+    """
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     sealed = {seals.KEY: seals.unfilled_seal(path), **attributes}
-    # Under one key: safetensors writes several in an order that changes from run to run.
+    # All attributes are under one key, because safetensors writes several keys in an order that
+    # changes from run to run.
     metadata = {ATTRIBUTES_KEY: json.dumps(sealed)}
     with atomic(path) as temporary:
         try:
@@ -33,11 +40,10 @@ def save_tensors(
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tensors and attributes of a safetensors file.
+    """Return the tensors and attributes of a safetensors file.
 
     Raises:
-        UserError: the file is missing, truncated or damaged, no safetensors file at all, or is not
-            what belongs there.
+        UserError: The file is missing, truncated, damaged, no safetensors file or another artefact.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -1,4 +1,4 @@
-"""Which versions computed an artefact: every step that stores arrays or weights says so in them."""
+"""Versions of the software that computed an artefact, stored with its arrays or weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import metadata
 
 
 def provenance() -> dict[str, str]:
-    """Versions of what computed an artefact; packages that were not imported are not named."""
+    """Return the versions of Python and of the imported packages that compute artefacts."""
     found = {"python": platform.python_version()}
     for package in ("torch", "torchvision", "numpy", "scipy", "pandas", "h5py", "pycocotools"):
         if package in sys.modules:

@@ -11,12 +11,14 @@ TINY = 1e-12
 
 
 class PartGenerator(torch.Generator):
-    """Of a process that has a part of a batch: starts are drawn for the whole batch, as one
-    process would draw them, and the part is kept.
+    """The generator of a process that has a part of a batch.
+
+    Random starts are drawn for the whole batch, as a single process would draw them, and those of
+    the part are kept.
 
     Attributes:
-        whole: images of the whole batch.
-        part: where this process's are among them.
+        whole: number of images of the whole batch.
+        part: positions of this process's images in the batch.
     """
 
     whole: int
@@ -24,7 +26,7 @@ class PartGenerator(torch.Generator):
 
 
 def l2_norms(batch: torch.Tensor) -> torch.Tensor:
-    """l2 norm of every image, shaped (N, 1, 1, 1)."""
+    """Return the l2 norm of every image, (N, 1, 1, 1)."""
     norms: torch.Tensor = torch.linalg.vector_norm(batch, dim=(1, 2, 3), keepdim=True)
     return norms
 
@@ -32,10 +34,10 @@ def l2_norms(batch: torch.Tensor) -> torch.Tensor:
 def random_start(
     like: torch.Tensor, epsilon: float, norm: str, generator: torch.Generator
 ) -> torch.Tensor:
-    """A point uniform in the ball, drawn where ``generator`` lives.
+    """Return a point drawn uniformly from the ball, on the device of ``generator``.
 
-    A generator on the CPU starts every device alike; one on the GPU keeps it from waiting. With a
-    `PartGenerator` ``like`` is a part of the batch.
+    A generator on the CPU gives the same starts on every device; one on a GPU avoids waiting for
+    the CPU. With a `PartGenerator`, ``like`` is a part of the batch.
     """
     count, part = len(like), slice(None)
     if isinstance(generator, PartGenerator):
@@ -53,30 +55,31 @@ def random_start(
 
 
 class Ball:
-    """Perturbations allowed of some images: norm at most epsilon, images + delta in [0, 1].
+    """The allowed perturbations of images: norm at most epsilon, images + delta in [0, 1].
 
-    A small network's attack is mostly passes over pixels, so these work in place.
+    With a small network, passes over the pixels take most of an attack's time, so the methods work
+    in place.
     """
 
     def __init__(self, images: torch.Tensor, epsilon: float, norm: str) -> None:
         self.epsilon, self.norm = epsilon, norm
-        # -x and 1 - x are rounded such that x plus either is exactly 0 or 1.
+        # -x and 1 - x are rounded such that adding x to either gives exactly 0 or 1.
         self.low, self.high = -images, 1 - images
         if norm == "linf":
             self.low.clamp_(min=-epsilon)
             self.high.clamp_(max=epsilon)
 
     def project_(self, delta: torch.Tensor) -> torch.Tensor:
-        """The nearest point of the ball, then what keeps the image in [0, 1]."""
+        """Move ``delta`` to the nearest point of the ball, then clip the image to [0, 1]."""
         if self.norm == "l2":
             delta *= (self.epsilon / l2_norms(delta).clamp_min(TINY)).clamp_max(1)
         return torch.clamp(delta, self.low, self.high, out=delta)
 
     def ascend_(self, delta: torch.Tensor, gradient: torch.Tensor, size: float) -> torch.Tensor:
-        """A step of length ``size`` along the steepest ascent, none where there is no gradient.
+        """Add a step of length ``size`` along the steepest ascent; none if the gradient is zero.
 
-        In l2 the step shrinks where a gradient is shorter than 1e-12, which those of
-        `pgd.input_gradient` are only if the network itself passes next to nothing on.
+        In l2 the step shrinks if a gradient is shorter than 1e-12. Gradients of
+        `pgd.input_gradient` are that short only if the network hardly depends on its input.
         """
         if self.norm == "linf":
             delta.add_(gradient.sign(), alpha=size)
@@ -85,14 +88,14 @@ class Ball:
         return self.project_(delta)
 
     def keep(self, chosen: torch.Tensor) -> Ball:
-        """The ball of some of the images."""
+        """Return the ball of the chosen images."""
         kept = copy.copy(self)
         kept.low, kept.high = self.low[chosen], self.high[chosen]
         return kept
 
 
 def towards_zero_half(delta: torch.Tensor) -> torch.Tensor:
-    """float16 copy in which no entry grew: it stays in the ball and in [0, 1]."""
+    """Return a float16 copy in which no entry grew, so that it stays in the ball and in [0, 1]."""
     half = delta.to(torch.float16)
     grew = half.to(torch.float32).abs() > delta.abs()
     return torch.where(grew, torch.nextafter(half, torch.zeros_like(half)), half)

@@ -1,4 +1,4 @@
-"""What the perturbations of a view are made from."""
+"""The recipe of the perturbations of a view."""
 
 from __future__ import annotations
 

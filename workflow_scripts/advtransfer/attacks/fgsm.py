@@ -1,7 +1,7 @@
 """Fast gradient sign method (Goodfellow et al., ICLR 2015) and its l2 form.
 
-One step of length epsilon; with ``random_start`` the step starts at a random point of the ball and
-is projected back (Liang et al. 2021, Wong et al. 2020). It is PGD with a single step.
+The attack takes one step of length epsilon. With ``random_start`` the step starts at a random point
+of the ball and is projected back (Liang et al. 2021, Wong et al. 2020). This is PGD with one step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def perturb(
     recipe: AttackRecipe,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Perturbations that raise the cross-entropy; arguments and result as `pgd.perturb`."""
+    """Return perturbations that raise the cross-entropy; see `pgd.perturb` for the arguments."""
     size = recipe.step_size if recipe.step_size is not None else recipe.epsilon
     one_step = dataclasses.replace(recipe, steps=1, step_size=size)
     return pgd.perturb(network, images, labels, one_step, generator)

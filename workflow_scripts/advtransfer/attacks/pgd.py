@@ -1,9 +1,9 @@
 """Projected gradient descent (Madry et al., ICLR 2018), linf and l2.
 
-Normalised steps of ``step_size`` along the gradient of the cross-entropy, each projected back into
-the ball. Default step size: ``2.5 * epsilon / steps``. With ``tolerance``, an image whose log-odds
-against the label rose in five steps by less than that share of their whole rise keeps its
-perturbation and leaves the batch (docs/speed.md has what is saved and lost).
+The attack takes normalised steps of ``step_size`` along the gradient of the cross-entropy, each
+projected back into the ball. The default step size is ``2.5 * epsilon / steps``. ``tolerance``
+stops the attack on images that have converged: the log-odds against their label rose in five steps
+by less than this share of their whole rise. docs/speed.md says what this saves and costs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .ball import Ball, random_start
 from .recipe import AttackRecipe
 
 CERTAIN = -10.0  # log-odds below which float32 loses digits of 1 - p
-PATIENCE = 5  # steps between two looks at who has converged
+PATIENCE = 5  # steps between two checks of which images have converged
 
 
 def perturb(
@@ -27,16 +27,16 @@ def perturb(
     recipe: AttackRecipe,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Perturbations that raise the cross-entropy.
+    """Return perturbations that raise the cross-entropy.
 
     Args:
-        network: images to logits; its parameters should be frozen.
+        network: function from images to logits; its parameters should be frozen.
         images: float32 (N, C, H, W) in [0, 1].
         labels: int64 (N,).
-        generator: draws the random start, on the generator's own device.
+        generator: generator of the random start, which is drawn on its device.
 
     Returns:
-        float32 (N, C, H, W), inside the ball, images + delta inside [0, 1].
+        Perturbations float32 (N, C, H, W) inside the ball, with images + delta in [0, 1].
     """
     epsilon, norm = recipe.epsilon, recipe.norm
     size = recipe.step_size if recipe.step_size is not None else 2.5 * epsilon / recipe.steps
@@ -74,10 +74,10 @@ def perturb(
 def input_gradient(
     network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Direction in which each image's cross-entropy grows, (N, C, H, W), and `odds_against`, (N,).
+    """Return the direction of growing cross-entropy, (N, C, H, W), and `odds_against`, (N,).
 
-    It is the gradient, up to a positive factor for images whose label is all but certain: there
-    1 - p rounds to 0 in float32 and would take the label's logit out of the gradient.
+    The direction is the gradient, up to a positive factor for images whose label is all but
+    certain. For these, 1 - p rounds to 0 in float32, and the gradient would lack the label's logit.
     """
     images = images.detach().requires_grad_(True)
     logits = network(images)
@@ -89,7 +89,10 @@ def input_gradient(
 
 
 def odds_against(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """log((1 - p) / p) of each label, (N,): grows with the cross-entropy and never underflows."""
+    """Return log((1 - p) / p) of each label, (N,).
+
+    It grows with the cross-entropy and never underflows.
+    """
     chosen = F.one_hot(labels, logits.shape[1]).bool()
     others = logits.masked_fill(chosen, -torch.inf).logsumexp(1)
     return others - logits.gather(1, labels[:, None]).squeeze(1)

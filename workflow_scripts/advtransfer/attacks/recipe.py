@@ -1,4 +1,4 @@
-"""What an attack is made from, and what it is called."""
+"""The recipe of an attack, and its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..recipes import NamesModule
 class AttackRecipe(NamesModule):
     """One attack at one strength. ``attack`` is a module of ``advtransfer.attacks``.
 
-    Epsilon and step size are in pixel units, images being in [0, 1].
+    Epsilon and step size are in units of pixel values, which are in [0, 1].
     """
 
     attack: str
@@ -22,7 +22,7 @@ class AttackRecipe(NamesModule):
     step_size: float | None = None  # None: the attack's own rule
     random_start: bool = False
     restarts: int = 1
-    tolerance: float = 0.0  # images that rise by less than this share leave the batch; 0: none
+    tolerance: float = 0.0  # share of its rise below which an image has converged; 0: never
     labels: str = "predicted"  # or "true"
     precision: str = "fp32"
 
@@ -31,7 +31,7 @@ class AttackRecipe(NamesModule):
 
 
 def attack_label(attack: AttackRecipe) -> str:
-    """Short name of an attack inside a block, e.g. ``pgd-linf-8_255``."""
+    """Return the short name of an attack inside a block, such as ``pgd-linf-8_255``."""
     steps = f"{attack.steps}" if attack.steps > 1 else ""
     return f"{attack.attack}{steps}-{attack.norm}-{format_epsilon(attack.epsilon)}".replace(
         "/", "_"

@@ -1,4 +1,4 @@
-"""Attack a whole view: batches, labels, restarts, precision.
+"""Running attacks on many images: batches, labels, restarts and precision.
 
 An attack is a module of ``advtransfer.attacks`` with a function
 ``perturb(network, images, labels, recipe, generator) -> delta``, loaded by the name in its recipe.
@@ -21,7 +21,7 @@ from ..models.inference import BATCH, predict
 from ..models.network import Network, inference_copy
 from .recipe import AttackRecipe, attack_label
 
-NORMS = ("linf", "l2")  # of an attack that does not name its own
+NORMS = ("linf", "l2")  # norms of an attack whose module has no NORMS
 NOT_ATTACKS = {"__init__", "ball", "block_recipe", "recipe", "run"}
 Perturb = Callable[
     [Callable[..., torch.Tensor], torch.Tensor, torch.Tensor, AttackRecipe, torch.Generator],
@@ -30,15 +30,15 @@ Perturb = Callable[
 
 
 def known_attacks() -> list[str]:
-    """Names of the attacks there are."""
+    """Return the names of all attacks, sorted."""
     return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in NOT_ATTACKS)
 
 
 def load_attack(recipe: AttackRecipe) -> Perturb:
-    """The ``perturb`` function of a recipe's attack.
+    """Return the ``perturb`` function of a recipe's attack.
 
     Raises:
-        UserError: no such attack, or a setting that makes no sense.
+        UserError: There is no such attack, or a setting is invalid.
     """
     if recipe.attack not in known_attacks():
         raise UserError(
@@ -67,19 +67,21 @@ def attack_images(
     recipe: AttackRecipe,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Perturbations of all images under one attack; the best of ``restarts`` by the loss.
+    """Return the perturbations of all images under one attack.
+
+    Of several ``restarts``, each image keeps the perturbation with the highest loss.
 
     Args:
-        network: images to logits, frozen, already in the recipe's precision.
+        network: function from images to logits, frozen, already in the recipe's precision.
         images: uint8 or float32 in [0, 1], (N, C, H, W).
-        labels: int64 (N,): what the attack moves away from.
+        labels: int64 (N,), the labels that the attack moves away from.
 
     Returns:
         float32 (N, C, H, W) on the images' device.
     """
     perturb = load_attack(recipe)
     restarts = recipe.restarts
-    count = max(1, BATCH // restarts)  # restarts stand side by side in one batch
+    count = max(1, BATCH // restarts)  # a batch holds all restarts of its images
     deltas = []
     bar = tqdm(
         range(0, len(images), count),
@@ -113,12 +115,12 @@ def robust_accuracies(
     attacks: Sequence[AttackRecipe],
     seeds: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
-    """Accuracy on clean images, then under every attack with its own random seed, as rows.
+    """Yield rows with the accuracy on clean images, then under each attack with its random seed.
 
-    Robust accuracy counts images that no attack moves: those already wrong need no attack.
+    Images that are misclassified without an attack count as errors under every attack.
 
     Args:
-        network: in evaluation mode.
+        network: network in evaluation mode.
         images: uint8 or float32 in [0, 1], (N, C, H, W).
         labels: int64 (N,).
     """
@@ -154,10 +156,10 @@ def robust_accuracies(
 def attack_labels(
     recipe: AttackRecipe, logits: torch.Tensor, true_labels: torch.Tensor | None
 ) -> torch.Tensor:
-    """What the attack moves away from: the network's own prediction, or the true label.
+    """Return the labels that the attack moves away from: the network's predictions or true labels.
 
     Raises:
-        UserError: true labels asked for, but the network has other classes than the view.
+        UserError: The attack needs true labels, but the network has other classes than the view.
     """
     if recipe.labels == "predicted":
         return logits.argmax(1)
@@ -170,7 +172,7 @@ def attack_labels(
 
 
 class AttackedCopies:
-    """Frozen copies of one network, one per precision, made when first used."""
+    """Frozen copies of one network, one for each precision, made when they are first used."""
 
     def __init__(self, network: Network) -> None:
         self._network = network

@@ -1,9 +1,10 @@
 """The linearised attack of Liang et al., ICML 2021 (arXiv 2006.14512): top singular vector.
 
-``argmax_{||delta||_2 <= epsilon} ||J(x) delta||_2`` with J the Jacobian of the logits, which moves
-the logits of the linearised network as far as can be: epsilon times the top right-singular vector
-of J(x). Of its two signs the one under which the cross-entropy is higher. It costs one backward
-pass per class, so it is for few classes; there is nothing random or iterative in it.
+The perturbation is ``argmax_{||delta||_2 <= epsilon} ||J(x) delta||_2``, where J is the Jacobian of
+the logits. It moves the logits of the linearised network as far as possible, and equals epsilon
+times the top right-singular vector of J(x). Of its two signs, that with the higher cross-entropy is
+taken. The attack is neither random nor iterative. It costs one backward pass per class, so it suits
+tasks with few classes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .ball import Ball
 from .pgd import odds_against
 from .recipe import AttackRecipe
 
-NORMS = ("l2",)  # the norms that there are; in linf the maximum is NP-hard to find
+NORMS = ("l2",)  # in linf the maximum is NP-hard to find
 RANDOM_START = False
 
 
@@ -26,13 +27,13 @@ def perturb(
     recipe: AttackRecipe,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Perturbations along the top singular vector; arguments and result as `pgd.perturb`.
+    """Return perturbations along the top singular vector; see `pgd.perturb` for the arguments.
 
-    Clipped so that images + delta is in [0, 1], as all attacks are here; zero where the Jacobian
-    is. ``generator`` and the recipe's steps, step size and tolerance have no part in it.
+    They are clipped so that images + delta is in [0, 1], as in all attacks here, and are zero if
+    the Jacobian is. ``generator`` and the recipe's steps, step size and tolerance are not used.
 
     Raises:
-        UserError: a random start, or restarts.
+        UserError: The recipe has a random start or restarts.
     """
     if recipe.random_start or recipe.restarts > 1:
         raise UserError(
@@ -51,21 +52,22 @@ def perturb(
 def singular_directions(
     network: torch.nn.Module, images: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Singular values and right-singular vectors of the Jacobian of the logits at each image.
+    """Return singular values and right-singular vectors of the logits' Jacobian at each image.
 
-    With ``J = U S V^T``, ``J J^T = U S^2 U^T`` is only classes x classes: its eigenvectors u, in
-    float64, give ``v = J^T u / s``. The level-l direction of the paper's generalised attack is
-    entry l.
+    With ``J = U S V^T``, the matrix ``J J^T = U S^2 U^T`` is only classes x classes. Its
+    eigenvectors u, in float64, give ``v = J^T u / s``. The level-l direction of the paper's
+    generalised attack is entry l.
 
     Args:
-        network: images to logits, no image's logits depending on another image (evaluation mode).
+        network: function from images to logits, in which no image's logits depend on another image
+            (evaluation mode).
         images: float32 (N, C, H, W).
 
     Returns:
-        values: float32 (N, classes), in descending order, at least 0. Those that are not told from
-            0 (beyond the rank, or below what float32 gradients can tell) are 0.
+        values: float32 (N, classes), in descending order, at least 0. Values that float32 gradients
+            cannot distinguish from 0 are 0, as are those beyond the rank.
         directions: float32 (N, classes, C, H, W), orthonormal for each image; their signs are
-            arbitrary. Zero where the value is.
+            arbitrary. A direction is zero if its value is.
     """
     images = images.detach().requires_grad_(True)
     logits = network(images)
@@ -77,7 +79,7 @@ def singular_directions(
     jacobian = torch.stack(rows, 1).flatten(2).double()
     squares, vectors = torch.linalg.eigh(jacobian @ jacobian.mT)
     values = squares.flip(1).clamp_min(0).sqrt()
-    # Rounding a matrix of rank below `classes` to float32 leaves values of this size.
+    # When a matrix of lower rank is rounded to float32, zeros become values of this size.
     noise = classes * torch.finfo(torch.float32).eps * values[:, :1]
     values = torch.where(values > noise, values, 0)
     directions = vectors.flip(2).mT @ jacobian

@@ -1,4 +1,4 @@
-"""Batches on the device: uint8 images stay resident, augmentation works on whole batches."""
+"""Batches on the device. Images stay there as uint8, and augmentation works on whole batches."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ import torch
 import torch.nn.functional as F
 
 CROP_PADDING = 4
-# Of a resized crop: share of the image, width over height, boxes that are drawn until one fits.
+# A resized crop's range of area (share of the image), range of width over height, and greatest
+# number of boxes that are drawn until one fits.
 CROP_AREA, CROP_RATIO, CROP_TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
 
 def to_device(images: np.ndarray, device: torch.device) -> torch.Tensor:
-    """uint8 (N, H, W, 3) to a uint8 tensor (N, 3, H, W), channels-last in memory."""
+    """Return uint8 images (N, H, W, 3) as a uint8 tensor (N, 3, H, W), channels-last in memory."""
     tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
     return tensor.permute(0, 3, 1, 2)
 
 
 def as_float(images: torch.Tensor) -> torch.Tensor:
-    """uint8 pixels to float32 in [0, 1]; the memory format is kept."""
+    """Return uint8 pixels as float32 in [0, 1], in the same memory format."""
     return images.to(torch.float32).div_(255)
 
 
 def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random crop after zero padding by 4, and random flip, of a uint8 batch (N, C, H, W).
+    """Return random crops, after zero padding by 4, with random flips, of uint8 (N, C, H, W).
 
-    Every crop there is stands in a view of the padded batch, so that one index chooses them all.
-    ``generator`` is on the images' device.
+    A strided view of the padded batch contains every possible crop, so that one indexing operation
+    takes them all. ``generator`` is on the images' device.
     """
     count, _, height, width = images.shape
     place: dict[str, Any] = {"generator": generator, "device": images.device}
@@ -39,17 +40,17 @@ def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Ten
     padded = F.pad(images, (CROP_PADDING,) * 4)
     crops = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 4, 5, 1)
     chosen = crops[torch.arange(count, device=images.device), down, right]  # (N, H, W, C)
-    # Three times as fast as torch.where, whose condition would be spread over the pixels.
+    # This is three times as fast as torch.where, whose condition would be expanded over the pixels.
     return (chosen * ~flips + chosen.flip(2) * flips).permute(0, 3, 1, 2)
 
 
 def crop_boxes(
     count: int, height: int, width: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Random boxes as torchvision's ``RandomResizedCrop`` draws them: top, left, height, width.
+    """Return random boxes as torchvision's ``RandomResizedCrop`` draws: top, left, height, width.
 
-    Each int64 (count,) on the generator's device. Where none of ten drawn boxes fits, it is the
-    whole image (which is what torchvision comes to for one that is square).
+    Each is int64 (count,) on the generator's device. If none of ten drawn boxes fits, the box is
+    the whole image, as torchvision's is for a square image.
     """
     place: dict[str, Any] = {"generator": generator, "device": generator.device}
     drawn = torch.rand((2, count, CROP_TRIES), **place)
@@ -69,18 +70,18 @@ def crop_boxes(
 
 
 def resized_crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A random part of every image, resized to the whole's size, and random flip: the augmentation
-    of Salman et al. (2020) and of torchvision's references.
+    """Return a random part of every image, resized to the size of the image, with random flips.
 
-    uint8 (N, C, H, W) in and out, bilinear; a part is never larger than the whole, so that nothing
-    needs antialiasing. ``generator`` is on the images' device.
+    This is the augmentation of Salman et al. (2020) and of torchvision's references. Images are
+    uint8 (N, C, H, W), before and after. Resizing is bilinear without antialiasing, because a part
+    is never larger than the whole. ``generator`` is on the images' device.
     """
     count, _, height, width = images.shape
     top, left, tall, wide = crop_boxes(count, height, width, generator)
     flips = torch.rand(count, generator=generator, device=images.device) < 0.5
 
     def positions(start: torch.Tensor, length: torch.Tensor, size: int) -> torch.Tensor:
-        """Where the pixels of a side come from: (N, size) from -1 to 1 over the image."""
+        """Return the source positions of a side's pixels: (N, size), -1 to 1 over the image."""
         steps = torch.arange(size, device=images.device) + 0.5
         inside = steps * (length[:, None] / size) - 0.5
         inside = torch.minimum(inside.clamp_(min=0), length[:, None] - 1.0)
@@ -106,10 +107,10 @@ def epoch_batches(
     augmentation: str,
     generator: torch.Generator,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One shuffled pass: float batches and their labels, uint8 pixels brought to [0, 1].
+    """Yield float batches and their labels for one shuffled pass; uint8 pixels become [0, 1].
 
-    A last batch smaller than half of ``batch_size`` is joined to the one before it: batch
-    normalisation does badly on a few images.
+    A last batch smaller than half of ``batch_size`` is joined to the one before it, because batch
+    normalisation works badly on few images.
     """
     count = len(images)
     order = torch.randperm(count, generator=generator, device=images.device)
@@ -124,7 +125,7 @@ def epoch_batches(
 
 
 def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
-    """Start and stop of every batch of an epoch.
+    """Return start and stop of every batch of an epoch.
 
     >>> batch_bounds(10, 4), batch_bounds(9, 4), batch_bounds(1, 4)
     ([(0, 4), (4, 8), (8, 10)], [(0, 4), (4, 9)], [(0, 1)])

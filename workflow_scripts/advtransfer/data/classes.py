@@ -1,4 +1,4 @@
-"""Whether views name classes that their datasets have."""
+"""A check that views name classes of their datasets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .view_recipe import ViewRecipe
 def check_classes(views: Iterable[ViewRecipe]) -> None:
     """Refuse a class that a known dataset does not have, before anything is fetched.
 
-    A pack is there already: `views.select` tells the same for it.
+    Packs are not checked here, because they need no fetching: `views.select` checks them.
 
     Raises:
-        UserError: with the nearest class and all that there are.
+        UserError: A class is unknown; the message names the nearest class and all classes.
     """
     for view in views:
         if view.dataset.path is not None:

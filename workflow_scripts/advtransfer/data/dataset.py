@@ -1,4 +1,4 @@
-"""What a dataset is: how one is described, and what comes out of fetching it."""
+"""Descriptions of datasets, and datasets in memory as the providers return them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Split name to images, uint8 (N, H, W) or (N, H, W, 3), and integer labels (N,)."""
+"""Images, uint8 (N, H, W) or (N, H, W, 3), and integer labels (N,), by split name."""
 
 
 class Unavailable(Exception):  # noqa: N818  not an error: the next provider is tried
-    """One provider cannot supply a dataset; the message says why, the next one is tried."""
+    """A provider cannot supply a dataset. The message says why; the next provider is tried."""
 
 
 class Blob(NamedTuple):
-    """The bytes of one file or archive member, and what to call it in a message."""
+    """The bytes of one file or archive member, and its name for messages."""
 
     where: str
     data: bytes
 
 
 Reader = Callable[[Mapping[str, Blob]], Splits]
-"""Parser of a dataset: blobs by file name (without folder and ``.gz``) to splits."""
+"""A function from blobs, by file name (without folder and ``.gz``), to splits."""
 
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """A file as the authors publish it, ``md5`` being the checksum they (or torchvision) give.
+    """A file as the authors publish it.
 
-    ``sha256`` stands where that is the one that is known.
+    ``md5`` is the checksum that the authors or torchvision give; ``sha256`` replaces it if only
+    that is known.
     """
 
     name: str
@@ -46,7 +47,7 @@ class OfficialFile:
 
     @property
     def checksum(self) -> str:
-        """The known checksum, by its kind."""
+        """Return the kind and the value of the known checksum."""
         return f"sha256 {self.sha256}" if self.sha256 else f"md5 {self.md5}"
 
 
@@ -65,8 +66,8 @@ class Mirror:
 class Dataset:
     """Description of a dataset that the providers can serve.
 
-    ``digests`` holds what ``split_digests`` gives for the official data. A mirror is accepted only
-    if they agree.
+    ``digests`` are those of the official data, by ``split_digests``. A mirror is accepted only if
+    its digests equal them.
     """
 
     title: str
@@ -94,7 +95,7 @@ class RawDataset:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def digests(self) -> dict[str, str]:
-        """The sha256 of every array's bytes, by its name in the file that `store` writes."""
+        """Return the sha256 of every array's bytes, by its name in the file that `store` writes."""
         return {
             name: hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
             for name, array in self._arrays().items()
@@ -114,10 +115,10 @@ class RawDataset:
 
 
 def split_digests(splits: Splits) -> dict[str, tuple[str, str]]:
-    """Per split the sha256 of the images' bytes, uint8, and of the labels' as uint8.
+    """Return the sha256 of each split's images and of its labels, both as bytes of uint8.
 
-    Three equal channels count as the one that they copy, so that a grey dataset's digest is that
-    of the pixels in its official files.
+    Three equal channels count as one, so that the digest of a grey dataset is that of the pixels in
+    its official files.
     """
     found = {}
     for split, (images, labels) in splits.items():
@@ -131,12 +132,12 @@ def split_digests(splits: Splits) -> dict[str, tuple[str, str]]:
 
 
 def checked_splits(splits: Splits, class_names: Sequence[str], where: str) -> Splits:
-    """``splits`` with three channels and int64 labels, after checks that hold for every dataset.
+    """Check ``splits``, and return them with three channels and int64 labels.
 
     A grey image gets three equal channels and keeps its size.
 
     Raises:
-        UserError: images and labels do not fit together, or a label names no class.
+        UserError: Images and labels do not fit together, or a label has no class.
     """
     checked: Splits = {}
     for split, (images, labels) in splits.items():

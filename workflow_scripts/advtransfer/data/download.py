@@ -1,4 +1,4 @@
-"""Checked downloads over HTTP that can be interrupted."""
+"""Downloads over HTTP that are checked, and resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CHUNK = 1 << 20
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file's content: the checksum that dataset authors publish."""
+    """Return the md5 of a file's content, the checksum that dataset authors publish."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def is_official(path: Path, file: OfficialFile) -> bool:
-    """Whether a file has the checksum that the official one is known by."""
+    """Return whether a file has the checksum of the official one."""
     if not file.sha256:
         return md5_of(path) == file.md5
     with open(path, "rb") as handle:
@@ -34,14 +34,14 @@ def is_official(path: Path, file: OfficialFile) -> bool:
 
 
 def download(file: OfficialFile, folder: Path) -> Path:
-    """The file in ``folder``, fetched from the first address that gives it with the right checksum.
+    """Fetch a file into ``folder`` from the first address with the right content; return its path.
 
-    It gets its name only after the checksum agreed. A download that breaks off leaves
-    ``<name>.part``, from which the next call goes on.
+    The file gets its name only after its checksum was verified. An interrupted download leaves
+    ``<name>.part``, which the next call completes.
 
     Raises:
-        Unavailable: no address gave the file; the message says why for each.
-        UserError: the disk is full or the folder cannot be written.
+        Unavailable: No address gave the file; the message says why for each.
+        UserError: The disk is full or the folder cannot be written.
     """
     final = folder / file.name
     part = folder / f"{file.name}.part"
@@ -67,24 +67,24 @@ def download(file: OfficialFile, folder: Path) -> Path:
 
 
 def _receive(url: str, part: Path, file: OfficialFile) -> bool:
-    """Fetch ``url`` into ``part``; whether the checksum agrees. If not, ``part`` is removed."""
+    """Fetch ``url`` into ``part``, and return whether the checksum agrees; if not, remove it."""
     resumed = part.exists()
     _append(url, part)
     if is_official(part, file):
         return True
     part.unlink()
-    # What was left from last time may have been the start of another file.
+    # The part that an earlier call left may belong to another file, so try again from the start.
     return resumed and _receive(url, part, file)
 
 
 def _append(url: str, part: Path) -> None:
-    """Fetch what ``part`` still lacks, or all of it if the server cannot start in the middle."""
+    """Fetch the rest of ``part``, or the whole file if the server cannot start in the middle."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "advtransfer"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
-        if start and error.code == 416:  # nothing is left to send: the checksum decides
+        if start and error.code == 416:  # nothing is left to send; the checksum is verified next
             return
         raise
     with response:

@@ -1,6 +1,6 @@
-"""Trees of photographs with a folder a class: what is there, told without opening an image.
+"""Listing of photographs in one folder per class, without opening an image.
 
-No array library here: a plan asks at every start of Snakemake.
+This module imports no array library, because the plan uses it at every start of Snakemake.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from ..characters import CONTROL
 from ..errors import UserError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-TESTS = ("test", "val", "valid")  # the first that there is holds the test images
+TESTS = ("test", "val", "valid")  # the first existing one has the test images
 
 
 class ClassFolders(NamedTuple):
-    """Images of a tree: files by their names in it, and labels, positions in ``class_names``."""
+    """Images of a tree: names of files and labels, which are positions in ``class_names``."""
 
     class_names: tuple[str, ...]
     listing: Mapping[str, Sequence[tuple[str, int]]]
     digest: str  # sha256 of names, splits and sizes
-    missing: int  # names in the list of test images that no file has
+    missing: int  # number of names in the list of test images without a file
 
 
 def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
-    """The images of ``train/<class>/`` and ``test/<class>/``, or of ``<class>/`` with a rule.
+    """Return the images of ``train/<class>/`` and ``test/<class>/``, or of ``<class>/`` folders.
 
-    Names decide the order; folders inside a class belong to it. Another file, another name or
-    another size gives another digest; the content of a file that keeps both does not.
+    Images are ordered by name; folders inside a class belong to it. The digest depends on the names
+    and sizes of the files, but not on their content.
 
     Args:
-        folder: the tree. Links are followed; hidden files and other endings than images' are not
-            looked at.
-        split: None: there are ``train/`` and ``test/`` (or ``val/``, or ``valid/``). A number: the
-            first so many images of every class train, the rest test. A path: a text file with the
-            names of the test images, one a line, as they are below ``folder``; the rest train.
+        folder: the tree. Links are followed. Hidden files and files with other endings than those
+            of images are ignored.
+        split: None: use ``train/`` and ``test/`` (or ``val/``, or ``valid/``). A number: so many
+            images of every class, from the first, are training images, the rest test images. A
+            path: a text file with the names of the test images, one per line, relative to
+            ``folder``; the rest are training images.
 
     Raises:
-        UserError: the folder is not laid out so.
+        UserError: The folder does not have this layout.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Correct the path, or put the images there.")
@@ -68,7 +69,7 @@ def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
         if class_name not in names:
             raise UserError(
                 f"{folder}: the test image {name} is of class '{class_name}', which has no "
-                "training images. Add some, or take it out."
+                "training images. Add some, or remove the test image."
             )
     bad = [name for name in names if CONTROL.search(name)]
     if bad:
@@ -86,13 +87,13 @@ def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
 
 
 def folder_files(folder: Path) -> dict[str, int]:
-    """Bytes of the files below a folder, by their names in it, sorted; hidden ones left out."""
+    """Return the sizes in bytes of the files below a folder that are not hidden, sorted by name."""
     found: dict[str, int] = {}
 
     def visit(path: str, prefix: str, above: tuple[tuple[int, int], ...]) -> None:
         about = os.stat(path)
         here = (about.st_dev, about.st_ino)
-        if here in above:  # a link back to where it came from
+        if here in above:  # a link to a folder that contains it
             return
         with os.scandir(path) as entries:
             for entry in entries:
@@ -134,7 +135,7 @@ def _first_train(folder: Path, sizes: Mapping[str, int], count: int) -> Images:
     if few:
         raise UserError(
             f"{folder}: class '{few[0]}' has {len(by_class[few[0]])} images, so that `split: "
-            f"{count}` would leave none to test. Lower it, or take the class out."
+            f"{count}` would leave none to test. Lower it, or remove the class."
         )
     return {
         "train": [(c, name) for c, names in by_class.items() for name in names[:count]],
@@ -147,7 +148,7 @@ def _class(folder: Path, name: str, depth: int) -> str:
     if len(parts) < depth + 2:
         raise UserError(
             f"{folder / name}: an image beside the classes' folders. Put it into the folder of its "
-            "class, or take it out."
+            "class, or remove it."
         )
     return parts[depth]
 

@@ -19,7 +19,7 @@ CHUNK = 1 << 20
 
 
 def damaged(where: str, expected: str, found: str) -> UserError:
-    """A file that does not hold what its format asks for, as a message with the way out."""
+    """Return the error for a file that contradicts its format, with advice on what to do."""
     return UserError(
         f"{where}: truncated or not in the expected format: expected {expected}, found {found}. "
         "Delete the file and run the same command again to fetch it anew, or replace your copy."
@@ -27,17 +27,17 @@ def damaged(where: str, expected: str, found: str) -> UserError:
 
 
 def blob_name(path: str) -> str:
-    """The key under which a reader finds a file: no folder, no ``.gz``."""
+    """Return the key of a file in a reader's blobs: its name without folder and ``.gz``."""
     return PurePosixPath(path).name.removesuffix(".gz")
 
 
 def read_members(archive: Path, members: Sequence[str]) -> dict[str, Blob]:
-    """The named members of a tar archive (plain or compressed), by ``blob_name``.
+    """Return the named members of a tar archive (plain or compressed), by ``blob_name``.
 
-    They are read into memory, never unpacked, so no path in the archive can do harm.
+    They are read into memory, never unpacked, so that no path in the archive can do harm.
 
     Raises:
-        UserError: the archive is truncated, damaged or lacks a member.
+        UserError: The archive is truncated, damaged or lacks a member.
     """
     blobs: dict[str, Blob] = {}
     current, size, data = "the first entry", 0, bytearray()
@@ -69,12 +69,13 @@ def read_members(archive: Path, members: Sequence[str]) -> dict[str, Blob]:
 
 
 def decompressed(blob: Blob) -> Blob:
-    """Gunzipped if the bytes are gzip, else as they are.
+    """Return the blob, decompressed if its bytes are gzip.
 
-    A truncated stream gives what is there, so that its parser can say how much is missing.
+    A truncated stream gives all bytes up to its end, so that its parser can report how many are
+    missing.
 
     Raises:
-        UserError: the compressed bytes are corrupt.
+        UserError: The compressed bytes are corrupt.
     """
     if blob.data[:2] != b"\x1f\x8b":
         return blob
@@ -85,10 +86,10 @@ def decompressed(blob: Blob) -> Blob:
 
 
 def parse_idx(blob: Blob) -> np.ndarray:
-    """Array of an IDX file (the MNIST format), gzipped or not: uint8 of the shape it states.
+    """Return the array of an IDX file (the MNIST format), gzipped or not, as uint8.
 
     Raises:
-        UserError: not an IDX file of bytes, or shorter or longer than its header says.
+        UserError: It is no IDX file of bytes, or is shorter or longer than its header says.
     """
     where, data = decompressed(blob)
     if len(data) < 4 or data[:3] != b"\0\0\x08":
@@ -104,7 +105,7 @@ def parse_idx(blob: Blob) -> np.ndarray:
 
 
 def read_idx(blobs: Mapping[str, Blob]) -> Splits:
-    """Splits of the four IDX files that MNIST and its successors consist of: images (N, H, W)."""
+    """Return the splits, with images (N, H, W), in the four IDX files of MNIST or a successor."""
     return {
         split: (
             parse_idx(blobs[f"{prefix}-images-idx3-ubyte"]),
@@ -115,13 +116,13 @@ def read_idx(blobs: Mapping[str, Blob]) -> Splits:
 
 
 def parse_cifar(blobs: Sequence[Blob], label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 32, 32, 3) and labels (N,), both uint8, of files in CIFAR's binary version.
+    """Return images (N, 32, 32, 3) and labels (N,), both uint8, of CIFAR's binary files.
 
-    A record is ``label_bytes`` labels, the last of which counts (CIFAR-100 has the coarse one
+    A record has ``label_bytes`` labels, of which the last is used (CIFAR-100 has the coarse one
     first), and 3072 pixels, channel after channel.
 
     Raises:
-        UserError: a file is empty or ends inside a record.
+        UserError: A file is empty or ends inside a record.
     """
     size = label_bytes + 3072
     parts = []
@@ -136,10 +137,12 @@ def parse_cifar(blobs: Sequence[Blob], label_bytes: int) -> tuple[np.ndarray, np
 
 
 def parse_stl10(images: Blob, labels: Blob) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 96, 96, 3) and labels (N,) from 0, both uint8, of a split of STL-10's binaries.
+    """Return images (N, 96, 96, 3) and labels (N,), both uint8, of a split of STL-10's binaries.
+
+    The labels start at 0.
 
     Raises:
-        UserError: the images end inside one, or their number is not the labels'.
+        UserError: The file ends inside an image, or has not one image for each label.
     """
     size = 3 * 96 * 96
     if len(images.data) != size * len(labels.data):
@@ -148,7 +151,7 @@ def parse_stl10(images: Blob, labels: Blob) -> tuple[np.ndarray, np.ndarray]:
             f"{size * len(labels.data)} bytes for the {len(labels.data)} labels of {labels.where}",
             f"{len(images.data)} bytes",
         )
-    # Stored column by column, labels from 1.
+    # Images are stored column by column, and labels start at 1.
     pixels = np.frombuffer(images.data, np.uint8).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
     numbers = np.frombuffer(labels.data, np.uint8)
     if not numbers.all():
@@ -157,17 +160,17 @@ def parse_stl10(images: Blob, labels: Blob) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_svhn(blob: Blob) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 32, 32, 3) and labels (N,), both uint8, of an SVHN cropped-digits .mat file.
+    """Return images (N, 32, 32, 3) and labels (N,), both uint8, of an SVHN .mat file.
 
     Raises:
-        UserError: not a version 5 .mat file, truncated, or without ``X`` and ``y``.
+        UserError: The file is no version 5 .mat file, is truncated, or lacks ``X`` or ``y``.
     """
     from scipy.io import loadmat
 
     try:
         content = loadmat(io.BytesIO(blob.data), variable_names=("X", "y"))
         images, labels = content["X"], content["y"].reshape(-1)
-    except Exception as error:  # scipy has no common type for what a broken file can lead to
+    except Exception as error:  # scipy raises errors of many types for a broken file
         raise damaged(
             blob.where,
             "a version 5 .mat file with X and y",

@@ -1,4 +1,4 @@
-"""The datasets that the project knows, by name: modules of ``advtransfer.data.datasets``."""
+"""Look-up of the known datasets, which are modules of ``advtransfer.data.datasets``."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .photographs import Photographs
 
 
 def known_datasets() -> list[str]:
-    """Names of the modules in ``advtransfer.data.datasets``."""
+    """Return the names of the modules in ``advtransfer.data.datasets``."""
     return sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
 
 
 def dataset_module(name: str) -> ModuleType:
-    """The module of a dataset.
+    """Return the module of a dataset.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: No dataset has this name.
     """
     if name not in known_datasets():
         raise UserError(
@@ -38,21 +38,21 @@ def dataset_module(name: str) -> ModuleType:
 
 
 def description(name: str) -> Dataset | Photographs:
-    """The description of a dataset that providers can serve."""
+    """Return the description of a dataset that providers can supply."""
     module = dataset_module(name)
     found: Dataset | Photographs = getattr(module, "PHOTOGRAPHS", None) or module.DATASET
     return found
 
 
 def class_names(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """All classes of a dataset, as ``classes: all`` means them; nothing is fetched.
+    """Return all classes of a dataset, in the order of ``classes: all``, without fetching it.
 
     Args:
-        name: in ``data.datasets`` of the configuration.
-        entry: what stands there. A pack and a folder are asked themselves.
+        name: name of the dataset in ``data.datasets`` of the configuration.
+        entry: its entry there. The classes of a pack or a folder are read from it.
 
     Raises:
-        UserError: they cannot be known, or the pack or folder cannot be read.
+        UserError: The classes are unknown, or the pack or folder cannot be read.
     """
     if "pack" in entry:
         return class_names_of_pack(Path(entry["pack"]))

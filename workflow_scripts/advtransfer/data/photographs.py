@@ -1,8 +1,9 @@
-"""Datasets of photographs of varying sizes: which files there are, and how one becomes pixels.
+"""Datasets of photographs of varying sizes: listing their files, and decoding them to pixels.
 
-A photograph is resized so that its shorter side is 256/224 of the size asked for, and the square in
-its middle is kept: ``Resize(256), CenterCrop(224)``, the test transform of Salman et al. (2020) and
-of torchvision, to the bit. Training images are stored alike; augmentation starts from there.
+A photograph is resized so that its shorter side is 256/224 of the requested size, and cropped to
+the square in its middle. This equals ``Resize(256), CenterCrop(224)``, the test transform of Salman
+et al. (2020) and of torchvision, to the bit. Training images are stored in the same way;
+augmentation starts from these.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from ..errors import UserError
 from .dataset import Blob, OfficialFile
 from .trees import Tree
 
-RESIZED, CROPPED = 256, 224  # the ratio of the two that is kept at every size
+RESIZED, CROPPED = 256, 224  # their ratio is the same at every size
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
-TOLD = 10  # broken images that one message names
-QUEUED = 64  # images that are read and wait to be decoded, per thread
+NAMED_AT_MOST = 10  # greatest number of broken images that a message names
+QUEUED = 64  # number of images per thread that are read and wait to be decoded
 
 Listing = Mapping[str, Sequence[tuple[str, int]]]
-"""Split name to files, by their names in a tree, and labels, positions in the class names."""
+"""Names of files in a tree, and labels, which are positions in the class names, by split name."""
 
 
 @dataclass(frozen=True)
 class Photographs:
     """Description of a dataset of photographs that the providers can serve.
 
-    ``folders`` are names under which torchvision unpacks it. ``metric`` is the accuracy that papers
-    report of it: of images, or the mean of that of the classes.
+    ``folders`` are names of the folders into which torchvision unpacks it. ``metric`` is the
+    accuracy that papers report for it: that of all images, or the mean over classes.
     """
 
     title: str
@@ -49,15 +50,15 @@ class Photographs:
     list_images: Callable[[Tree], Listing]
     folders: tuple[str, ...] = ()
     metric: str = "accuracy"  # or "class_mean_accuracy"
-    inner: str | None = None  # the archive inside the official one that has the images
+    inner: str | None = None  # archive inside the official one, with the images
 
 
 @dataclass(frozen=True)
 class RawPhotographs:
-    """A dataset of photographs, listed and not yet decoded.
+    """A dataset of photographs that are listed but not yet decoded.
 
     ``attributes`` says which provider supplied it and whether it is known to be the official data.
-    With ``prepared`` an image that has the size already is taken as it is.
+    With ``prepared``, an image that already has the size is neither resized nor cropped.
     """
 
     tree: Tree
@@ -70,20 +71,21 @@ class RawPhotographs:
     prepared: bool = False
 
     def digests(self) -> dict[str, str]:
-        """The sha256 of each split's labels; of the images' files `store` makes one."""
+        """Return the sha256 of each split's labels; `store` computes that of the image files."""
         return {
             f"{split}/labels": hashlib.sha256(_labels(images).data).hexdigest()
             for split, images in self.listing.items()
         }
 
     def store(self, writer: Hdf5Writer) -> None:
-        """Decode every photograph into ``<split>/images``, uint8 (N, size, size, 3), one pass.
+        """Decode every photograph into ``<split>/images``, uint8 (N, size, size, 3), in one pass.
 
-        ``<split>/labels`` are int64 (N,). Only the images in work are in memory. The attribute
-        ``files`` is a sha256 of the names and bytes of all of them.
+        ``<split>/labels`` are int64 (N,). Memory holds only the images that are being decoded. The
+        attribute ``files`` is a sha256 of the names and bytes of all files.
 
         Raises:
-            UserError: images cannot be decoded; all are tried first, and the message names them.
+            UserError: Images cannot be decoded. All images are tried first, and the message names
+                those that failed.
         """
         for split, images in self.listing.items():
             writer.append(f"{split}/labels", _labels(images), len(images))
@@ -104,13 +106,15 @@ class RawPhotographs:
             if not broken:
                 writer.place(f"{split}/images", position, pixels, totals[split])
         if broken:
-            more = f"\n  and {len(broken) - TOLD} more" if len(broken) > TOLD else ""
+            more = (
+                f"\n  and {len(broken) - NAMED_AT_MOST} more" if len(broken) > NAMED_AT_MOST else ""
+            )
             raise UserError(
                 f"{len(broken)} of {len(places)} images cannot be decoded:\n  "
-                + "\n  ".join(sorted(broken)[:TOLD])
+                + "\n  ".join(sorted(broken)[:NAMED_AT_MOST])
                 + more
                 + "\nReplace these files (or fetch their archive anew) and run the same command "
-                "again; of a folder of your own they may also be removed."
+                "again. If the folder is your own, you can also remove them."
             )
         lost = sorted(set(places) - set(digests))
         if lost:
@@ -119,12 +123,12 @@ class RawPhotographs:
         for name in places:
             whole.update(os.fsencode(name) + b"\0" + digests[name])
         writer.describe("files", whole.hexdigest())
-        writer.describe("pillow", version("pillow"))  # what decoded them
+        writer.describe("pillow", version("pillow"))  # the decoder's version
 
     def _decoded(
         self, names: Mapping[str, Any]
     ) -> Iterator[tuple[str, tuple[bytes, np.ndarray | str]]]:
-        """Name, digest of the file, and pixels or what is wrong with them; decoded in threads."""
+        """Yield name, digest of the file, and pixels or an error message; threads decode them."""
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         waiting: deque[tuple[str, Future[tuple[bytes, np.ndarray | str]]]] = deque()
         with (
@@ -159,13 +163,13 @@ def _labels(images: Sequence[tuple[str, int]]) -> np.ndarray:
 
 
 def decoded(blob: Blob, size: int, prepared: bool = False) -> np.ndarray:
-    """Pixels of a photograph: uint8 (size, size, 3).
+    """Return the pixels of a photograph, uint8 (size, size, 3).
 
     Args:
-        prepared: one that has this very size is taken as it is, not resized and cropped.
+        prepared: whether a photograph that already has this size is neither resized nor cropped.
 
     Raises:
-        UserError: truncated, no image, or one of absurd size; the message has one line.
+        UserError: The file is truncated, no image, or of absurd size; the message has one line.
     """
     from PIL import Image
 
@@ -175,13 +179,13 @@ def decoded(blob: Blob, size: int, prepared: bool = False) -> np.ndarray:
             if not (prepared and pixels.size == (size, size)):
                 pixels = _resized_and_cropped(pixels, size)
             return np.asarray(pixels)
-    except Exception as error:  # Pillow's plugins raise whatever a broken file leads to
+    except Exception as error:  # Pillow's plugins raise errors of many types for a broken file
         reason = " ".join(str(error).split()).replace("<_io.BytesIO object", "<it")
         raise UserError(f"{blob.where}: {len(blob.data)} bytes, {reason}") from None
 
 
 def _resized_and_cropped(image: Any, size: int) -> Any:
-    """Shorter side to 256/224 of ``size``, then the middle ``size`` x ``size``."""
+    """Resize the shorter side to 256/224 of ``size``, and crop the middle ``size`` x ``size``."""
     from PIL import Image
 
     width, height = image.size
@@ -198,10 +202,10 @@ def _resized_and_cropped(image: Any, size: int) -> Any:
 
 
 def checked_listing(listing: Listing, tree: Tree, class_names: Sequence[str]) -> Listing:
-    """``listing``, after checks that hold for every dataset.
+    """Return ``listing`` after the checks that apply to every dataset.
 
     Raises:
-        UserError: a split is empty, a file is not there or listed twice, or a label names no class.
+        UserError: A split is empty, a file is missing or listed twice, or a label has no class.
     """
     names = set(tree.names())
     for split, images in listing.items():
@@ -229,19 +233,19 @@ def checked_listing(listing: Listing, tree: Tree, class_names: Sequence[str]) ->
     return listing
 
 
-# What the lists of several datasets have in common ------------------------------------------------
+# Helpers for the lists of several datasets --------------------------------------------------------
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """Class names as the modules have them: between commas, over lines."""
+    """Return the class names in a text that separates them by commas, over several lines."""
     return tuple(" ".join(text.split()).split(", "))
 
 
 def lines_of(blob: Blob) -> list[str]:
-    """Lines of a text file that are not empty.
+    """Return the lines of a text file that are not empty.
 
     Raises:
-        UserError: the file is no text.
+        UserError: The file is no text.
     """
     try:
         return [line.strip() for line in blob.data.decode().splitlines() if line.strip()]
@@ -250,16 +254,16 @@ def lines_of(blob: Blob) -> list[str]:
 
 
 def mat_of(blob: Blob, name: str) -> np.ndarray:
-    """One variable of a version 5 .mat file; nothing in it is executed.
+    """Return one variable of a version 5 .mat file, without executing anything in the file.
 
     Raises:
-        UserError: not such a file, or without the variable.
+        UserError: It is no such file, or lacks the variable.
     """
     from scipy.io import loadmat
 
     try:
         return np.asarray(loadmat(io.BytesIO(blob.data), squeeze_me=True)[name])
-    except Exception as error:  # scipy has no common type for what a broken file can lead to
+    except Exception as error:  # scipy raises errors of many types for a broken file
         raise UserError(
             f"{blob.where}: expected a version 5 .mat file with {name}, found "
             f"{len(blob.data)} bytes that cannot be read as one ({type(error).__name__}: {error}). "
@@ -268,10 +272,10 @@ def mat_of(blob: Blob, name: str) -> np.ndarray:
 
 
 def label_of(name: str, class_names: Sequence[str], where: str) -> int:
-    """Position of a class.
+    """Return the position of a class in ``class_names``.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: No class has this name.
     """
     try:
         return class_names.index(name)
@@ -285,10 +289,12 @@ def label_of(name: str, class_names: Sequence[str], where: str) -> int:
 def first_of_each_class(
     tree: Tree, folder: str, class_names: Sequence[str], count: int
 ) -> dict[str, list[tuple[str, int]]]:
-    """The first ``count`` images of every class train, the rest test, as Salman et al. (2020).
+    """Return the split of Salman et al. (2020): ``count`` images of every class train, others test.
+
+    The training images are the first ones of their class.
 
     Args:
-        folder: name of the folder that has one folder a class, with .jpg files.
+        folder: name of the folder that has one folder of .jpg files per class.
     """
     by_class: dict[int, list[str]] = {}
     for name in sorted(tree.names()):

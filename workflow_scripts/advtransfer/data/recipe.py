@@ -1,4 +1,4 @@
-"""What a dataset is made from."""
+"""The recipe of a dataset."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class DatasetRecipe(Addressed, NamesModule):
 
     name: str
     path: str | None = None  # hdf5_pack: the file; image_folder: the folder
-    # hdf5_pack: the file's content, so that another file is another recipe; image_folder: names and
-    # sizes of the files.
+    # hdf5_pack: digest of the file's content, so that another file gives another recipe;
+    # image_folder: digest of the names and sizes of the files.
     sha256: str | None = None
     size: int | None = None  # photographs: pixels a side that they are decoded to
-    # image_folder without train/ and test/: so many of each class train, or the file that lists the
-    # test images.
+    # image_folder without train/ and test/: number of training images of each class, or the file
+    # that lists the test images.
     split: int | str | None = None
 
     def label(self) -> str:
@@ -28,4 +28,4 @@ class DatasetRecipe(Addressed, NamesModule):
         return f"data/datasets/{self.name}.py"
 
     def is_run_downstream(self) -> bool:
-        return False  # only the step that fetches a dataset runs it; others read what that wrote
+        return False  # only the step that fetches a dataset runs it; others read that step's file

@@ -1,7 +1,7 @@
-"""Files by name, wherever they lie: an unpacked folder, or tar and zip archives as downloaded.
+"""Access to files by name, in an unpacked folder or in downloaded tar and zip archives.
 
-Archives are read, never unpacked, and a name in one is only ever compared: no path in an archive,
-and no name in a list of files, can reach anything outside.
+Archives are read, never unpacked, and names in them are only compared. Therefore no path in an
+archive, and no name in a list of files, can reach anything outside.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .dataset import Blob
 from .folders import folder_files
 from .formats import damaged
 
-LISTS = (".txt", ".json", ".mat")  # kept on the first pass over a tar: which images there are
-LARGEST = 256 << 20  # bytes of one file; a photograph or a list is far smaller
+LISTS = (".txt", ".json", ".mat")  # files that list the images, kept on the first pass over a tar
+LARGEST = 256 << 20  # greatest size of a file in bytes; photographs and lists are far smaller
 CHUNK = 1 << 20
 
 
@@ -30,27 +30,27 @@ class Tree(Protocol):
 
     @property
     def where(self) -> str:
-        """What to call it in a message."""
+        """Return the name of the tree for messages."""
         ...
 
     def names(self) -> Collection[str]:
-        """Every file, hidden ones left out."""
+        """Return the names of all files that are not hidden."""
         ...
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, Blob]]:
-        """Those of the named files that there are, in the order that costs least.
+        """Yield the named files that exist, in the order that costs least.
 
         Raises:
-            UserError: a file is damaged or far too large.
+            UserError: A file is damaged or far too large.
         """
         ...
 
 
 def find(tree: Tree, ending: str) -> str:
-    """The one name that is ``ending`` or ends in ``/<ending>``.
+    """Return the only name that is ``ending`` or ends in ``/<ending>``.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: No name or several names fit.
     """
     found = [name for name in tree.names() if f"/{name}".endswith(f"/{ending}")]
     if len(found) != 1:
@@ -63,14 +63,14 @@ def find(tree: Tree, ending: str) -> str:
 
 
 def read_one(tree: Tree, name: str) -> Blob:
-    """The file of that name, which must be one of `Tree.names`."""
+    """Return the file of this name, which must be one of `Tree.names`."""
     for _, blob in tree.read({name}):
         return blob
     raise UserError(f"{tree.where}: {name} was there and is gone; run the same command again.")
 
 
 class FolderTree:
-    """A folder of the user's."""
+    """A folder of the user."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,7 +103,7 @@ class FolderTree:
 class TarTree:
     """A tar archive, plain or compressed, read from its start to its end.
 
-    The lists in it (``LISTS``) are kept on the first pass, so that the photographs need one more.
+    The first pass keeps the lists (``LISTS``), so that the photographs need only one more pass.
     """
 
     def __init__(self, where: str, opened: Callable[[], BinaryIO]) -> None:
@@ -135,14 +135,14 @@ class TarTree:
             return
         for name, entry, tar in self._entries():
             if name in wanted:
-                wanted.remove(name)  # of a name that stands twice the first counts
+                wanted.remove(name)  # if a name occurs twice, its first file counts
                 yield name, self._blob(name, entry, tar)
                 if not wanted:
                     return
 
     def _entries(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
         with (
-            self._told("entries up to its end"),
+            self._damage_reported("entries up to its end"),
             self._open() as raw,
             tarfile.open(fileobj=raw, mode="r|*") as tar,
         ):
@@ -155,7 +155,7 @@ class TarTree:
         where = f"{self._where} ({name})"
         _check_size(where, entry.size)
         data = bytearray()
-        with self._told(f"{entry.size} bytes of {name}"):
+        with self._damage_reported(f"{entry.size} bytes of {name}"):
             stream = tar.extractfile(entry)
             assert stream is not None  # it is a regular file
             while chunk := stream.read(CHUNK):
@@ -163,7 +163,7 @@ class TarTree:
         return Blob(where, bytes(data))
 
     @contextlib.contextmanager
-    def _told(self, expected: str) -> Iterator[None]:
+    def _damage_reported(self, expected: str) -> Iterator[None]:
         try:
             yield
         except (tarfile.TarError, EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
@@ -194,27 +194,27 @@ class ZipTree:
             for name in [name for name in names if name in there]:
                 where = f"{self._path} ({name})"
                 _check_size(where, archive.getinfo(name).file_size)
-                with self._told():
+                with self._damage_reported():
                     data = archive.read(name)
                 yield name, Blob(where, data)
 
     def member(self, name: str) -> BinaryIO:
-        """A file in it, to read from its start."""
-        with self._told():
+        """Open a file in the archive, to be read from its start."""
+        with self._damage_reported():
             return zipfile.ZipFile(self._path).open(name)  # type: ignore[return-value]
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._told():
+        with self._damage_reported():
             archive = zipfile.ZipFile(self._path)
         with archive:
             yield archive
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _damage_reported(self) -> Iterator[None]:
         try:
             yield
-        # What zipfile raises for broken, encrypted and strangely compressed ones.
+        # These are zipfile's errors for broken, encrypted and unusually compressed archives.
         except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
             raise damaged(str(self._path), "a whole zip archive", str(error)) from None
 
@@ -243,7 +243,7 @@ class FileTree:
 
 
 class Trees:
-    """Several as one; of a name that two of them have, the first counts."""
+    """Several trees as one; if two of them have a name, the first one's file counts."""
 
     def __init__(self, trees: Sequence[Tree]) -> None:
         self._trees = trees
@@ -265,10 +265,10 @@ class Trees:
 
 
 def open_archives(paths: Sequence[Path], inner: str | None = None) -> Tree:
-    """The files in archives, beside each other; what has no archive's ending is a file of its own.
+    """Return one tree of the files in all archives; a path that is no archive is a file itself.
 
     Args:
-        inner: a tar archive inside a zip, which is read instead of it.
+        inner: name of a tar archive inside a zip, to be read instead of the zip.
     """
     trees: list[Tree] = []
     for path in paths:

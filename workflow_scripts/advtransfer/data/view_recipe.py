@@ -1,4 +1,4 @@
-"""What a view is made from: which images of a dataset, and what is done to their pixels."""
+"""The recipe of a view: the selection of images, and the changes of their pixels."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class ViewRecipe(Addressed):
     dataset: DatasetRecipe
     split: str
     classes: tuple[str, ...]
-    images: int | None = None  # as even over the classes as it can be; None: all
+    images: int | None = None  # number of images, as balanced as possible; None: all
     half: int | None = None  # 0 or 1: one of two disjoint halves of every class
     subset_seed: int = 0
     size: int | None = None  # pixels a side after resizing; None: as stored
-    detail: int | None = None  # pixels a side that images are reduced to first; None: not
+    detail: int | None = None  # pixels a side that images are first reduced to; None: unreduced
     superclasses: tuple[str, ...] = ()  # the superclass of every class, if those are the labels
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Names of the labels in their order: the classes, or superclasses as they first occur."""
+        """Return the names of the labels: classes, or superclasses in order of first occurrence."""
         return tuple(dict.fromkeys(self.superclasses)) or self.classes
 
     def label(self) -> str:

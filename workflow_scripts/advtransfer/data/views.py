@@ -1,8 +1,7 @@
 """Fixed selections of images: classes, disjoint halves, balanced subsets, sizes, detail.
 
-A view's file holds indices into its dataset and the labels; pixels are stored only where the view
-changes them (another size, less detail). What was selected depends on the recipe and the dataset
-alone.
+A view's file holds indices into its dataset and the labels. Pixels are stored only if the view
+changes them (another size, less detail). The selection depends on the recipe and the dataset alone.
 """
 
 from __future__ import annotations
@@ -22,13 +21,15 @@ from ..errors import UserError
 from ..recipes import derived_seed, from_plain, to_plain
 from .view_recipe import ViewRecipe
 
-READ_BYTES = 256 << 20  # of images that are in memory at a time while a view is made
+READ_BYTES = 256 << 20  # bytes of images in memory at a time while a view is made
 
 
 @dataclass(frozen=True)
 class View:
-    """Images of a view: uint8 (N, H, W, 3), labels int64 (N,) as positions in ``classes``, which
-    are the superclasses where the recipe has any."""
+    """The images of a view, uint8 (N, H, W, 3), and their labels, int64 (N,).
+
+    Labels are positions in ``classes``, which are the superclasses if the recipe has any.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -44,14 +45,14 @@ class View:
 
 
 def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np.ndarray:
-    """Indices of the view in its split, interleaved by class so that any prefix is balanced.
+    """Return the view's indices into its split, interleaved by class so that prefixes are balanced.
 
     Args:
         labels: (N,) integer labels of the whole split.
         class_names: the dataset's classes, in label order.
 
     Raises:
-        UserError: an unknown class, or fewer images than asked for.
+        UserError: A class is unknown, or there are fewer images than requested.
     """
     unknown = [name for name in recipe.classes if name not in class_names]
     if unknown:
@@ -59,9 +60,9 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
             f"dataset '{recipe.dataset.name}' has no class {unknown}; its classes are "
             f"{', '.join(class_names)}."
         )
-    # The order within a class must not depend on the classes beside it, or halves of two views of
-    # one dataset would not be disjoint: it is seeded by dataset, split and class alone. Nor on the
-    # size that photographs were decoded to: that is about pixels, not about which images.
+    # The order within a class is seeded by dataset, split and class alone. If it depended on the
+    # other classes of the view, halves of two views of one dataset would not be disjoint. It must
+    # not depend on the size of decoded photographs either, which concerns pixels alone.
     dataset = dataclasses.replace(recipe.dataset, size=None)
     columns = []
     for name in recipe.classes:
@@ -97,7 +98,7 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
     """Select from a dataset file and write the view file (HDF5), some hundred MB at a time.
 
     Raises:
-        UserError: as `select`, or ``detail`` is more than the images have.
+        UserError: See `select`; or ``detail`` is larger than the images.
     """
     split = recipe.split
     arrays, attributes = read_hdf5(dataset_file, [f"{split}/labels"])
@@ -130,7 +131,7 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
         for start in range(0, len(indices), several):
             images = rows[indices[start : start + several]]
             full = images if size is None else resize(images, size)
-            # Of the images in full detail: one with less is still the same image.
+            # Fingerprints are taken in full detail, since less detail does not make another image.
             prints.append(fingerprints(full))
             if recipe.detail is not None:
                 full = resize(resize(images, recipe.detail), full.shape[1])
@@ -140,7 +141,7 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Bicubic, antialiased resize of uint8 (N, H, W, 3) to (N, size, size, 3)."""
+    """Return uint8 images (N, H, W, 3) resized to (N, size, size, 3), bicubic and antialiased."""
     from PIL import Image
 
     return np.stack(
@@ -152,7 +153,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:
-    """First 8 bytes of the SHA-256 of every image's pixels, as uint64 (N,)."""
+    """Return the first 8 bytes of the SHA-256 of every image's pixels, as uint64 (N,)."""
     return np.array(
         [int.from_bytes(hashlib.sha256(i.tobytes()).digest()[:8], "big") for i in images],
         dtype=np.uint64,
@@ -160,10 +161,10 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
 
 
 def load_view(view_file: str | Path, dataset_file: str | Path) -> View:
-    """The images and labels of a view.
+    """Return the images and labels of a view.
 
     Raises:
-        UserError: a file is damaged, or the view does not fit the dataset.
+        UserError: A file is damaged, or the view does not fit the dataset.
     """
     with open_view(view_file, dataset_file) as view:
         return View(view.images(slice(None)), view.labels, view.indices, view.recipe)
@@ -171,7 +172,7 @@ def load_view(view_file: str | Path, dataset_file: str | Path) -> View:
 
 @dataclass(frozen=True)
 class OpenView:
-    """A view whose images stay in their file: ``images`` gives those at a slice of positions."""
+    """A view whose images stay in their file; ``images`` reads those at a slice of positions."""
 
     labels: np.ndarray
     indices: np.ndarray
@@ -189,10 +190,10 @@ class OpenView:
 
 @contextlib.contextmanager
 def open_view(view_file: str | Path, dataset_file: str | Path) -> Iterator[OpenView]:
-    """A view to go through batch by batch, in memory that does not grow with it.
+    """Open a view that can be read batch by batch, in memory that does not grow with its size.
 
     Raises:
-        UserError: a file is damaged, or the view does not fit the dataset.
+        UserError: A file is damaged, or the view does not fit the dataset.
     """
     with open_hdf5(view_file) as file, open_hdf5(dataset_file) as dataset:
         recipe = from_plain(ViewRecipe, file.attributes()["recipe"])
@@ -208,10 +209,10 @@ def open_view(view_file: str | Path, dataset_file: str | Path) -> Iterator[OpenV
 
 
 def check_disjoint(first_file: str | Path, second_file: str | Path) -> None:
-    """Refuse two views that share an image, by content, whatever their datasets.
+    """Refuse two views that share an image by content, whatever their datasets.
 
     Raises:
-        UserError: with the number of shared images and what to change.
+        UserError: They share images; the message gives their number and what to change.
     """
     first, second = (
         read_hdf5(file, ["fingerprints"])[0]["fingerprints"] for file in (first_file, second_file)

@@ -1,8 +1,7 @@
-"""Torchvision's Faster and Mask R-CNN on a backbone out of any of our networks.
+"""Torchvision's Faster and Mask R-CNN on a backbone made of a network's blocks.
 
-The blocks of a `Network` are run one after the other; a level of the pyramid is what the last
-block of a resolution gives, before anything is pooled away. A feature pyramid (Lin et al. 2017)
-brings the levels to one width.
+The blocks of a `Network` run one after the other. The output of the last block of each resolution
+is a level, and a feature pyramid (Lin et al. 2017) brings the levels to one width.
 """
 
 from __future__ import annotations
@@ -23,27 +22,29 @@ from ..errors import UserError
 from ..models.network import Network
 from .recipe import DetectorRecipe
 
-PROBE = 64  # pixels a side: every stride up to 32 shows
+PROBE = 64  # pixels a side of the image that reveals the strides, up to 32
 RATIOS = (0.5, 1.0, 2.0)  # height over width of an anchor, as in Ren et al. 2015
 
 
 class Pyramid(nn.Module):
-    """Normalised images (N, 3, H, W) to maps of ``channels`` features at several strides.
+    """A backbone from normalised images (N, 3, H, W) to maps of ``channels`` at several strides.
+
+    Statistics and weights of batch norms are frozen, as in torchvision's detectors, because batches
+    are small.
 
     Args:
-        network: its normaliser and head are not used; the detector's own transform normalises.
-        levels: how many of the last strides.
+        network: the source. Its normaliser and head are not used, because the detector's own
+            transform normalises.
+        levels: number of strides, from the last.
         channels: width of every level.
-        frozen_blocks: the first so many blocks are not trained.
-        pooled: one more level, the last one max-pooled, for larger anchors.
+        frozen_blocks: number of blocks, from the first, that are not trained.
+        pooled: add a level for larger anchors by max-pooling the last one.
 
     Attributes:
-        strides: pixels a step of every level, the pooled one left out.
-
-    Batch norm is frozen, statistics and weights, as in torchvision's detectors: batches are small.
+        strides: pixels per step of every level, without the pooled one.
 
     Raises:
-        UserError: the network has no maps at so many strides.
+        UserError: The network has no feature maps at so many strides.
     """
 
     def __init__(
@@ -86,15 +87,15 @@ class Pyramid(nn.Module):
 
 
 def _levels(network: Network, levels: int) -> tuple[list[int], list[int], list[int]]:
-    """Positions of the blocks that give the last ``levels`` strides, the strides, the widths."""
-    found: dict[int, tuple[int, int]] = {}  # stride: position, width; the last of a stride stays
-    network.eval()  # or batch norm would learn from what is put in here
+    """Return positions, strides and widths of the blocks that give the last ``levels`` strides."""
+    found: dict[int, tuple[int, int]] = {}  # position and width of each stride's last block
+    network.eval()  # otherwise batch norm would learn from the probe
     with torch.no_grad():
         maps = torch.zeros(1, 3, PROBE, PROBE).to(network.head.weight)
         for k, block in enumerate(network.blocks):
             try:
                 maps = block(maps)
-            except RuntimeError:  # what flattens fits the size it was built for
+            except RuntimeError:  # layers that flatten accept only the size they were built for
                 break
             if maps.ndim != 4 or min(maps.shape[2:]) < 2:
                 break
@@ -111,27 +112,27 @@ def _levels(network: Network, levels: int) -> tuple[list[int], list[int], list[i
 
 
 def build_detector(network: Network, recipe: DetectorRecipe, classes: int) -> FasterRCNN:
-    """A detector whose backbone is the network's own modules, in training mode.
+    """Return a detector in training mode whose backbone consists of the network's own modules.
 
     Args:
         network: a source, in any mode.
-        recipe: its ``masks`` decide between Mask R-CNN (He et al. 2017) and Faster R-CNN (Ren et
+        recipe: recipe whose ``masks`` chooses Mask R-CNN (He et al. 2017) or Faster R-CNN (Ren et
             al. 2015).
-        classes: without the background.
+        classes: number of classes without the background.
 
     Raises:
-        UserError: the network has no maps for it, or numbers of anchors and levels do not fit.
+        UserError: The network lacks feature maps, or numbers of anchors and levels do not fit.
     """
     pooled = len(recipe.anchors) == recipe.levels + 1
     if len(recipe.anchors) not in (recipe.levels, recipe.levels + 1):
         raise UserError(
-            f"anchors has {len(recipe.anchors)} sizes for {recipe.levels} levels: give one a "
+            f"anchors has {len(recipe.anchors)} sizes for {recipe.levels} levels: give one per "
             "level, or one more for a pooled level."
         )
     backbone = Pyramid(network, recipe.levels, recipe.channels, recipe.frozen_blocks, pooled)
     names = [str(k) for k in range(recipe.levels)]
-    # Levels are chosen by size as with torchvision's 224 pixels at stride 16, whose anchors are of
-    # 128: what is 1.75 anchors long or longer is looked for one level up.
+    # Torchvision maps objects of 224 pixels to stride 16, where anchors are of 128 pixels. In the
+    # same way, an object of 1.75 anchors or more is assigned to the next level.
     level = int(math.log2(backbone.strides[0]))
     align = {
         "featmap_names": names,

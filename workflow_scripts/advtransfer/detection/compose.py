@@ -1,8 +1,8 @@
-"""Scenes with known masks, composed from real images: objects cut out along their silhouettes, put
-at a random scale and place on real photographs.
+"""Composition of scenes with known masks from real images.
 
-Grey images on a black ground (Fashion-MNIST) give true silhouettes: the pixels above a threshold.
-Objects that are drawn later hide those below; an object's mask is the part that stays visible. The
+Objects are cut out along their silhouettes and put on photographs at a random scale and place. Grey
+images on a black ground (Fashion-MNIST) give true silhouettes: the pixels above a threshold. An
+object hides those that were drawn before it, and its mask is the part that stays visible. The
 result has COCO's form and says in ``info`` that it is composed.
 """
 
@@ -17,26 +17,26 @@ from ..errors import UserError
 from ..recipes import derived_seed
 from .data_recipe import ComposedRecipe
 
-MIN_PIXELS = 8  # of a visible mask: less is no object to look for
+MIN_PIXELS = 8  # smallest visible mask of an object to detect
 Labelled = tuple[np.ndarray, np.ndarray]
 
 
 def compose(
     recipe: ComposedRecipe, split: str, objects: Labelled, backgrounds: np.ndarray, images: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Scenes of one split, and their annotations in COCO's form.
+    """Return the scenes of one split, and their annotations in COCO's form.
 
     Args:
         recipe: sizes, numbers and scales.
-        split: ``train`` or ``val``; only names the random stream.
+        split: ``train`` or ``val``, which selects the random stream.
         objects: uint8 (N, h, w, 3), grey on black, and labels (N,), positions in
             ``recipe.object_classes``.
         backgrounds: uint8 (M, H, W, 3), enlarged to the canvas.
-        images: how many scenes.
+        images: number of scenes.
 
     Returns:
-        uint8 (images, size, size, 3), and a dictionary with COCO's ``info``, ``licenses``,
-        ``categories`` (ids from 1), ``images`` and ``annotations``; segmentations are compressed
+        Scenes uint8 (images, size, size, 3), and a dictionary with COCO's ``info``, ``licenses``,
+        ``categories`` (ids from 1), ``images`` and ``annotations``. Segmentations are compressed
         run-length codes of the visible parts.
     """
     random = np.random.default_rng(derived_seed(recipe, recipe.seed, split))
@@ -74,10 +74,12 @@ def compose(
 def _scene(
     recipe: ComposedRecipe, objects: Labelled, background: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, list[tuple[int, np.ndarray]]]:
-    """One scene, uint8 (size, size, 3), and the label and visible mask, bool (size, size), of each
-    object in it that there is enough of to look for."""
+    """Return a scene, uint8 (size, size, 3), with the labels and visible masks of its objects.
+
+    Masks are bool (size, size). Objects of which too little is visible are not among them.
+    """
     scene = _resized(background, recipe.size).astype(np.float32)
-    owner = np.full(scene.shape[:2], -1)  # of every pixel: the object drawn last
+    owner = np.full(scene.shape[:2], -1)  # the object drawn last at every pixel
     drawn = []
     fewest, most = recipe.objects_per_image
     for k in range(random.integers(fewest, most + 1)):
@@ -87,7 +89,7 @@ def _scene(
         scene[mask] = cut[mask]
         owner[mask] = k
         drawn.append((int(objects[1][which]), int(mask.sum())))
-    # What is hidden almost wholly stays in the picture, as in photographs, unlabelled.
+    # Objects that are almost wholly hidden stay in the scene without a label, as in photographs.
     visible = [
         (label, owner == k)
         for k, (label, area) in enumerate(drawn)
@@ -97,7 +99,7 @@ def _scene(
 
 
 def _annotation(label: int, visible: np.ndarray) -> dict[str, Any]:
-    """An object in COCO's form, but for its ids: its label, and its mask, bool (size, size)."""
+    """Return an object in COCO's form without ids, from its label and mask, bool (size, size)."""
     from pycocotools import mask as codes
 
     code = codes.encode(np.asfortranarray(visible.astype(np.uint8)))
@@ -116,10 +118,10 @@ def _annotation(label: int, visible: np.ndarray) -> dict[str, Any]:
 def of_classes(
     images: np.ndarray, labels: np.ndarray, names: Sequence[str], wanted: Sequence[str], where: str
 ) -> Labelled:
-    """Images of the ``wanted`` classes, labelled by position in ``wanted``.
+    """Return the images of the ``wanted`` classes, labelled by position in ``wanted``.
 
     Raises:
-        UserError: there is no such class.
+        UserError: A class does not exist.
     """
     unknown = [name for name in wanted if name not in names]
     if unknown:
@@ -132,7 +134,7 @@ def of_classes(
 
 
 def _place(item: np.ndarray, recipe: ComposedRecipe, random: np.random.Generator) -> np.ndarray:
-    """An object's pixels at a random scale and place of a black canvas, (size, size, 3)."""
+    """Return a black canvas, (size, size, 3), with an object at a random scale and place."""
     smallest, largest = recipe.scales
     side = int(random.integers(smallest, largest + 1))
     shrunk = _resized(item, side)

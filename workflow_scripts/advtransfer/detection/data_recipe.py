@@ -1,4 +1,4 @@
-"""What images with annotated objects are made from."""
+"""The recipes of images with annotated objects."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..recipes import Addressed
 
 @dataclass(frozen=True)
 class ComposedRecipe:
-    """Scenes with masks, composed from two datasets (detection/compose.py). Sizes in pixels."""
+    """Scenes with masks, composed from two datasets (detection/compose.py). Sizes are in pixels."""
 
-    objects: DatasetRecipe  # grey on black: what is above the threshold is the object
+    objects: DatasetRecipe  # grey on black: pixels above the threshold are the object
     object_classes: tuple[str, ...]
     backgrounds: DatasetRecipe
     background_classes: tuple[str, ...]
-    size: int  # of the square canvas
+    size: int  # side of the square canvas
     train_images: int
     val_images: int
-    objects_per_image: tuple[int, ...]  # fewest, most
+    objects_per_image: tuple[int, ...]  # smallest and largest number
     scales: tuple[int, ...]  # an object's smallest and largest side
     threshold: int = 24  # grey level
-    visible: float = 0.25  # an object of which a smaller share is seen is not labelled
+    visible: float = 0.25  # smallest visible share of a labelled object
     seed: int = 0
 
 
@@ -34,7 +34,7 @@ class CocoRecipe:
     train_images: str
     val_annotations: str
     val_images: str
-    sha256: tuple[str, ...]  # of both files of annotations
+    sha256: tuple[str, ...]  # sha256 of both annotation files
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class VocRecipe:
     root: str
     train: tuple[str, ...]
     val: tuple[str, ...]
-    sha256: tuple[str, ...]  # of the lists of images, in the order of train and val
+    sha256: tuple[str, ...]  # sha256 of the lists of images, in the order of train and val
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,10 @@ class DetectionDataRecipe(Addressed):
     composed: ComposedRecipe | None = None
     coco: CocoRecipe | None = None
     voc: VocRecipe | None = None
-    areas: tuple[int, ...] = (32, 96)  # sides that part small, medium and large; these are COCO's
+    areas: tuple[int, ...] = (
+        32,
+        96,
+    )  # sides that separate small, medium and large; default: COCO's
 
     def label(self) -> str:
         return self.name

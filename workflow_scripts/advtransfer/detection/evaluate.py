@@ -1,4 +1,4 @@
-"""What a detector finds, in COCO's results format, and its average precision by pycocotools."""
+"""Detections in COCO's results format, and their average precision by pycocotools."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .formats import Coco
 from .scenes import Scenes
 
 Results = list[dict[str, Any]]
-KINDS = {"box": "bbox", "mask": "segm"}  # our name, pycocotools'
-# The first six of COCO's twelve summary numbers: all at up to 100 detections an image.
+KINDS = {"box": "bbox", "mask": "segm"}  # pycocotools' name by ours
+# The first six of COCO's twelve summary numbers, all at up to 100 detections per image.
 METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
-MASK = 0.5  # a pixel belongs to an object from this probability on
+MASK = 0.5  # smallest probability of a pixel that belongs to an object
 
 
 @torch.no_grad()
 def detect(
     detector: torch.nn.Module, scenes: Scenes, device: torch.device, batch_size: int
 ) -> Results:
-    """Detections of every image of a split, in COCO's results format.
+    """Return the detections in every image of a split, in COCO's results format.
 
     Returns:
-        One dictionary a detection: ``image_id``, ``category_id``, ``bbox`` (x, y, width, height, in
-        pixels of the stored image), ``score``, and from Mask R-CNN ``segmentation``, a compressed
-        run-length code.
+        One dictionary per detection, with ``image_id``, ``category_id``, ``bbox`` (x, y, width,
+        height, in pixels of the stored image) and ``score``. Mask R-CNN adds ``segmentation``, a
+        compressed run-length code.
     """
     from pycocotools import mask as codes
 
@@ -62,25 +62,27 @@ def detect(
 
 
 def as_tensor(image: np.ndarray) -> torch.Tensor:
-    """uint8 (H, W, 3) to float32 (3, H, W) in [0, 1]."""
+    """Return an image uint8 (H, W, 3) as float32 (3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(255)
 
 
 def average_precision(
     truth: Coco, results: Results, kind: str, areas: tuple[int, ...] = (32, 96)
 ) -> dict[str, float]:
-    """COCO's average precision, a mean over classes and over IoU .50:.05:.95 (``AP``), at one IoU
-    (``AP50``, ``AP75``), and by the size of objects.
+    """Return COCO's average precision, overall, at single IoUs, and by the size of objects.
+
+    All are means over classes. ``AP`` is also a mean over IoU .50:.05:.95; ``AP50`` and ``AP75``
+    are at one IoU.
 
     Args:
         truth: annotations in COCO's form.
         results: detections in COCO's results format; may be empty.
-        kind: ``box`` or ``mask``: what the IoU is of.
-        areas: sides in pixels of the squares that part small, medium and large objects. COCO's are
-            32 and 96.
+        kind: ``box`` or ``mask``, between which the IoU is computed.
+        areas: sides, in pixels, of the squares that separate small, medium and large objects.
+            COCO's are 32 and 96.
 
     Returns:
-        By name in ``METRICS``, in [0, 1]; nan where there is no such object.
+        Values in [0, 1] by name in ``METRICS``; nan if there is no such object.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -92,8 +94,8 @@ def average_precision(
             metric: 0.0 if any(low <= a["area"] <= high for a in everything) else math.nan
             for metric, (low, high) in zip(METRICS, [bounds[0]] * 3 + bounds[1:], strict=True)
         }
-    # Copies, as loadRes writes into what it gets; for masks without the boxes, whose areas it would
-    # take.
+    # The rows are copied, because loadRes changes them. Masks go without boxes, or loadRes would
+    # take the areas of the boxes.
     own = [{k: v for k, v in row.items() if kind == "box" or k != "bbox"} for row in results]
     with _silenced():
         ground = COCO()
@@ -112,13 +114,13 @@ def average_precision(
 
 
 def _ranges(areas: tuple[int, ...]) -> list[tuple[float, float]]:
-    """Areas of all, small, medium and large objects, in square pixels."""
+    """Return the ranges of area of all, small, medium and large objects, in square pixels."""
     small, large = (float(side) ** 2 for side in areas)
     return [(0, 1e10), (0, small), (small, large), (large, 1e10)]
 
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """pycocotools reports its progress on stdout."""
+    """Silence the progress that pycocotools prints on stdout."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield

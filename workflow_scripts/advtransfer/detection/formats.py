@@ -1,7 +1,7 @@
-"""Annotations in the official formats: COCO's JSON, and Pascal VOC's XML brought to COCO's form.
+"""Readers of annotations in the official formats: COCO's JSON, and Pascal VOC's XML.
 
-Everything else works on COCO's form, a dictionary with ``images``, ``annotations`` and
-``categories`` (https://cocodataset.org/#format-data).
+Both return COCO's form, a dictionary with ``images``, ``annotations`` and ``categories``
+(https://cocodataset.org/#format-data).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ NEEDED = {
 
 
 def read_coco(path: str | Path) -> Coco:
-    """Annotations in COCO's format, as in ``annotations/instances_val2017.json``.
+    """Return annotations in COCO's format, as in ``annotations/instances_val2017.json``.
 
-    ``area`` and ``iscrowd``, which some tools leave out, are the box's and 0.
+    Some tools omit ``area`` and ``iscrowd``; these become the area of the box and 0.
 
     Raises:
-        UserError: no such file, no JSON, a part or a field is missing, or an annotation names an
-            image or a category that is not listed.
+        UserError: The file is missing or no JSON, a part or a field is missing, or an annotation
+            names an image or a category that is not listed.
     """
     try:
         content = json.loads(Path(path).read_bytes())
@@ -47,7 +47,7 @@ def read_coco(path: str | Path) -> Coco:
 
 
 def checked(content: Any, where: str) -> Coco:
-    """COCO's form with every field that is used here; see `read_coco`."""
+    """Return COCO's form with every field that is used here; see `read_coco`."""
     for part, fields in NEEDED.items():
         if not isinstance(content, dict) or not isinstance(content.get(part), list):
             raise UserError(
@@ -84,7 +84,7 @@ def same_categories(train: Coco, val: Coco, where: str) -> None:
     """Refuse two splits whose categories differ.
 
     Raises:
-        UserError: names the first difference.
+        UserError: They differ; the message names the first difference.
     """
     first, second = ({c["id"]: c["name"] for c in part["categories"]} for part in (train, val))
     if first != second:
@@ -96,24 +96,25 @@ def same_categories(train: Coco, val: Coco, where: str) -> None:
 
 
 def same_images(train: Coco, val: Coco) -> str | None:
-    """A file that stands in both splits, if one does."""
+    """Return the name of a file that is in both splits, or None."""
     first, second = ({image["file_name"] for image in part["images"]} for part in (train, val))
     return min(first & second, default=None)
 
 
 def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
-    """Boxes of Pascal VOC in COCO's form, from ``VOCdevkit``'s own layout.
+    """Return the boxes of Pascal VOC in COCO's form, from the layout of ``VOCdevkit``.
+
+    VOC counts pixels from 1, and its corners are inside the box. Objects marked difficult become
+    ``iscrowd``: training omits them, and evaluation counts them neither right nor wrong.
+    ``file_name`` is relative to ``root``. There are no masks, so an object's area is that of its
+    box.
 
     Args:
-        root: folder that holds ``VOC2007`` and so on.
-        sets: ``<year>/<set>``: the images that ``VOC<year>/ImageSets/Main/<set>.txt`` lists.
-
-    VOC counts pixels from 1 and its corners are inside the box. Objects marked difficult are
-    ``iscrowd``: left out of training, neither right nor wrong in evaluation. ``file_name`` is
-    relative to ``root``. There are no masks: a box's area is its size class.
+        root: folder that contains ``VOC2007`` and so on.
+        sets: sets ``<year>/<set>``, whose images ``VOC<year>/ImageSets/Main/<set>.txt`` lists.
 
     Raises:
-        UserError: a list, an annotation or a field is missing, or a class is none of VOC's 20.
+        UserError: A list, an annotation or a field is missing, or a class is none of VOC's 20.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -161,13 +162,13 @@ def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
 
 
 def voc_list(root: str | Path, name: str) -> Path:
-    """The file that lists the images of ``<year>/<set>``."""
+    """Return the path of the file that lists the images of ``<year>/<set>``."""
     year, _, part = name.partition("/")
     return Path(root) / f"VOC{year}" / "ImageSets" / "Main" / f"{part}.txt"
 
 
 def voc_names(root: str | Path, name: str) -> list[str]:
-    """Names of the images of ``<year>/<set>``."""
+    """Return the names of the images of ``<year>/<set>``."""
     path = voc_list(root, name)
     try:
         lines = path.read_text().splitlines()
@@ -179,7 +180,9 @@ def voc_names(root: str | Path, name: str) -> list[str]:
 def _xml(path: Path) -> ElementTree.Element:
     try:
         text = path.read_bytes()
-        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # VOC has none; entities can explode
+        if (
+            b"<!DOCTYPE" in text or b"<!ENTITY" in text
+        ):  # VOC has none; entities can expand without limit
             raise UserError(f"{path}: an annotation of Pascal VOC declares no entities.")
         return ElementTree.fromstring(text)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Paths of what detection makes."""
+"""Paths of the artefacts of detection."""
 
 from __future__ import annotations
 

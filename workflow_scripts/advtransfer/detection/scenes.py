@@ -1,8 +1,8 @@
 """Detection data as an artefact: two splits of images and their annotations in COCO's form.
 
-One HDF5 file. ``train/instances`` and ``val/instances`` are the JSON of COCO's form as bytes;
-``train/images`` and ``val/images``, uint8 (N, H, W, 3), are there when the data were composed. Of
-official data the file holds the annotations alone, and says in which folder the images are.
+They are one HDF5 file. ``train/instances`` and ``val/instances`` are the JSON of COCO's form as
+bytes. Composed data also have ``train/images`` and ``val/images``, uint8 (N, H, W, 3). For official
+data the file has only the annotations and the paths of the folders with the images.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ SPLITS = ("train", "val")
 
 @dataclass(frozen=True)
 class Target:
-    """Objects of one image: boxes float32 (n, 4), left, top, right, bottom; labels int64 (n,) from
-    1; masks uint8 (n, H, W), or none."""
+    """The objects of one image.
+
+    Boxes are float32 (n, 4): left, top, right, bottom. Labels are int64 (n,), from 1. Masks are
+    uint8 (n, H, W), or None.
+    """
 
     boxes: np.ndarray
     labels: np.ndarray
@@ -53,7 +56,7 @@ class Scenes:
 
     @cached_property
     def categories(self) -> list[dict[str, Any]]:
-        """In the order of labels: label 1 is the first."""
+        """Return the categories in the order of labels: label 1 is the first."""
         return sorted(self.coco["categories"], key=lambda item: int(item["id"]))
 
     @cached_property
@@ -64,15 +67,15 @@ class Scenes:
         return found
 
     def objects(self, position: int) -> list[dict[str, Any]]:
-        """Annotations of an image that are objects to learn: no crowds, no empty boxes."""
+        """Return the annotations of an image's objects to learn: no crowds, no empty boxes."""
         of_image = self._of_image.get(self.coco["images"][position]["id"], [])
         return [a for a in of_image if not a["iscrowd"] and min(a["bbox"][2:]) > 0]
 
     def image(self, position: int) -> np.ndarray:
-        """uint8 (H, W, 3).
+        """Return an image, uint8 (H, W, 3).
 
         Raises:
-            UserError: the file is missing, cannot be decoded, or has another size than annotated.
+            UserError: The file is missing, cannot be decoded, or has another size than annotated.
         """
         if self.pixels is not None:
             pixels: np.ndarray = self.pixels[position]
@@ -97,7 +100,7 @@ class Scenes:
         return found
 
     def target(self, position: int, masks: bool) -> Target:
-        """What there is to find in an image."""
+        """Return the objects of an image, with masks if they are wanted."""
         objects = self.objects(position)
         order = {item["id"]: k + 1 for k, item in enumerate(self.categories)}
         boxes = np.array([a["bbox"] for a in objects], np.float32).reshape(-1, 4)
@@ -115,10 +118,10 @@ class Scenes:
 
 
 def mask_of(annotation: dict[str, Any], height: int, width: int) -> np.ndarray:
-    """uint8 (height, width) of a segmentation: polygons, or a run-length code.
+    """Return the mask, uint8 (height, width), of polygons or of a run-length code.
 
     Raises:
-        UserError: there is none.
+        UserError: The annotation has no segmentation.
     """
     from pycocotools import mask as codes
 
@@ -144,9 +147,9 @@ def make_scenes(
     """Compose or read the data of a recipe, and write their file.
 
     Args:
-        datasets: of composed data, the files of the objects' and of the backgrounds' dataset.
-            Training scenes come from their training images, validation scenes from their test
-            images, so that no object or background stands in both.
+        datasets: for composed data, the files of the objects' and of the backgrounds' dataset.
+            Training scenes use their training images and validation scenes their test images, so
+            that no object or background is in both.
 
     Raises:
         UserError: see `compose`, `read_coco` and `read_voc`.
@@ -203,7 +206,7 @@ def make_scenes(
 
 
 def _check_digests(files: Iterable[str | Path], known: Iterable[str]) -> None:
-    """Refuse annotations that are others than those the recipe was made for."""
+    """Refuse annotation files that have changed since the recipe was made."""
     for file, digest in zip(files, known, strict=True):
         try:
             with open(file, "rb") as handle:
@@ -218,10 +221,10 @@ def _check_digests(files: Iterable[str | Path], known: Iterable[str]) -> None:
 
 
 def load_scenes(path: str | Path, split: str) -> tuple[Scenes, DetectionDataRecipe]:
-    """One split of a file that `make_scenes` wrote, and what it was made from.
+    """Return one split of a file that `make_scenes` wrote, and the recipe of the file.
 
     Raises:
-        UserError: the file is missing, damaged, or another one.
+        UserError: The file is missing, damaged, or of another kind.
     """
     (text,), attributes = _read(path, [f"{split}/instances"])
     recipe = from_plain(DetectionDataRecipe, attributes["recipe"])
@@ -237,11 +240,13 @@ def _read(path: str | Path, names: list[str]) -> tuple[list[np.ndarray], dict[st
 
 
 def export_scenes(path: str | Path, folder: str | Path) -> None:
-    """Write composed data in COCO's official layout, for other programs: ``train/*.png``,
-    ``val/*.png``, ``annotations/instances_train.json`` and ``instances_val.json``.
+    """Write composed data in COCO's official layout, for other programs.
+
+    The files are ``train/*.png``, ``val/*.png``, ``annotations/instances_train.json`` and
+    ``instances_val.json``.
 
     Raises:
-        UserError: the data lie in such a layout already.
+        UserError: The data already have such a layout.
     """
     from PIL import Image
 

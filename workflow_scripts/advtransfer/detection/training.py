@@ -1,7 +1,7 @@
 """The training loop of detectors: SGD with a warm-up and a step schedule, in float32.
 
-Progress is saved after every epoch to a resume file, so a killed job goes on from its last epoch
-with the same numbers: everything random in an epoch follows from the seed and the epoch.
+Progress is saved to a resume file after every epoch, so a killed job resumes after its last epoch
+with the same numbers. All randomness of an epoch follows from the seed and the epoch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Sample = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
 
 def learning_rate(recipe: DetectorRecipe, step: int, steps: int) -> float:
-    """Learning rate of a step (from 0) of ``steps``.
+    """Return the learning rate of a step (from 0) of ``steps``.
 
     It rises linearly over the first ``warmup`` steps, and falls to a tenth after each of the shares
     ``decays`` of all steps.
@@ -53,24 +53,24 @@ def fit_detector(
     identity: str = "",
     workers: int = 0,
 ) -> list[HistoryRow]:
-    """Train a detector in place. Parameters that need no gradient stay as they are.
+    """Train a detector in place. Parameters that need no gradient do not change.
 
     Args:
-        detector: torchvision's, on its device: in training mode it maps images and targets to a
-            dictionary of losses, whose sum is minimised.
-        scenes: the training split; images without an object are left out, as is usual.
+        detector: a detector of torchvision, on its device. In training mode it maps images and
+            targets to a dictionary of losses, whose sum is minimised.
+        scenes: the training split; images without an object are not used, as is usual.
         recipe: epochs, batches, schedule, flips.
-        seed: of the order, the flips, and the sampling of anchors and proposals.
-        device: the detector's.
-        resume: file to save progress to and to go on from.
-        identity: what the resume file must be about (a digest); another one is not used.
-        workers: processes that decode images, 0: none but this one; they change no result.
+        seed: seed of the order, the flips, and the sampling of anchors and proposals.
+        device: the detector's device.
+        resume: file that progress is saved to and resumed from.
+        identity: digest that the resume file must carry; a file with another one is ignored.
+        workers: number of additional processes that decode images; it changes no result.
 
     Returns:
-        One row an epoch.
+        One row per epoch.
 
     Raises:
-        UserError: no image has an object, or the loss diverged (names epoch and step).
+        UserError: No image has an object, or the loss diverged; the message names epoch and step.
     """
     used = [k for k in range(len(scenes)) if scenes.objects(k)]
     if not used:
@@ -85,7 +85,7 @@ def fit_detector(
     progress = _Progress(detector, optimizer, trained, resume, f"{identity}/{digest(recipe)}")
     history = progress.load()
     samples = _Samples(scenes, recipe.masks)
-    per_epoch = math.ceil(len(used) / recipe.batch_size)  # steps
+    per_epoch = math.ceil(len(used) / recipe.batch_size)  # steps per epoch
 
     for epoch in range(len(history), recipe.epochs):
         started = time.perf_counter()
@@ -122,10 +122,10 @@ def fit_detector(
 
 
 class _Tally:
-    """Losses of an epoch, which stay on the device so that no step waits for a GPU.
+    """Losses of an epoch. They stay on the device, so that no step waits for a GPU.
 
     Attributes:
-        totals: the loss that every step minimised, scalars.
+        totals: the total loss of every step, scalars.
     """
 
     def __init__(self) -> None:
@@ -133,13 +133,13 @@ class _Tally:
         self._sums: dict[str, torch.Tensor] = {}
 
     def add(self, total: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
-        """Count a step: the loss that it minimised, and the parts of that by name."""
+        """Count a step with its total loss and the parts of the loss by name."""
         self.totals.append(total.detach())
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach()
 
     def means(self) -> HistoryRow:
-        """``train_loss`` and its parts, each the mean over the steps."""
+        """Return ``train_loss`` and its parts, each as the mean over the steps."""
         return {
             "train_loss": float(torch.stack(self.totals).mean()),
             **{name: float(value) / len(self.totals) for name, value in self._sums.items()},
@@ -147,7 +147,7 @@ class _Tally:
 
 
 def mirrored(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
-    """An image (3, H, W) and its objects as in a mirror, left and right swapped."""
+    """Return an image (3, H, W) and its objects, mirrored left to right."""
     width = image.shape[2]
     boxes = target.boxes.copy()
     boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
@@ -156,7 +156,7 @@ def mirrored(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]
 
 
 class _Samples(Dataset[Sample]):
-    """Images and targets as torchvision's detectors want them, by position and flip."""
+    """Images and targets in the form of torchvision's detectors, by position and flip."""
 
     def __init__(self, scenes: Scenes, masks: bool) -> None:
         self.scenes, self.masks = scenes, masks
@@ -177,7 +177,7 @@ class _Samples(Dataset[Sample]):
 
 
 def _shuffled(used: Sequence[int], recipe: DetectorRecipe) -> list[tuple[int, bool]]:
-    """An epoch's items of `_Samples` in random order, drawn from torch's global random state."""
+    """Return an epoch's items of `_Samples` in an order drawn from torch's global random state."""
     order = torch.tensor(used)[torch.randperm(len(used))].tolist()
     flips = (torch.rand(len(used)) < 0.5).tolist() if recipe.flip else [False] * len(used)
     return list(zip(order, flips, strict=True))
@@ -186,14 +186,14 @@ def _shuffled(used: Sequence[int], recipe: DetectorRecipe) -> list[tuple[int, bo
 def _loader(
     samples: _Samples, items: list[tuple[int, bool]], batch_size: int, workers: int
 ) -> DataLoader[Sample]:
-    """Batches of the items in their order; ``workers`` processes decode them."""
+    """Return a loader of the items in batches, in order; ``workers`` processes decode them."""
     batches = [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
     return DataLoader(
         samples,
         batch_sampler=batches,  # type: ignore[arg-type]
         num_workers=workers,
         collate_fn=_collate,
-        generator=torch.Generator().manual_seed(0),  # the workers' seeds, of which none is used
+        generator=torch.Generator().manual_seed(0),  # workers get seeds but use none
     )
 
 
@@ -208,10 +208,10 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _check_finite(totals: torch.Tensor, epoch: int, recipe: DetectorRecipe) -> None:
-    """Refuse losses, (steps,), that are not finite: one look an epoch.
+    """Refuse losses, (steps,), that are not finite; the check runs once an epoch.
 
     Raises:
-        UserError: one of them is not; the message names the first one's epoch and step.
+        UserError: A loss is not finite; the message names its epoch and step.
     """
     bad = (~torch.isfinite(totals)).nonzero()
     if len(bad):
@@ -219,7 +219,7 @@ def _check_finite(totals: torch.Tensor, epoch: int, recipe: DetectorRecipe) -> N
         raise UserError(
             f"the detector diverged: the loss is {float(totals[step])} in epoch {epoch + 1}, step "
             f"{step + 1} of {len(totals)}. Lower its learning_rate (now {recipe.learning_rate:g}) "
-            "or raise its warmup in the config and run again; what is finished stays."
+            "or raise its warmup in the config and run again; finished results stay."
         )
 
 
@@ -228,9 +228,9 @@ class _Progress:
     """The resume file: weights and momenta after the last whole epoch, and the history so far.
 
     Attributes:
-        trained: the parameters that ``optimizer`` moves, by their names in the detector.
-        path: the file; None: there is none.
-        identity: what the file must be about to be used.
+        trained: the parameters that ``optimizer`` trains, by their names in the detector.
+        path: the file; None: no file.
+        identity: digest that the file must carry.
     """
 
     detector: torch.nn.Module
@@ -240,8 +240,10 @@ class _Progress:
     identity: str
 
     def load(self) -> list[HistoryRow]:
-        """Bring detector and optimiser to where the file left them, and return the history; an
-        empty one where training starts over."""
+        """Restore detector and optimiser from the file, and return the history.
+
+        The history is empty if training starts over.
+        """
         if self.path is None or not self.path.exists():
             return []
         try:

@@ -1,4 +1,7 @@
-"""Transferability of two models on images, without the graph: plain callables in, metrics out."""
+"""Transferability metrics of two models on images, for use without the workflow.
+
+The models are plain callables.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,24 @@ def compare(
     mask: str = "reference_correct",
     seed: int = 0,
 ) -> dict[str, PairMetrics]:
-    """Every metric of docs/concepts.md, in both directions (Liang et al. 2021, papers' Fig. 1).
+    """Return every metric of docs/concepts.md, in both directions (Liang et al. 2021, Fig. 1).
 
     Args:
-        source, reference: images in [0, 1] to logits, differentiable in the images; put networks in
-            evaluation mode and freeze their parameters first (it is 1.5 times as fast).
+        source, reference: functions from images in [0, 1] to logits, differentiable in the images.
+            Put networks in evaluation mode and freeze their parameters first, which makes the
+            comparison 1.5 times as fast.
         images: float32 (N, C, H, W) in [0, 1].
-        labels: int64 (N,) in the reference's classes; None where it has other classes: its own
-            predictions then take their place, and all images count.
-        attack: made on both, away from each model's own predictions.
+        labels: int64 (N,) in the reference's classes; None if it has other classes. Its own
+            predictions then replace them, and all images count.
+        attack: attack on both models, away from each model's own predictions.
         mask: ``reference_correct`` or ``all``.
-        seed: of the random starts.
+        seed: seed of the random starts.
 
     Returns:
         `PairMetrics` by direction, ``source_to_reference`` and ``reference_to_source``.
 
     Raises:
-        UserError: unknown attack, no image counts, or logits are not finite.
+        UserError: The attack is unknown, no image counts, or logits are not finite.
     """
     perturb = load_attack(attack)
     models = {"source": source, "reference": reference}

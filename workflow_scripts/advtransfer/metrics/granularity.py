@@ -1,7 +1,7 @@
-"""How fine-grained a target task is, measured from its images, its features and its labels.
+"""Measures of how fine-grained a target is, from its images, its features and its labels.
 
-Images are uint8 (N, H, W, 3); points, as pixels or features, are (N, D). Anything that numpy can
-read is welcome, CPU tensors included; the arithmetic is in float64.
+Images are uint8 (N, H, W, 3); points, which are pixels or features, are (N, D). Functions accept
+anything that numpy can read, including CPU tensors, and compute in float64.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ..errors import UserError
 
 Floats = NDArray[np.float64]
 
-# Measures, and resolution, of which ratios mean something: a line is fitted to their logarithm.
+# Measures, and the resolution, whose ratios are meaningful: lines are fitted to their logarithms.
 LOGARITHMIC = ("resolution", "mean_frequency", "class_separation", "twonn", "levina_bickel")
-DISCARDED = 0.1  # share of the largest ratios of distances that TwoNN leaves out
+DISCARDED = 0.1  # share of distance ratios, the largest ones, that TwoNN omits
 NEIGHBOURS = (10, 20)  # numbers of neighbours that the maximum likelihood estimate is averaged over
-NO_CONTRAST = 1e-24  # power that rounding in float64 leaves of a constant image
+NO_CONTRAST = 1e-24  # power of a constant image after rounding in float64
 GREY = (0.299, 0.587, 0.114)  # luma of red, green and blue (ITU-R BT.601)
 
 
 def image_measures(images: ArrayLike) -> dict[str, float]:
-    """All that is measured on the pixels of images (N, S, S, 3) alone.
+    """Return all measures that need only the pixels of images (N, S, S, 3).
 
     Raises:
-        UserError: as `spectral_slope`, `twonn` and `levina_bickel`.
+        UserError: see `spectral_slope`, `twonn` and `levina_bickel`.
     """
     pixels = np.asarray(images)
     points = pixels.reshape(len(pixels), -1)
@@ -41,10 +41,10 @@ def image_measures(images: ArrayLike) -> dict[str, float]:
 
 
 def feature_measures(features: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-    """All that is measured on a network's features (N, D) of images with labels (N,).
+    """Return all measures of a network's features (N, D) of images with labels (N,).
 
     Raises:
-        UserError: as `class_separation`, `twonn` and `levina_bickel`.
+        UserError: see `class_separation`, `twonn` and `levina_bickel`.
     """
     return {
         "class_separation": class_separation(features, labels),
@@ -54,21 +54,23 @@ def feature_measures(features: ArrayLike, labels: ArrayLike) -> dict[str, float]
 
 
 def spectral_slope(images: ArrayLike) -> float:
-    """Slope of log power over log frequency of images (N, H, W, 3); about -2 for natural images.
+    """Return the slope of log power over log frequency of images (N, S, S, 3).
 
-    Power is that of the two-dimensional Fourier transform of the luma, less its mean and under a
-    Hann window (the edges of an image are no edges in it), averaged over images and over rings one
-    frequency wide. A least squares line is laid through the rings 1 ... S/2 - 1 of S x S pixels:
-    log P(f) = constant + slope * log f. The steeper (the more negative), the less detail; but in
-    images that were reduced below about a quarter of their pixels, most rings hold no more than the
-    rounding of grey levels, so that the slope of still smaller ones is less steep again
-    (`mean_frequency` has no such end).
+    Natural images have a slope of about -2 (Field 1987, J. Opt. Soc. Am. A 4: amplitude falls as
+    1/f, power as 1/f^2). The steeper (the more negative) the slope, the less detail.
 
-    Field 1987, J. Opt. Soc. Am. A 4: amplitude falls as 1/f, power as 1/f^2.
+    The power is that of the two-dimensional Fourier transform of the luma. Its mean is subtracted,
+    and a Hann window hides the borders of the image. Power is averaged over images and over rings
+    one frequency wide. A least squares line is fitted to the rings 1 ... S/2 - 1 of S x S pixels:
+    log P(f) = constant + slope * log f.
+
+    The measure has a limit: when images are reduced below about a quarter of their pixels, most
+    rings hold only the rounding of grey levels, and the slope becomes less steep again.
+    `mean_frequency` has no such limit.
 
     Raises:
-        UserError: other shapes, images that are not square or smaller than 8 pixels, or images
-            without any contrast.
+        UserError: Shapes do not fit, images are not square, have fewer than 8 pixels a side, or
+            have no contrast.
     """
     power = radial_power(images)
     rings = np.arange(1, len(power) + 1)
@@ -76,13 +78,13 @@ def spectral_slope(images: ArrayLike) -> float:
 
 
 def mean_frequency(images: ArrayLike) -> float:
-    """Mean frequency of the contrast of images (N, S, S, 3), in cycles an image.
+    """Return the mean frequency of the contrast of images (N, S, S, 3), in cycles per image.
 
-    sum_f f n_f P(f) / sum_f n_f P(f), over the rings f and powers of `spectral_slope` with n_f
-    frequencies each: the spectral centroid.
+    This is the spectral centroid, sum_f f n_f P(f) / sum_f n_f P(f), over the rings f and powers of
+    `spectral_slope`, where ring f has n_f frequencies.
 
     Raises:
-        UserError: as `spectral_slope`.
+        UserError: see `spectral_slope`.
     """
     power, counts = _spectrum(images)
     rings = np.arange(1, len(power) + 1)
@@ -90,12 +92,12 @@ def mean_frequency(images: ArrayLike) -> float:
 
 
 def radial_power(images: ArrayLike) -> Floats:
-    """Mean power in the rings 1 ... S/2 - 1 of images (N, S, S, 3), as `spectral_slope` has it."""
+    """Return `spectral_slope`'s mean power in the rings 1 ... S/2 - 1 of images (N, S, S, 3)."""
     return _spectrum(images)[0]
 
 
 def _spectrum(images: ArrayLike) -> tuple[Floats, Floats]:
-    """Mean power of every ring, and how many frequencies it has."""
+    """Return the mean power of every ring, and its number of frequencies."""
     pixels = np.asarray(images)
     if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
         raise UserError(f"a spectrum is of square images (N, S, S, 3), not {tuple(pixels.shape)}.")
@@ -119,18 +121,19 @@ def _spectrum(images: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def class_separation(features: ArrayLike, labels: ArrayLike) -> float:
-    """Between-class over within-class distance of features (N, D) with labels (N,).
+    """Return the ratio of between-class to within-class distance of features (N, D).
 
     ``sum_c n_c ||mu_c - mu||^2 / sum_i ||x_i - mu_{y_i}||^2`` = tr(S_B) / tr(S_W)
 
-    The trace criterion of discriminant analysis (Fukunaga 1990, Introduction to Statistical Pattern
-    Recognition, chapter 10). Small: the classes are close together for their spread, the task is
-    fine. It is at least about (classes - 1) / (N - classes), what classes without any difference
-    have by chance, so compare values of the same numbers of images and classes with more trust.
+    This is the trace criterion of discriminant analysis (Fukunaga 1990, Introduction to Statistical
+    Pattern Recognition, chapter 10). A small value means that classes are close together relative
+    to their spread, so the task is fine-grained. Classes without any difference have about
+    (classes - 1) / (N - classes) by chance, so values are best compared at equal numbers of images
+    and classes.
 
     Raises:
-        UserError: shapes that do not fit, fewer than two classes, a class with one image, or images
-            of every class that are all alike.
+        UserError: Shapes do not fit, there are fewer than two classes, a class has one image, or
+            all images of every class are alike.
     """
     points, known = _points(features), np.asarray(labels)
     if known.shape != (len(points),):
@@ -147,19 +150,20 @@ def class_separation(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def label_depth(paths: Sequence[Sequence[str]], labels: Sequence[int] | None = None) -> float:
-    """Mean depth of the lowest common ancestor over all pairs of classes with different labels.
+    """Return the mean depth of the lowest common ancestors of classes with different labels.
 
-    A path leads from below the root to a class: ``("animal", "mammal", "dog")``. The root has depth
-    0, so 0 says that all pairs have nothing in common; the larger, the finer the distinctions. (Wu
-    and Palmer 1994 measure closeness of concepts by this depth, relative to theirs.)
+    The mean is over all pairs of such classes. A path leads from below the root to a class:
+    ``("animal", "mammal", "dog")``. The root has depth 0, so 0 means that no pair has anything in
+    common. The larger the depth, the finer the distinctions. (Wu and Palmer 1994 measure the
+    closeness of two concepts by this depth, relative to their own depths.)
 
     Args:
-        paths: one a class.
-        labels: the label of every class, where labels are unions of classes; None: all differ.
+        paths: one path per class.
+        labels: the label of every class, if labels are unions of classes; None: all differ.
 
     Raises:
-        UserError: no pair of classes has different labels, two classes have one path, or one's
-            path ends on the way to another.
+        UserError: No pair of classes has different labels, two classes have the same path, or one
+            path is the beginning of another.
     """
     names = list(range(len(paths))) if labels is None else list(labels)
     depths = []
@@ -182,16 +186,16 @@ def label_depth(paths: Sequence[Sequence[str]], labels: Sequence[int] | None = N
 
 
 def twonn(points: ArrayLike) -> float:
-    """Intrinsic dimension by the two nearest neighbours of points (N, D).
+    """Return the intrinsic dimension of points (N, D) by their two nearest neighbours.
 
-    The ratio mu = r2 / r1 of the distances to the second and first neighbour follows
-    F(mu) = 1 - mu^-d where density is even at that scale, so d is the slope of the line through
-    the origin of -log(1 - F(mu)) over log mu, F being the share of points up to mu. The largest
-    tenth of ratios is left out of the fit. Facco et al. 2017, Sci. Rep. 7:12140. Points that
-    coincide with another (r1 = 0) say nothing and are left out.
+    The method is TwoNN (Facco et al. 2017, Sci. Rep. 7:12140). Let mu = r2 / r1 be the ratio of the
+    distances to the second and first neighbour. Where the density is even at that scale, it follows
+    F(mu) = 1 - mu^-d. So d is the slope of a line through the origin, of -log(1 - F(mu)) over
+    log mu, where F is the share of points up to mu. The fit omits the largest tenth of the ratios,
+    and points that coincide with another (r1 = 0), which give no ratio.
 
     Raises:
-        UserError: fewer than 20 points that differ, or shapes that do not fit.
+        UserError: Fewer than 20 points differ, or shapes do not fit.
     """
     distances = _neighbours(points, 2)
     distances = distances[distances[:, 0] > 0]
@@ -207,16 +211,16 @@ def twonn(points: ArrayLike) -> float:
 
 
 def levina_bickel(points: ArrayLike) -> float:
-    """Intrinsic dimension of points (N, D) by maximum likelihood, a mean over 10 to 20 neighbours.
+    """Return the maximum likelihood intrinsic dimension of points (N, D).
 
-    With k neighbours at distances T_1 <= ... <= T_k of every point,
+    For k neighbours of every point, at distances T_1 <= ... <= T_k,
     d_k = 1 / mean over points and j < k of log(T_k / T_j).
-    Levina and Bickel, NeurIPS 2004, equation 8, whose inverses are averaged over points, as the
-    likelihood of all points together has it (MacKay and Ghahramani 2005). Points that coincide with
-    another are left out.
+    The result is the mean of d_k over k from 10 to 20. The estimate is equation 8 of Levina and
+    Bickel, NeurIPS 2004. Its inverses are averaged over points, as the likelihood of all points
+    together requires (MacKay and Ghahramani 2005). Points that coincide with another are omitted.
 
     Raises:
-        UserError: fewer than 30 points that differ, or shapes that do not fit.
+        UserError: Fewer than 30 points differ, or shapes do not fit.
     """
     first, last = NEIGHBOURS
     distances = _neighbours(points, last)
@@ -235,7 +239,7 @@ def levina_bickel(points: ArrayLike) -> float:
 
 
 def _neighbours(points: ArrayLike, number: int) -> Floats:
-    """Distances (N, number) of every point to its nearest others, ascending."""
+    """Return the distances (N, number) of every point to its nearest others, ascending."""
     known = _points(points)
     known = known - known.mean(axis=0)
     if len(known) <= number:
@@ -244,7 +248,7 @@ def _neighbours(points: ArrayLike, number: int) -> Floats:
     approximate = squares[:, None] + squares[None] - 2 * known @ known.T
     np.fill_diagonal(approximate, np.inf)
     nearest = np.argpartition(approximate, number - 1, axis=1)[:, :number]
-    # The product above loses the digits of small distances: those that count are taken anew.
+    # The product above loses the digits of small distances, so the nearest ones are recomputed.
     found = np.empty((len(known), number))
     for row, others in enumerate(nearest):
         found[row] = np.sqrt(((known[others] - known[row]) ** 2).sum(axis=1))

@@ -1,4 +1,4 @@
-"""What the measures of a target's granularity are made from."""
+"""The recipe of the measures of a target's granularity."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class GranularityRecipe(Addressed):
     """How fine-grained a target is: its images, its labels, and the features of a source."""
 
     view: ViewRecipe
-    # Where every class of the view stands in a hierarchy: names from below its root to the class.
+    # Path of every class of the view in a hierarchy: names from below the root to the class.
     paths: tuple[tuple[str, ...], ...] = ()
-    images: int | None = None  # the first of the view, at most; None: all
+    images: int | None = None  # greatest number of images, from the first; None: all
 
     def label(self) -> str:
         return self.view.label()

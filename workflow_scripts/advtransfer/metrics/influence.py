@@ -1,9 +1,10 @@
-"""Influence of training images on test images through the last layer, in closed form.
+"""Influence of training images on test images through the head, in closed form.
 
-Influence functions (Koh and Liang, ICML 2017) with all but the head held fixed, as in the influence
-study of Utrera et al. (ICLR 2021). Of softmax cross-entropy with theta = (W, b) and h~ = [h; 1], an
-image's gradient is (p - e_y) kron h~ and its Hessian (diag(p) - p p^T) kron (h~ h~^T). Neither is
-ever differentiated, and a gradient is kept as its two factors.
+These are influence functions (Koh and Liang, ICML 2017) with all but the head held fixed, as in the
+influence study of Utrera et al. (ICLR 2021). The loss is the softmax cross-entropy, with
+theta = (W, b) and h~ = [h; 1]. An image's gradient is then (p - e_y) kron h~, and its Hessian is
+(diag(p) - p p^T) kron (h~ h~^T). No automatic differentiation is needed, and a gradient is stored
+as its two factors.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..errors import UserError
 RIGHT_HAND_SIDES = 256
 LANCZOS_START = 64
 CONJUGATE_GRADIENT_TOLERANCE = 1e-10
-# Solves (Hessian + damping) for right-hand sides (C * (D + 1), k).
+# A function that solves (Hessian + damping) x = b for right-hand sides b, (C * (D + 1), k).
 Solve = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -30,8 +31,8 @@ Solve = Callable[[torch.Tensor], torch.Tensor]
 class HeadGradients:
     """Gradients G (n, P) of n images' losses in the head's P = C * (D + 1) parameters, as factors.
 
-    Row i of G is ``residuals[i] kron inputs[i]``: a class's weights and its bias, class by class.
-    All float64.
+    Row i of G is ``residuals[i] kron inputs[i]``: the weights and the bias of one class after the
+    other. All tensors are float64.
     """
 
     probabilities: torch.Tensor  # (n, C)
@@ -43,12 +44,12 @@ class HeadGradients:
         return self.residuals.shape[1] * self.inputs.shape[1]
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
-        """Rows of G, written out: (stop - start, P)."""
+        """Return the rows ``start`` to ``stop`` of G as a matrix (stop - start, P)."""
         outer = self.residuals[start:stop, :, None] * self.inputs[start:stop, None]
         return outer.flatten(1)
 
     def times(self, vectors: torch.Tensor) -> torch.Tensor:
-        """G @ vectors: (P, k) to (n, k), without G."""
+        """Return G @ vectors, (n, k), of vectors (P, k), without forming G."""
         total = self.inputs.new_zeros(len(self.inputs), vectors.shape[1])
         by_class = vectors.view(self.residuals.shape[1], self.inputs.shape[1], -1)
         for c, part in enumerate(by_class):
@@ -59,15 +60,15 @@ class HeadGradients:
 def head_gradients(
     features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> HeadGradients:
-    """Gradients of the cross-entropy of every image.
+    """Return the gradients of the cross-entropy of every image.
 
     Args:
-        features: (n, D) under the head.
+        features: (n, D), the inputs of the head.
         labels: int64 (n,).
-        weight, bias: (C, D) and (C,) of the head.
+        weight, bias: (C, D) and (C,), the parameters of the head.
 
     Raises:
-        UserError: shapes that do not fit, labels out of range, numbers that are not finite.
+        UserError: Shapes do not fit, labels are out of range, or numbers are not finite.
     """
     if (
         features.ndim != 2
@@ -94,9 +95,9 @@ def head_gradients(
 
 
 def hessian(train: HeadGradients) -> torch.Tensor:
-    """Hessian (P, P), float64, of the summed cross-entropy: 8 P^2 bytes.
+    """Return the Hessian (P, P), float64, of the summed cross-entropy; it takes 8 P^2 bytes.
 
-    One matrix product for each pair of classes; no image's own Hessian is formed.
+    It needs one matrix product for each pair of classes, and forms no Hessian of a single image.
     """
     p, x = train.probabilities, train.inputs
     classes, width = p.shape[1], x.shape[1]
@@ -111,8 +112,10 @@ def hessian(train: HeadGradients) -> torch.Tensor:
 
 
 def hessian_times(train: HeadGradients, vectors: torch.Tensor) -> torch.Tensor:
-    """Hessian of the summed cross-entropy times (P, k), without the Hessian: 8 (n C + 2 P) k
-    bytes."""
+    """Return the Hessian of the summed cross-entropy times (P, k), without forming the Hessian.
+
+    This takes 8 (n C + 2 P) k bytes.
+    """
     p, x = train.probabilities, train.inputs
     count, classes, width = len(p), p.shape[1], x.shape[1]
     by_class = vectors.view(classes, width, -1).transpose(0, 1).reshape(width, -1)
@@ -131,29 +134,30 @@ def influence_matrix(
     damping: float = 0.0,
     rcond: float = 5e-2,
 ) -> torch.Tensor:
-    """I = G_test H^+ G_train^T, float64 (test images, training images).
+    """Return I = G_test H^+ G_train^T, float64 (test images, training images).
 
-    H is the Hessian of the training images' *summed* loss, so that I[t, i] estimates by how much
+    H is the Hessian of the training images' *summed* loss. I[t, i] therefore estimates by how much
     the loss of test image t rises if training image i is left out: larger is more helpful.
 
     Args:
         solver: how H is inverted.
-            ``cholesky``: (H + damping)^-1, exact. 8 P^2 bytes twice; P^3 / 3 operations.
-            ``pseudo_inverse``: eigenvalues up to ``rcond`` times the largest are dropped, then
-            damping is added to those kept; the papers' rcond is 5e-2. The kept ones are found by
-            Lanczos iterations without H where they are less than a quarter of all; else H is
-            decomposed whole.
-            ``conjugate_gradients``: (H + damping)^-1 without H, to a relative residual of 1e-10.
-        damping: added to the diagonal. A head fitted on these features with a penalty
+            ``cholesky``: exact (H + damping)^-1; twice 8 P^2 bytes, P^3 / 3 operations.
+            ``pseudo_inverse``: eigenvalues up to ``rcond`` times the largest are dropped, and
+            damping is added to the others; the papers' rcond is 5e-2. If fewer than a quarter of
+            the eigenvalues remain, Lanczos iterations find them without forming H; otherwise H is
+            decomposed.
+            ``conjugate_gradients``: (H + damping)^-1 without forming H, to a relative residual of
+            1e-10.
+        damping: number added to the diagonal. A head fitted on these features with a penalty
             lambda / 2 (||W||^2 + ||b||^2) on its mean loss over n images has the damping
-            n * lambda. (`solve_heads` penalises the weights of standardised features, so these are
-            the features to give; it leaves the bias free, which is damped here.) H alone is
-            singular: the same vector added to every class changes no loss.
-        rcond: only for ``pseudo_inverse``.
+            n * lambda. (`solve_heads` penalises the weights of standardised features, so pass
+            these. It does not penalise the bias, which is damped here.) H alone is singular,
+            because adding the same vector to every class changes no loss.
+        rcond: only for ``pseudo_inverse``; see there.
 
     Raises:
-        UserError: unknown solver, numbers out of range, two heads, H + damping not positive
-            definite, or conjugate gradients that do not converge.
+        UserError: The solver is unknown, numbers are out of range, the gradients are of two heads,
+            H + damping is not positive definite, or conjugate gradients do not converge.
     """
     if solver not in ("cholesky", "pseudo_inverse", "conjugate_gradients"):
         raise UserError(
@@ -171,14 +175,15 @@ def influence_matrix(
         values, vectors = _eigenpairs_above(train, rcond)
         return (test.times(vectors) / (values + damping)) @ train.times(vectors).T
     solve = _cholesky(train, damping) if solver == "cholesky" else _gradients(train, damping)
-    # H is symmetric: the side with fewer images is solved for, a slice of its rows at a time.
+    # H is symmetric, so either side can be solved for. The one with fewer images costs less; it is
+    # solved for a slice of rows at a time.
     if len(test.inputs) <= len(train.inputs):
         return _solved(test, train, solve)
     return _solved(train, test, solve).T
 
 
 def _solved(few: HeadGradients, many: HeadGradients, solve: Solve) -> torch.Tensor:
-    """G_few H^-1 G_many^T."""
+    """Return G_few H^-1 G_many^T."""
     result = few.inputs.new_empty(len(few.inputs), len(many.inputs))
     for start in range(0, len(few.inputs), RIGHT_HAND_SIDES):
         stop = min(start + RIGHT_HAND_SIDES, len(few.inputs))
@@ -201,7 +206,7 @@ def _cholesky(train: HeadGradients, damping: float) -> Solve:
 
 
 def _eigenpairs_above(train: HeadGradients, rcond: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eigenvalues (r,) of H above ``rcond`` times the largest, and eigenvectors (P, r)."""
+    """Return H's eigenvalues (r,) above ``rcond`` times the largest, and eigenvectors (P, r)."""
     size, device = train.parameters, train.inputs.device
 
     def product(vector: np.ndarray) -> np.ndarray:
@@ -209,7 +214,7 @@ def _eigenpairs_above(train: HeadGradients, rcond: float) -> tuple[torch.Tensor,
         return hessian_times(train, given).squeeze(1).cpu().numpy()
 
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(size)  # the same at every call
+    start = np.random.default_rng(0).standard_normal(size)  # every call uses the same start
     count = LANCZOS_START
     while 4 * count < size:
         found, directions = eigsh(operator, count, which="LA", v0=start)
@@ -219,13 +224,16 @@ def _eigenpairs_above(train: HeadGradients, rcond: float) -> tuple[torch.Tensor,
         count *= 4
     else:
         values, vectors = torch.linalg.eigh(hessian(train))
-    # Eigenvalues that are zero but for rounding are no directions, even at rcond 0.
+    # Eigenvalues that are zero up to rounding are dropped even at rcond 0.
     kept = values > max(rcond, size * torch.finfo(values.dtype).eps) * values.max()
     return values[kept], vectors[:, kept].contiguous()
 
 
 def _gradients(train: HeadGradients, damping: float) -> Solve:
-    """Conjugate gradients (Hestenes and Stiefel 1952), every right-hand side with its own."""
+    """Return a solver by conjugate gradients (Hestenes and Stiefel 1952).
+
+    Every right-hand side has its own iterations.
+    """
 
     def solve(right: torch.Tensor) -> torch.Tensor:
         solution = torch.zeros_like(right)

@@ -1,4 +1,4 @@
-"""What the responses of a source and its references to each other's attacks are made from."""
+"""The recipe of the responses of a source and its references to each other's attacks."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class PairingRecipe(Addressed):
 
 
 def pair_name(source_seed: int, reference_seed: int, label: str, what: str) -> str:
-    """Name of one pair's array under one attack in a file of responses or metrics."""
+    """Return the name of a pair's array under one attack, in a file of responses or metrics."""
     return f"source{source_seed}/reference{reference_seed}/{label}/{what}"

@@ -1,4 +1,4 @@
-"""What the transferability metrics of a pairing are made from."""
+"""The recipe of the transferability metrics of a pairing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .pairing_recipe import PairingRecipe
 
 @dataclass(frozen=True)
 class MetricsRecipe(Addressed):
-    """Transferability metrics of a pairing, over the images that ``mask`` lets count."""
+    """Transferability metrics of a pairing, over the images that ``mask`` selects."""
 
     pairing: PairingRecipe
     mask: str = "reference_correct"  # or "all"

@@ -1,7 +1,7 @@
-"""Distances between two sets of penultimate features, as between a source's and a target's images.
+"""Distances between the penultimate features of two sets of images, as of a source and a target.
 
-Features are (images, D) arrays; the numbers of images may differ. Anything that numpy can read is
-welcome, CPU tensors included; the arithmetic is in float64.
+Features are (images, D) arrays; the numbers of images may differ. Functions accept anything that
+numpy can read, including CPU tensors, and compute in float64.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ def _features(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def frechet_distance(x: ArrayLike, y: ArrayLike) -> float:
-    """Squared Frechet distance between Gaussians fitted to x (n, D) and y (m, D); at least 0.
+    """Return the squared Frechet distance, at least 0, of Gaussians fitted to x (n, D), y (m, D).
 
     ``||mu1 - mu2||^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, with unbiased covariances
 
-    Dowson and Landau 1982; of features: the FID of Heusel et al., NeurIPS 2017. Of a finite
-    sample it is too large, the more so the fewer images for D (Chong and Forsyth, CVPR 2020), so
-    compare values of the same numbers of images only.
+    The distance is that of Dowson and Landau 1982; on features it is the FID of Heusel et al.,
+    NeurIPS 2017. Finite samples overestimate it, the more so the fewer images there are for D
+    (Chong and Forsyth, CVPR 2020). Compare only values of equal numbers of images.
 
     Raises:
-        UserError: shapes that do not fit, fewer than two images, numbers that are not finite.
+        UserError: Shapes do not fit, there are fewer than two images, or numbers are not finite.
     """
     first, second = _features(x, y)
     means = [values.mean(axis=0) for values in (first, second)]
-    # With S = R^T R, the trace of (S1 S2)^(1/2) is the sum of the singular values of R1 R2^T. No
-    # root of an eigenvalue is taken, so covariances of too few images lose no digits either.
+    # With S = R^T R, the trace of (S1 S2)^(1/2) is the sum of the singular values of R1 R2^T. This
+    # takes no root of an eigenvalue, so even the covariances of too few images lose no digits.
     roots = [
         np.linalg.qr((values - mean) / math.sqrt(len(values) - 1)).R
         for values, mean in zip((first, second), means, strict=True)
@@ -71,17 +71,18 @@ def frechet_distance(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def maximum_mean_discrepancy(x: ArrayLike, y: ArrayLike) -> float:
-    """Unbiased squared maximum mean discrepancy between x (n, D) and y (m, D).
+    """Return the unbiased squared maximum mean discrepancy between x (n, D) and y (m, D).
 
-    Mean of k over pairs in x, plus that in y, minus twice that between x and y
+    It is the mean of k over pairs in x, plus that in y, minus twice that between x and y (Gretton
+    et al., JMLR 2012, equation 3). The kernel is ``k(a, b) = exp(-||a - b||^2 / (2 s^2))``, where s
+    is the median distance between all points of x and y. If at least half of all pairs are equal
+    points (s = 0), k is the limit: 1 for equal points, otherwise 0.
 
-    Gretton et al., JMLR 2012, equation 3, with ``k(a, b) = exp(-||a - b||^2 / (2 s^2))`` and s the
-    median distance between points of both together. At most 2. Its mean over samples of one
-    distribution is 0, so single values can be slightly negative. Where half of all pairs or more
-    are equal points (s = 0), k is 1 for equal points and else 0, the limit.
+    The value is at most 2. Its mean over samples of one distribution is 0, so single values can be
+    slightly negative.
 
     Raises:
-        UserError: shapes that do not fit, fewer than two images, numbers that are not finite.
+        UserError: Shapes do not fit, there are fewer than two images, or numbers are not finite.
     """
     first, second = _features(x, y)
     distances = [pdist(first), pdist(second), cdist(first, second).ravel()]
@@ -94,13 +95,13 @@ def maximum_mean_discrepancy(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def standardised(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    """Both sets of features in units of x's standard deviations, from x's means, by feature.
+    """Return x and y standardised, feature by feature, by the means and deviations of x.
 
-    So distances of networks whose features have different scales can be compared. Features that are
-    constant over x have no unit and are only centred.
+    This makes distances comparable between networks whose features have different scales. Features
+    that are constant over x are only centred.
 
     Raises:
-        UserError: shapes that do not fit, fewer than two images, numbers that are not finite.
+        UserError: Shapes do not fit, there are fewer than two images, or numbers are not finite.
     """
     first, second = _features(x, y)
     mean, spread = first.mean(axis=0), first.std(axis=0, ddof=1)
@@ -109,13 +110,13 @@ def standardised(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def similarity(source: ArrayLike, target: ArrayLike) -> dict[str, float]:
-    """Distances from a source's features (n, D) to a target's (m, D); small: similar.
+    """Return distances from a source's features (n, D) to a target's (m, D); small means similar.
 
-    On features standardised by the source: ``frechet``, divided by D, and ``mmd``, which is squared
-    and unbiased. Not symmetric, for the source is the unit.
+    Both sets are standardised by the source, so the distances are not symmetric. They are
+    ``frechet``, divided by D, and ``mmd``, which is squared and unbiased.
 
     Raises:
-        UserError: shapes that do not fit, fewer than two images, numbers that are not finite.
+        UserError: Shapes do not fit, there are fewer than two images, or numbers are not finite.
     """
     first, second = standardised(source, target)
     return {

@@ -1,4 +1,4 @@
-"""What the similarity of a target to the images of a source is made from."""
+"""The recipe of the similarity of a target's images to those of a source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..recipes import Addressed
 
 @dataclass(frozen=True)
 class SimilarityRecipe(Addressed):
-    """How far a target's images are from the source's own, in the source's features."""
+    """The distances of a target's images from the source's, in the features of the source."""
 
     source: ViewRecipe
     target: ViewRecipe

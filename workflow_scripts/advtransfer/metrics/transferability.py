@@ -1,15 +1,16 @@
-"""Adversarial transferability metrics: arithmetic on logits and perturbations.
+"""Metrics of adversarial transferability, computed from logits and perturbations.
 
-Notation of Liang et al., ICML 2021 (arXiv 2006.14512): perturbations ``d1`` are made on the network
-f1, ``d2`` on f2, and ``D_{i->j}(x) = f_j(x + d_i) - f_j(x)`` is the deviation of f_j's logits under
-f_i's perturbation. Metrics f1->f2 say how well what is made on f1 works on f2. ``hat v = v/||v||``.
+The notation follows Liang et al., ICML 2021 (arXiv 2006.14512). Perturbations ``d1`` are made on
+the network f1, ``d2`` on f2. ``D_{i->j}(x) = f_j(x + d_i) - f_j(x)`` is the deviation of f_j's
+logits under f_i's perturbation. Metrics f1->f2 say how well perturbations made on f1 work on f2.
+``hat v = v/||v||``.
 
 The alphas are from the ICML version, figure 1. The taus are from the first arXiv version ("arXiv
-v1"), definitions 2 and 3, which is a different paper in all but its number; the names are not
+v1"), definitions 2 and 3. It is a different paper in all but its number, so the names are not
 interchangeable.
 
-Logits are (images, classes) arrays, perturbations (images, ...). Anything that numpy can read is
-welcome, CPU tensors included; the arithmetic is in float64. What is undefined is nan.
+Logits are (images, classes) arrays, perturbations (images, ...). Functions accept anything that
+numpy can read, including CPU tensors, and compute in float64. Undefined values are nan.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NAN = float("nan")
 
 
 class Alpha1Summary(NamedTuple):
-    """Summaries of alpha_1 over the images whose denominator is not 0; nan if there are none."""
+    """Summaries of alpha_1 over the images with a denominator above 0; nan if there are none."""
 
     mean: float
     median: float
@@ -37,7 +38,7 @@ class Alpha1Summary(NamedTuple):
 
 
 class Alpha2(NamedTuple):
-    """alpha_2, or its combined form, over ``n_images``; ``n_undefined`` images did not count."""
+    """alpha_2, or its combined form, over ``n_images``; ``n_undefined`` images were left out."""
 
     plain: float
     squared: float
@@ -94,7 +95,7 @@ def _mean(values: Floats) -> float:
 def _deviation_norms(
     clean: ArrayLike, transferred: ArrayLike, own: ArrayLike
 ) -> tuple[Floats, Floats]:
-    """||D_{1->2}(x)|| and ||D_{2->2}(x)|| of every image."""
+    """Return ||D_{1->2}(x)|| and ||D_{2->2}(x)|| of every image."""
     clean = _logits(clean, "clean")
     transferred, own = _logits(transferred, "transferred"), _logits(own, "own")
     _same_shape(clean=clean, transferred=transferred, own=own)
@@ -102,13 +103,14 @@ def _deviation_norms(
 
 
 def alpha_1(clean: ArrayLike, transferred: ArrayLike, own: ArrayLike) -> Floats:
-    """How much of its own attack's effect f2 suffers from f1's: one value per image.
+    """Return the effect of f1's perturbation on f2, relative to that of f2's own, for each image.
 
     ``alpha_1(x) = ||f2(x + d1) - f2(x)||_2 / ||f2(x + d2) - f2(x)||_2``
 
-    Liang et al., ICML 2021, figure 1, with the L2 distance of logits for the adversarial loss, as
-    in the authors' code. At least 0; at most 1 if d2 is optimal for f2, which FGSM and PGD do not
-    promise. nan where f2's own perturbation changes nothing (denominator exactly 0).
+    See Liang et al., ICML 2021, figure 1; the adversarial loss is the L2 distance of logits, as in
+    the authors' code. The value is at least 0. It is at most 1 if d2 is optimal for f2, which FGSM
+    and PGD do not guarantee. It is nan if f2's own perturbation changes nothing (denominator
+    exactly 0).
 
     Args:
         clean: f2's logits on clean images, (n, d).
@@ -122,13 +124,13 @@ def alpha_1(clean: ArrayLike, transferred: ArrayLike, own: ArrayLike) -> Floats:
 
 
 def alpha_1_summary(clean: ArrayLike, transferred: ArrayLike, own: ArrayLike) -> Alpha1Summary:
-    """alpha_1 over images: mean (the paper's), median, ratio of means, share above 1.
+    """Return summaries of alpha_1: mean (the paper's), median, ratio of means, share above 1.
 
-    ``ratio_of_means = mean ||D_{1->2}|| / mean ||D_{2->2}||`` is less moved by images with a tiny
-    denominator. A share above 1 says that the own attack is weak. All four are over the same
-    images, those with a denominator; ``zero_denominators`` counts the others.
+    ``ratio_of_means = mean ||D_{1->2}|| / mean ||D_{2->2}||`` depends less on images with a tiny
+    denominator. Values above 1 show that f2's own attack is weak. All four are over the same
+    images, whose denominator is not 0; ``zero_denominators`` counts the others.
 
-    Args: as in ``alpha_1``.
+    Args: see ``alpha_1``.
     """
     numerator, denominator = _deviation_norms(clean, transferred, own)
     counts = denominator > 0
@@ -147,25 +149,26 @@ def alpha_1_summary(clean: ArrayLike, transferred: ArrayLike, own: ArrayLike) ->
 
 
 def alpha_2(own: ArrayLike, transferred: ArrayLike, weights: ArrayLike | None = None) -> Alpha2:
-    """How consistently f1's deviation goes with the one it causes in f2.
+    """Return how consistently f1's deviation goes with the one that it causes in f2.
 
     ``alpha_2 = || E_x[ hat D_{1->1}(x) hat D_{1->2}(x)^T ] ||_F``, in [0, 1]
 
-    Liang et al., ICML 2021, figure 1. The published image table, and the authors' ``image_exp``,
-    hold the *square*; their ``synthetic-exp`` the plain norm. As alpha_2^2 is
+    See Liang et al., ICML 2021, figure 1. The published image table and the authors' ``image_exp``
+    have the *square*; their ``synthetic-exp`` has the plain norm. Over independent x, x', alpha_2^2
+    is
 
     ``E_{x,x'}[ <hat D_{1->1}(x), hat D_{1->1}(x')> <hat D_{1->2}(x), hat D_{1->2}(x')> ]``
 
-    over independent x, x', and n of the plug-in square's n^2 terms pair an image with itself, its
-    expectation is 1/n + (1 - 1/n) alpha_2^2. ``squared_unbiased`` is the U-statistic, the mean over
-    pairs of different images; it can be negative (down to -1/(n-1)), and is nan for one image.
+    Of the n^2 terms of the plug-in square, n pair an image with itself, so its expectation is
+    1/n + (1 - 1/n) alpha_2^2. ``squared_unbiased`` is the U-statistic, the mean over pairs of
+    different images. It can be negative (down to -1/(n-1)), and is nan for one image.
 
     ``weights`` = alpha_1(x) gives the combined metric ("alpha_1 * alpha_2" in the paper's table):
-    ``|| E_x[ alpha_1(x) hat D_{1->1}(x) hat D_{1->2}(x)^T ] ||_F``, the weight inside the
+    ``|| E_x[ alpha_1(x) hat D_{1->1}(x) hat D_{1->2}(x)^T ] ||_F``, with the weight inside the
     expectation. ``squared`` is the form of ``image_exp``, ``plain`` that of ``synthetic-exp``.
 
-    Images with a zero deviation (or a nan weight) have no direction: they are left out and counted.
-    All three values are nan when none is left.
+    Images with a zero deviation have no direction. They are left out and counted, as are images
+    with a nan weight. All three values are nan if no image is left.
 
     Args:
         own: D_{1->1}, f1's deviation under its own perturbation, (n, d1).
@@ -200,12 +203,12 @@ def alpha_2(own: ArrayLike, transferred: ArrayLike, weights: ArrayLike | None = 
 
 
 def tau_1(delta_1: ArrayLike, delta_2: ArrayLike) -> Floats:
-    """Alignment of two networks' perturbations of the same image: one value per image.
+    """Return the alignment of two networks' perturbations of the same image, for each image.
 
     ``tau_1(x) = <d1, d2>^2 / (||d1||^2 ||d2||^2)``, in [0, 1]: 1 parallel, 0 orthogonal
 
-    arXiv v1, definition 2 (tau_1 itself is the mean over images). Symmetric in the networks. nan
-    where a perturbation is zero.
+    See arXiv v1, definition 2; tau_1 itself is the mean over images. The value is symmetric in the
+    networks, and nan if a perturbation is zero.
 
     Args:
         delta_1, delta_2: perturbations of the same images, (n, ...).
@@ -227,16 +230,17 @@ def tau_1(delta_1: ArrayLike, delta_2: ArrayLike) -> Floats:
 
 
 def tau_2(own: ArrayLike, transferred: ArrayLike) -> float:
-    """How well a linear map, no longer than it may be, carries f1's deviation into f2's.
+    """Return how well a linear map of bounded norm carries f1's deviation into f2's.
 
     ``tau_2 = <2 D_{1->2} - A D_{1->1}, A D_{1->1}>_D / ||D_{1->2}||_D^2``, in [0, 1]; where
     ``A = proj( E[D_{1->2} D_{1->1}^T] (E[D_{1->1} D_{1->1}^T])^+ , r )``,
     ``r = ||D_{1->2}||_D / ||D_{1->1}||_D``, ``<u, v>_D = E_x <u(x), v(x)>``, and ``proj(A, r)`` is
     A scaled down to the spectral norm r if it exceeds that.
 
-    arXiv v1, definition 3; the closed form of A is the authors' code. It is the share of
-    ||D_{1->2}||_D^2 that A D_{1->1} explains: 1 if D_{1->2} = A D_{1->1} with an admissible A. With
-    fewer images than classes the map fits anything. nan where a deviation is zero on all images.
+    See arXiv v1, definition 3; the closed form of A is that of the authors' code. tau_2 is the
+    share of ||D_{1->2}||_D^2 that A D_{1->1} explains: 1 if D_{1->2} = A D_{1->1} with an
+    admissible A. With fewer images than classes the map fits anything. The value is nan if a
+    deviation is zero on all images.
 
     Args:
         own: D_{1->1}, (n, d1).
@@ -248,7 +252,7 @@ def tau_2(own: ArrayLike, transferred: ArrayLike) -> float:
     if own_norm == 0 or transferred_norm == 0:
         return NAN
     # With images as rows, E[D12 D11^T] (E[D11 D11^T])^+ = (D11^+ D12)^T, the smallest least squares
-    # solution; squaring D11 would cost half the digits of the rank decision.
+    # solution. Squaring D11 would halve the digits available to decide its rank.
     transposed_map = np.linalg.lstsq(own, transferred, rcond=None)[0]
     length = np.linalg.norm(transposed_map, 2)
     limit = transferred_norm / own_norm
@@ -259,7 +263,7 @@ def tau_2(own: ArrayLike, transferred: ArrayLike) -> float:
 
 
 def transfer_success(clean: ArrayLike, transferred: ArrayLike) -> NDArray[np.bool_]:
-    """Whether f1's perturbation changes f2's prediction (arg max): one value per image.
+    """Return whether f1's perturbation changes f2's prediction (arg max), for each image.
 
     Args:
         clean, transferred: f2's logits on clean and on f1's perturbed images, (n, d).
@@ -270,7 +274,7 @@ def transfer_success(clean: ArrayLike, transferred: ArrayLike) -> NDArray[np.boo
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
-    """``log sum_k exp z_k - z_label``, one non-negative value per image.
+    """Return ``log sum_k exp z_k - z_label``, a non-negative value for each image.
 
     On f2's logits under f1's perturbations this is the empirical adversarial transferability of
     arXiv v1, equation 2.
@@ -289,7 +293,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
             f"labels run from {labels.min()} to {labels.max()}, but there are {logits.shape[1]} "
             "classes"
         )
-    shifted = logits - logits.max(axis=1, keepdims=True)  # or exp overflows
+    shifted = logits - logits.max(axis=1, keepdims=True)  # otherwise exp overflows
     chosen = np.take_along_axis(shifted, labels[:, None], axis=1)[:, 0]
     return np.log(np.exp(shifted).sum(axis=1)) - chosen
 
@@ -305,24 +309,24 @@ def measure_pair(
     labels: ArrayLike,
     mask: ArrayLike,
 ) -> PairMetrics:
-    """Every metric f1->f2, over the images that ``mask`` lets count.
+    """Return every metric f1->f2, over the images that ``mask`` selects.
 
-    Besides the functions of this module: ``transfer_success_rate``, the share of images whose
-    prediction f1's perturbation changes, and ``transferred_loss``, the mean cross-entropy of f2 on
-    f1's perturbed images.
+    Besides the metrics of this module, these are ``transfer_success_rate``, the share of images
+    whose prediction f1's perturbation changes, and ``transferred_loss``, the mean cross-entropy of
+    f2 on f1's perturbed images.
 
     Args:
         f1_clean, f1_own: f1's logits on clean images and on its own perturbed ones, (n, d1).
         f2_clean, f2_transferred, f2_own: f2's logits on clean images, on f1's perturbed images and
             on its own, (n, d2).
         alignment: `tau_1` of the perturbations made on f1 and on f2, (n,).
-        labels: what f2's loss is measured against, (n,): the true labels, or f2's clean predictions
-            where its classes are not those of the images.
+        labels: labels for f2's loss, (n,): the true labels, or f2's clean predictions if its
+            classes are not those of the images.
         mask: which images count, (n,) booleans.
 
     Raises:
-        UserError: no image counts, or logits are not finite.
-        ValueError: the arrays do not fit together.
+        UserError: No image counts, or logits are not finite.
+        ValueError: The arrays do not fit together.
     """
     f1_clean, f1_own = _logits(f1_clean, "f1_clean"), _logits(f1_own, "f1_own")
     f2_clean, f2_own = _logits(f2_clean, "f2_clean"), _logits(f2_own, "f2_own")
@@ -360,10 +364,10 @@ def measure_pair(
 
 
 def _n_counted(mask: NDArray[np.bool_]) -> int:
-    """How many images count.
+    """Return the number of images that count.
 
     Raises:
-        UserError: none does.
+        UserError: No image counts.
     """
     n = int(mask.sum())
     if n == 0:
@@ -377,7 +381,7 @@ def _n_counted(mask: NDArray[np.bool_]) -> int:
 def _alpha_1_metrics(
     clean: Floats, transferred: Floats, own: Floats
 ) -> dict[str, tuple[float, int]]:
-    """Summaries of alpha_1, each with its number of images. Args: as in ``alpha_1``."""
+    """Return the summaries of alpha_1, each with its number of images; see ``alpha_1``."""
     summary = alpha_1_summary(clean, transferred, own)
     n = len(clean) - summary.zero_denominators
     return {
@@ -390,7 +394,7 @@ def _alpha_1_metrics(
 
 
 def _alpha_2_metrics(name: str, found: Alpha2) -> dict[str, tuple[float, int]]:
-    """The forms of alpha_2, or of the combined metric, each with its number of images."""
+    """Return the forms of alpha_2, or of the combined metric, each with its number of images."""
     return {
         name: (found.plain, found.n_images),
         f"{name}_squared": (found.squared, found.n_images),

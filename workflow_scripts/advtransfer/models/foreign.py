@@ -129,10 +129,10 @@ def _check_archive(path: Path) -> None:
 
 
 def _damaged(path: Path, reason: object) -> UserError:
-    told = str(reason).strip().splitlines()
+    lines = str(reason).strip().splitlines()
     return UserError(
         f"{path}: this file is truncated, damaged, or not written by torch.save, "
-        f"{path.stat().st_size} bytes{f' ({told[0][:160]})' if told else ''}. Copy it anew from "
+        f"{path.stat().st_size} bytes{f' ({lines[0][:160]})' if lines else ''}. Copy it anew from "
         "where it came and compare its sha256."
     )
 

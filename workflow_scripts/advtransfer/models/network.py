@@ -100,7 +100,7 @@ class Network(nn.Module):
         return nn.Sequential(self.normalize, *self.blocks[:cut]), Tail(self, cut)
 
     def replace_head(self, classes: int) -> None:
-        """Replace the head by a new one with ``classes`` outputs, on its device, in its dtype."""
+        """Replace the head by a new one with ``classes`` outputs, of the same device and dtype."""
         old = self.head
         self.head = nn.Linear(old.in_features, classes).to(old.weight)
 

@@ -258,11 +258,11 @@ def _from_hub(repository: str, path: Path) -> str | None:
     file = "model.safetensors"
     log.info("fetching %s of %s from the Hugging Face Hub", file, repository)
     with _patience(), tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetching-") as folder:
-        told = get_hf_file_metadata(hf_hub_url(repository, file), timeout=TIMEOUT)
+        published = get_hf_file_metadata(hf_hub_url(repository, file), timeout=TIMEOUT)
         fetched = hf_hub_download(
-            repository, file, revision=told.commit_hash, local_dir=folder, etag_timeout=TIMEOUT
+            repository, file, revision=published.commit_hash, local_dir=folder, etag_timeout=TIMEOUT
         )
-        expected = told.etag if SHA256.fullmatch(told.etag or "") else None
+        expected = published.etag if SHA256.fullmatch(published.etag or "") else None
         with open(fetched, "rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
         if expected not in (None, found):

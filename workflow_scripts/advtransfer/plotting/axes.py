@@ -1,4 +1,4 @@
-"""Axes of panels: their scales, and what is written beside and into them."""
+"""Axes of panels: their scales, and texts beside and inside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def row_label(axes: Axes, text: str) -> None:
-    """Name of a row of panels, along the right edge of its last one."""
+    """Write the name of a row of panels along the right edge of its last panel."""
     axes.annotate(
         text,
         (1.03, 0.5),
@@ -27,7 +27,7 @@ def row_label(axes: Axes, text: str) -> None:
 
 
 def image_axis(panels: Iterable[Axes], sizes: Iterable[float]) -> None:
-    """Numbers of images on a log2 axis, a tick each."""
+    """Make the x axis show numbers of images on a log2 scale, with a tick for each."""
     ticks = sorted(set(sizes))
     for panel in panels:
         panel.set_xscale("log", base=2)
@@ -39,7 +39,7 @@ def image_axis(panels: Iterable[Axes], sizes: Iterable[float]) -> None:
 
 
 def epoch_axis(panel: Axes, epochs: Iterable[float]) -> None:
-    """Epochs on a log axis, ticks at round numbers."""
+    """Make the x axis show epochs on a log scale, with ticks at round numbers."""
     last = max(epochs, default=1)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= last]
     panel.set_xscale("log")
@@ -48,7 +48,7 @@ def epoch_axis(panel: Axes, epochs: Iterable[float]) -> None:
 
 
 def share_rows(axes: np.ndarray) -> None:
-    """One scale for every row of panels, numbered once."""
+    """Give the panels of each row one y scale, with numbers on the first panel only."""
     for row in axes:
         for panel in row[1:]:
             panel.sharey(row[0])
@@ -56,7 +56,7 @@ def share_rows(axes: np.ndarray) -> None:
 
 
 def say_if_empty(panel: Axes, text: str) -> None:
-    """What is missing, in a panel with nothing drawn yet."""
+    """Write ``text``, which says what is missing, into a panel that has no drawing."""
     if not panel.has_data():
         panel.text(
             *(0.5, 0.5, text),
@@ -70,5 +70,5 @@ def say_if_empty(panel: Axes, text: str) -> None:
 
 
 def zero_line(panel: Axes) -> None:
-    """Where there is no difference."""
+    """Draw a horizontal line at 0, where there is no difference."""
     panel.axhline(0, color=FAINT, linewidth=0.7, zorder=0)

@@ -1,4 +1,4 @@
-"""Marks and lines that figures of several studies draw: means, differences, their certainty."""
+"""Drawing of means and differences, with their certainty, for figures of several studies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# How sure a difference is, by its 95 % interval: the marker's face and size.
+# The marker's face and size by the certainty of a difference, which its 95 % interval decides.
 CERTAINTIES: dict[str, dict[str, Any]] = {
     "interval excludes 0": {"markersize": 4.5},
     "interval includes 0": {"markersize": 4.5, "markerfacecolor": "white"},
@@ -24,7 +24,7 @@ CERTAINTIES: dict[str, dict[str, Any]] = {
 def draw_means(
     panel: Axes, rows: pd.DataFrame, look: Look, x: str = "images", y: str = "accuracy"
 ) -> None:
-    """Means over seeds along ``x``, and the range over seeds as a band."""
+    """Draw means over seeds along ``x``, and the range over seeds as a band."""
     curve = mean_and_range(rows, [x], y).sort_values(x)
     if curve.empty:
         return
@@ -35,9 +35,9 @@ def draw_means(
 
 
 def draw_differences(panel: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
-    """Differences over the number of images, their 95 % intervals, a mark by certainty.
+    """Draw differences over the number of images, with 95 % intervals and marks of certainty.
 
-    ``shift`` moves them sideways, in doublings, so that lines which fall together can be seen.
+    ``shift`` moves them sideways, in doublings, so that coinciding lines can be distinguished.
     """
     rows = rows.dropna(subset=["value"]).sort_values("images")
     if rows.empty:
@@ -57,14 +57,14 @@ def draw_differences(panel: Axes, rows: pd.DataFrame, look: Look, shift: float =
 
 
 def certainty(rows: pd.DataFrame) -> pd.Series:
-    """Which of ``CERTAINTIES`` every difference has."""
+    """Return the certainty of every difference, one of ``CERTAINTIES``."""
     excluded, included, unknown = CERTAINTIES
     kinds = rows["ci_low"].isna().map({True: unknown, False: included})
     return kinds.mask((rows["ci_low"] > 0) | (rows["ci_high"] < 0), excluded)
 
 
 def certainty_entries(frames: Iterable[pd.DataFrame]) -> list[Any]:
-    """Legend entries of the certainties that the differences of ``frames`` have."""
+    """Return legend entries for the certainties of the differences in ``frames``."""
     found = {kind for rows in frames for kind in certainty(rows.dropna(subset=["value"]))}
     mark = Look(INK, "o", "none")
     return [mark.entry(kind, **face) for kind, face in CERTAINTIES.items() if kind in found]

@@ -1,4 +1,4 @@
-"""A figure as a whole: its panels, its title and its legend."""
+"""Figures as a whole: panels, title and legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def new_figure(
     rows: int, columns: int, height: float, *, width: float = WIDTH, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure in the house style and its axes, always as a two-dimensional array."""
+    """Return a figure in the house style, and its axes, always as a two-dimensional array."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -37,14 +37,14 @@ def panels_by_target(
     height: float = 1.75,
     **options: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """A column of panels for each target, under its name.
+    """Return a figure with a column of panels for each target, titled with its name.
 
     Args:
-        targets: one column each.
-        classes: classes of each target; a few are named, more would be the data set's own.
-        rows: panels in each column.
-        height: of a row, in inches.
-        options: of `new_figure`.
+        targets: the targets, one per column.
+        classes: classes of each target; they are named if they are few.
+        rows: number of panels in each column.
+        height: height of a row, in inches.
+        options: further options of `new_figure`.
     """
     width = max(WIDTH * 0.75, WIDTH * len(targets) / 3)
     size = {"height": 1.1 + height * rows, "width": width}
@@ -58,7 +58,7 @@ def panels_by_target(
 
 
 def finish(figure: Figure, title: str = "", note: str = "") -> Figure:
-    """The figure with its title, and with a note below the title."""
+    """Return the figure with its title, and a note below the title."""
     heading = "\n".join(line for line in (title, note) if line)
     if heading:
         figure.suptitle(heading, linespacing=1.4)

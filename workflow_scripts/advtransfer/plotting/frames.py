@@ -1,4 +1,4 @@
-"""Tables that figures and pages read, and the rows that they choose from them."""
+"""Reading of tables for figures and pages, and selection of their rows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..seals import damaged
 if TYPE_CHECKING:
     import pandas as pd
 
-Tables = Mapping[str, str]  # the path of each table that a figure or page reads, by its name
-# Read as text whatever they look like: a mixture may be called 25, a model 1e5.
+Tables = Mapping[str, str]  # paths of the tables that a figure or page reads, by name
+# These columns are read as text, because a mixture may be called 25 and a model 1e5.
 TEXT_COLUMNS = (
     *("study", "source", "source_model", "source_family", "source_training", "mixture"),
     *("target", "reference", "attack", "norm", "direction", "metric", "mode"),
@@ -28,13 +28,13 @@ TEXT_COLUMNS = (
 def read_table(
     path: str | Path, columns: Iterable[str], *, may_be_empty: bool = False
 ) -> pd.DataFrame:
-    """The table at ``path``, which must have ``columns`` and, unless it may be empty, a row.
+    """Return the table at ``path``, which must have ``columns`` and, unless it may be empty, a row.
 
-    ``columns`` is the list that the table's maker writes: a table without one of
-    them was made by something else.
+    ``columns`` is the list of the module that makes the table, so a table that lacks one of them is
+    another table.
 
     Raises:
-        UserError: no such file, another than belongs there, no rows, or a column is missing.
+        UserError: The file is missing or another artefact, or lacks rows or a column.
     """
     import pandas as pd
 
@@ -64,10 +64,10 @@ def read_table(
 
 
 def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
-    """The rows that meet ``conditions``, as `rows_where`; at least one must.
+    """Return the rows that meet ``conditions`` (see `rows_where`), at least one.
 
     Raises:
-        UserError: nothing is left; names the file, the column and the values there are.
+        UserError: No row is left; the message names the file, the column and its values.
     """
     for column, wanted in conditions.items():
         chosen = rows_where(frame, **{column: wanted})
@@ -82,10 +82,10 @@ def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
 
 
 def rows_where(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
-    """The rows in which each named column has its value; perhaps none, where `select` raises.
+    """Return the rows in which each named column has its value; unlike `select`, perhaps none.
 
-    A list or tuple gives several values of which a row has one. A float matches up to rounding. A
-    condition that is None always holds.
+    A list or tuple allows several values. A float matches up to rounding. A condition that is None
+    always holds.
     """
     import numpy as np
 
@@ -103,7 +103,7 @@ def rows_where(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
 
 
 def mean_and_range(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Mean, smallest and largest value of ``column`` in each group, in the order of first rows."""
+    """Return mean, smallest and largest value of ``column`` per group, in order of appearance."""
     kept = frame.dropna(subset=[column])
     groups = kept.groupby(list(by), sort=False, dropna=False)[column]
     return groups.agg(mean="mean", low="min", high="max").reset_index()
@@ -116,17 +116,17 @@ def rows_of_study(
     model: str | None = None,
     column: str = "source_model",
 ) -> pd.DataFrame:
-    """A study's rows of one architecture; perhaps none, for a part that was not asked for.
+    """Return a study's rows of one architecture; perhaps none, if the part is not configured.
 
     Args:
         path: the table.
-        columns: all that it has, as its maker lists them.
+        columns: all columns of the table, from the module that makes it.
         study: the study's name.
         model: the architecture; None: that of the first row.
-        column: where the table names architectures.
+        column: column with the names of architectures.
 
     Raises:
-        UserError: as `read_table` and `select`.
+        UserError: see `read_table` and `select`.
     """
     frame = read_table(path, columns, may_be_empty=True)
     if frame.empty:
@@ -138,7 +138,9 @@ def rows_of_study(
 
 
 def targets_shown(chosen: Iterable[str], *frames: pd.DataFrame) -> list[str]:
-    """Targets to draw: those chosen, else all of the tables; at least one, so that the figure can
-    say why it is empty."""
+    """Return the targets to draw: the chosen ones, or all in the tables.
+
+    There is at least one, perhaps without a name, so that the figure can say why it is empty.
+    """
     found = sorted({name for frame in frames for name in frame["target"].unique()})
     return list(chosen) or found or [""]

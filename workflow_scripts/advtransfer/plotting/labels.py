@@ -1,4 +1,4 @@
-"""How figures and pages name things and print numbers."""
+"""Display names and printed numbers in figures and pages."""
 
 from __future__ import annotations
 
@@ -77,12 +77,15 @@ STATISTIC_LABELS = {
 
 
 def metric_label(name: str) -> str:
-    """Display name of a metric; its own name where there is none."""
+    """Return the display name of a metric, or its own name if there is none."""
     return METRIC_LABELS.get(name, name)
 
 
 def model_label(name: str) -> str:
-    """Display name of an architecture: ``resnet18`` is ResNet-18; others keep their own name."""
+    """Return the display name of an architecture: ``resnet18`` is ResNet-18.
+
+    Unknown architectures keep their own name.
+    """
     if name in MODEL_LABELS:
         return MODEL_LABELS[name]
     stem = name.rstrip("0123456789")
@@ -92,29 +95,34 @@ def model_label(name: str) -> str:
 
 
 def training_label(name: str) -> str:
-    """Display name of a training."""
+    """Return the display name of a training."""
     return TRAINING_LABELS.get(name, name.replace("_", " "))
 
 
 def target_label(name: str) -> str:
-    """Display name of a target."""
+    """Return the display name of a target."""
     return TARGET_LABELS.get(name, name.replace("_", " "))
 
 
 def target_title(name: str, classes: Sequence[str], width: int = 90) -> str:
-    """A target by its name and by what it truly holds."""
+    """Return a title with the name of a target and its classes."""
     text = f"Target {target_label(name)}"
-    names = ", ".join(classes).replace("$", r"\$")  # two of them would make mathematics
+    names = ", ".join(classes).replace(
+        "$", r"\$"
+    )  # matplotlib would typeset a formula between two of them
     return textwrap.fill(f"{text}: {names}" if classes else text, width)
 
 
 def epsilon_label(epsilon: float, norm: str) -> str:
-    """Grey levels for l-infinity (the value may come from a table of ten digits), else decimals."""
+    """Return epsilon in grey levels for l-infinity, otherwise as a decimal.
+
+    Values may come from a table with ten digits, so they are rounded.
+    """
     return format_epsilon(round(epsilon * 255, 5) / 255) if norm == "linf" else f"{epsilon:g}"
 
 
 def attack_label(attack: str, norm: str, epsilon: float | None = None) -> str:
-    """``PGD, ℓ∞``, with the strength if one is given."""
+    """Return a name such as ``PGD ℓ∞``, with the strength if one is given."""
     if attack == "none":
         return "clean"
     text = f"{attack.upper()} {NORM_LABELS.get(norm, norm)}"
@@ -122,14 +130,14 @@ def attack_label(attack: str, norm: str, epsilon: float | None = None) -> str:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Fixed decimals with a real minus sign; a dash where there is no value."""
+    """Return a number with fixed decimals and a real minus sign, or a dash for no value."""
     if value is None or math.isnan(value):
         return "–"
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no "−0.00"
 
 
 def interval(row: Mapping[str, Any] | pd.Series) -> str:
-    """``0.83 [0.41, 0.97]`` of a row of the correlation table; says so where there is none."""
+    """Return ``0.83 [0.41, 0.97]`` for a row of a table, or say that there is no interval."""
     if math.isnan(row["value"]):
         return "undefined"
     if math.isnan(row["ci_low"]) or math.isnan(row["ci_high"]):
@@ -138,7 +146,7 @@ def interval(row: Mapping[str, Any] | pd.Series) -> str:
 
 
 def model_note(*frames: pd.DataFrame) -> str:
-    """The architecture that a figure is about, off its first table that has rows."""
+    """Return a note on the architecture of a figure's sources, from its first table with rows."""
     for frame in frames:
         for column in ("source_model", "model"):
             if column in frame and len(frame):

@@ -1,4 +1,4 @@
-"""How the sources of a study look in all its figures, by their training."""
+"""Colours, markers and lines of a study's sources, by training, the same in all figures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from .style import FAINT
 
-# Colour and marker of a training where sources differ by it alone: natural ones are blue, l2 ones
-# orange, linf ones green; the lighter, the weaker (or, if natural, the longer).
+# Colour and marker of each training, for sources that differ by training alone. Natural ones are
+# blue, l2 ones orange, linf ones green. A lighter colour is a weaker (if natural, longer) training.
 TRAINING_LOOKS = {
     "natural": ("#0072B2", "o"),
     "natural_equal_cost": ("#56B4E9", "P"),
@@ -21,20 +21,20 @@ TRAINING_LOOKS = {
     "free_linf": ("#882255", ">"),
     "untrained": (FAINT, "d"),
 }
-# Trainings not named above, in the order of their names.
+# Colours and markers of other trainings, in the order of their names.
 OTHER_LOOKS = (("#999933", "h"), ("#6A51A3", "X"), ("#000000", "p"), ("#A6761D", "*"))
 
 
 @dataclass(frozen=True)
 class Look:
-    """How what belongs together, such as one training, looks in every panel."""
+    """Colour, marker and line of one group, such as a training, in every panel."""
 
     colour: str
     marker: str
     line: str = "-"
 
     def entry(self, label: str, **style: Any) -> Any:
-        """Its legend entry."""
+        """Return a legend entry with this look."""
         from matplotlib.lines import Line2D
 
         look = {"color": self.colour, "linestyle": self.line, "marker": self.marker}
@@ -42,7 +42,7 @@ class Look:
 
 
 def training_look(name: str, trainings: Iterable[str] = ()) -> Look:
-    """How a training looks in all figures of its study, whose trainings are ``trainings``."""
+    """Return the look of a training in all figures of a study with ``trainings``."""
     if name in TRAINING_LOOKS:
         return Look(*TRAINING_LOOKS[name])
     others = [other for other in sorted({*trainings, name}) if other not in TRAINING_LOOKS]
@@ -50,9 +50,10 @@ def training_look(name: str, trainings: Iterable[str] = ()) -> Look:
 
 
 def training_looks(found: Iterable[str], trainings: Sequence[str] = ()) -> dict[str, Look]:
-    """The trainings of a figure in their order, each with its look.
+    """Return the trainings of a figure in their order, each with its look.
 
-    Those of ``trainings`` that were ``found``; all that were found, if the study names none.
+    They are the ``trainings`` that were ``found``, or all that were found if ``trainings`` is
+    empty.
     """
     names = set(found)
     order = trainings or [*TRAINING_LOOKS, *sorted(names - set(TRAINING_LOOKS))]
@@ -60,7 +61,7 @@ def training_looks(found: Iterable[str], trainings: Sequence[str] = ()) -> dict[
 
 
 def size_colours(sizes: Iterable[int]) -> dict[int, str]:
-    """A colour for every number of images, from dark to light."""
+    """Return a colour for every number of images, from dark to light."""
     import seaborn as sns
 
     order = sorted(set(sizes))

@@ -1,4 +1,4 @@
-"""How figures are saved: the same figure gives the same bytes."""
+"""Saving of figures: the same figure gives the same bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Text stays text, so that it can be searched and edited; ids do not change from run to run.
 SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "advtransfer"}
-# Without dates and versions, which would make other bytes.
+# Dates and versions are removed, because they would change the bytes.
 METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": "advtransfer"},
     ".png": {"Software": None},
@@ -21,10 +21,10 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write the figure as SVG or PNG, as the path ends, and close it.
+    """Write the figure as SVG or PNG, according to the ending of the path, and close it.
 
     Raises:
-        UserError: the path ends in something else, or the file cannot be written.
+        UserError: The path has another ending, or the file cannot be written.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Okabe and Ito's colours, told apart with every common colour blindness; one per model family.
+# Okabe and Ito's colours, one per model family. They are distinguishable with every common colour
+# blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.4, "markeredgewidth": 0}
@@ -14,7 +15,7 @@ WIDTH = 7.2  # inches: two columns of a paper
 
 RC: dict[str, Any] = {
     "font.family": "sans-serif",
-    # A reader without the first font gets a narrower one: nothing can overlap by it.
+    # Readers without the first font get a narrower one, so that texts cannot overlap.
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
     "font.size": 8,
     "axes.labelsize": 8,

@@ -15,15 +15,15 @@ TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 def render(template: str, folders: Sequence[Path], context: Mapping[str, Any]) -> str:
-    """The page that a template makes of ``context``.
+    """Return the page that a template makes of ``context``.
 
     Args:
-        template: its file name.
-        folders: searched in this order for it, and for what it extends and includes.
-        context: all the names that the templates use.
+        template: file name of the template.
+        folders: folders to search, in this order, for the template and those that it uses.
+        context: values of all names in the templates.
 
     Raises:
-        UserError: a template is in none of the folders.
+        UserError: A template is in none of the folders.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
@@ -41,15 +41,15 @@ def render(template: str, folders: Sequence[Path], context: Mapping[str, Any]) -
 
 
 def embedded(figure: Path, alternative: str, caption: Path) -> dict[str, str]:
-    """A figure as the templates show it: a data URI, an alternative text and a caption.
+    """Return a figure for the templates: a data URI, an alternative text and a caption.
 
     Args:
         figure: the SVG or PNG file.
-        alternative: what the figure shows, for readers who cannot see it.
-        caption: the file that Snakemake's report shows as the caption, too.
+        alternative: description of the figure for readers who cannot see it.
+        caption: the file with the caption, which Snakemake's report shows, too.
 
     Raises:
-        UserError: a file is missing, or the figure is neither SVG nor PNG.
+        UserError: A file is missing, or the figure is neither SVG nor PNG.
     """
     for needed in (figure, caption):
         if not needed.is_file():

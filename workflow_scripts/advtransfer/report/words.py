@@ -1,4 +1,4 @@
-"""Numbers and intervals in words: verdicts, signs, estimates, strengths, p-values, facts."""
+"""Words for numbers and intervals: verdicts, signs, estimates, strengths, p-values, facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..plotting.labels import number
 
 
 def verdict(value: float, low: float, high: float) -> dict[str, str]:
-    """What a correlation and its interval say about the claim that it is positive."""
+    """Return the verdict on the claim that a correlation is positive, from its interval."""
     if math.isnan(value):
         headline, reason = "Not measurable:", "the correlation is undefined for these sources."
     elif math.isnan(low) or math.isnan(high):
@@ -31,14 +31,14 @@ def verdict(value: float, low: float, high: float) -> dict[str, str]:
 
 
 def sign(low: float, high: float) -> str:
-    """``above``, ``below``, ``open`` (the interval includes 0) or ``none`` (there is none)."""
+    """Return ``above``, ``below``, ``open`` (the interval includes 0) or ``none`` (no interval)."""
     if math.isnan(low) or math.isnan(high):
         return "none"
     return "above" if low > 0 else "below" if high < 0 else "open"
 
 
 def sign_of(row: Any) -> str:
-    """The sign of a row with ``ci_low`` and ``ci_high``."""
+    """Return the sign of a row with ``ci_low`` and ``ci_high``."""
     return sign(row.ci_low, row.ci_high)
 
 
@@ -50,12 +50,12 @@ def verdict_of_signs(
     opposite: str = "Opposite sign:",
     mixed: str = "It depends on the target:",
 ) -> dict[str, str]:
-    """What several differences say together: of the claim if all agree, else that they do not.
+    """Return the verdict of several differences on a claim.
 
     Args:
-        signs: `sign` of each, at least one.
-        reason: the sentence behind the headline.
-        supported, opposite, mixed: headlines where all are above 0, all below, or some are either.
+        signs: the `sign` of each difference, at least one.
+        reason: the sentence after the headline.
+        supported, opposite, mixed: headlines if all are above 0, all below 0, or they disagree.
     """
     above, below = signs.count("above"), signs.count("below")
     if above == len(signs):
@@ -67,7 +67,7 @@ def verdict_of_signs(
 
 
 def estimate(values: tuple[float, float, float], *, signed: bool = False) -> str:
-    """``0.83 [0.41, 0.97]``, with a plus sign where it is a difference."""
+    """Return ``0.83 [0.41, 0.97]``, with a plus sign if ``signed``, as for a difference."""
     value, low, high = values
     text = number(value, 3)
     text = f"+{text}" if signed and value > 0 else text
@@ -79,12 +79,12 @@ def estimate(values: tuple[float, float, float], *, signed: bool = False) -> str
 
 
 def difference_text(row: Any) -> str:
-    """``+0.041 [0.012, 0.070]``."""
+    """Return a difference and its interval, such as ``+0.041 [0.012, 0.070]``."""
     return estimate((row.value, row.ci_low, row.ci_high), signed=True)
 
 
 def strength(value: float) -> str:
-    """A correlation's sign and size in words."""
+    """Return the sign and size of a correlation in words."""
     if math.isnan(value):
         return "undefined"
     sign = "positive" if value > 0 else "negative"
@@ -99,7 +99,7 @@ def p_text(value: float) -> str:
 
 
 def fact_text(value: Any) -> str:
-    """A fact of the config as text."""
+    """Return a fact of the config as text."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {fact_text(item)}" for key, item in value.items())
     if isinstance(value, list):

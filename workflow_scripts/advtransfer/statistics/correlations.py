@@ -1,9 +1,9 @@
 """Correlations over models, their bootstrap intervals and permutation tests.
 
 The unit of observation is the model. Seeds of one model are repeated measurements of it, not more
-models: a statistic is computed on the models' means over seeds, the bootstrap draws models (and
-seeds within each drawn model), and the permutation test moves models as wholes. So more seeds make
-the means steadier, but never a small study look like a large one.
+models. A statistic is computed on the models' means over seeds; the bootstrap draws models (and
+seeds within each drawn model); the permutation test permutes whole models. More seeds thus make the
+means more precise, but never make a small study look like a large one.
 
 Variables are (models, seeds) arrays; nan pads where a model has fewer seeds. A seed counts if all
 variables of the correlation are finite there; a model without such a seed is left out.
@@ -29,15 +29,16 @@ from .arrays import NAN, QUANTILES, ROUNDING, Floats, Indices, dot, without_mean
 from .resampling import resamples_of
 
 KINDS = ("pearson", "spearman", "kendall", "partial_pearson")
-# With one model fewer, every value is +-1 or undefined.
+# With one model fewer, every value would be +-1 or undefined.
 MIN_MODELS = {"pearson": 3, "spearman": 3, "kendall": 3, "partial_pearson": 4}
-EXACT_UP_TO = 5040  # permutations: 7 models
+EXACT_UP_TO = 5040  # number of permutations of 7 models
 
 
 class Correlation(NamedTuple):
     """A correlation over ``n_models`` models, from ``n_rows`` (model, seed) measurements.
 
-    ``ci_low``, ``ci_high``: 95 % percentile bootstrap. ``p_value``: two-sided permutation test.
+    ``ci_low`` and ``ci_high`` are a 95 % percentile bootstrap interval; ``p_value`` is that of a
+    two-sided permutation test.
     """
 
     value: float
@@ -49,7 +50,7 @@ class Correlation(NamedTuple):
 
 
 class _Permutations(NamedTuple):
-    """Orders of models, and the same for pairs of models: positions in a flattened square."""
+    """Orders of models, and of pairs of models as positions in a flattened square matrix."""
 
     models: Indices
     pairs: Indices
@@ -70,25 +71,25 @@ def _permutations(n: int, number: int, seed: int) -> _Permutations:
 
 @lru_cache(maxsize=16)
 def _pairs(n: int) -> tuple[Indices, Indices, Floats]:
-    """The two models of every pair, and what turns the signs of the pairs into centred ranks."""
+    """Return the two models of every pair, and the matrix from signs of pairs to centred ranks."""
     first, second = np.triu_indices(n, 1)
     models = np.arange(n)
     return first, second, ((first[:, None] == models) - 1.0 * (second[:, None] == models)) / 2
 
 
 def _signs(values: Floats) -> Floats:
-    """sign(v_i - v_j) for every pair i < j."""
+    """Return sign(v_i - v_j) for every pair i < j."""
     first, second, _ = _pairs(values.shape[-1])
     return np.sign(np.take(values, first, axis=-1) - np.take(values, second, axis=-1))
 
 
 def _centred_ranks(signs: Floats, n: int) -> Floats:
-    """Average ranks of ``n`` values minus their mean, from the signs of the pairs."""
+    """Return the average ranks of ``n`` values minus their mean, from the signs of the pairs."""
     return signs @ _pairs(n)[2]
 
 
 def _residuals(values: Floats, given: Floats) -> Floats:
-    """What a least squares line on ``given`` leaves of ``values``; both centred."""
+    """Return the residuals of a least squares line of ``values`` on ``given``; both are centred."""
     spread, product = dot(given, given), dot(values, given)
     slope = np.divide(product, spread, out=np.zeros_like(product), where=spread > 0)
     residuals = values - slope[..., None] * given
@@ -97,7 +98,7 @@ def _residuals(values: Floats, given: Floats) -> Floats:
 
 
 def _cosine(a: Floats, b: Floats) -> Floats:
-    """Cosine along the last axis; nan where a vector is 0."""
+    """Return the cosine along the last axis; nan if a vector is 0."""
     norms = np.sqrt(dot(a, a) * dot(b, b))
     cosine = np.divide(dot(a, b), norms, out=np.full_like(norms, np.nan), where=norms > 0)
     return np.clip(cosine, -1, 1)
@@ -106,7 +107,7 @@ def _cosine(a: Floats, b: Floats) -> Floats:
 def _statistics(
     kinds: Sequence[str], x: Floats, y: Floats, given: Floats | None
 ) -> dict[str, Floats]:
-    """Each kind of correlation along the last axis."""
+    """Return each kind of correlation along the last axis."""
     found: dict[str, Floats] = {}
     if "pearson" in kinds:
         found["pearson"] = _cosine(without_mean(x), without_mean(y))
@@ -129,7 +130,7 @@ def _statistics(
 def _permuted(
     kind: str, x: Floats, y: Floats, given: Floats | None, orders: _Permutations
 ) -> Floats:
-    """One kind of correlation for every order of y's models."""
+    """Return one kind of correlation for every order of y's models."""
     if kind == "pearson":
         return _cosine(without_mean(x), without_mean(y)[orders.models])
     if kind == "spearman":
@@ -144,7 +145,7 @@ def _permuted(
 
 
 def _p_value(observed: float, permuted: Floats, exact: bool) -> float:
-    """Twice the smaller tail; a random sample of orders counts the observed one as well."""
+    """Return twice the smaller tail; a random sample of orders also counts the observed one."""
     above = int((permuted >= observed - ROUNDING).sum())
     below = int((permuted <= observed + ROUNDING).sum())
     extra = 0 if exact else 1
@@ -152,7 +153,7 @@ def _p_value(observed: float, permuted: Floats, exact: bool) -> float:
 
 
 def _interval(values: Floats) -> tuple[float, float]:
-    """Percentile interval; nan if more than half of the draws are undefined."""
+    """Return the percentile interval; nan if more than half of the draws are undefined."""
     defined = values[np.isfinite(values)]
     if 2 * defined.size < values.size or not defined.size:
         return NAN, NAN
@@ -186,7 +187,7 @@ def _correlate(
     if not kinds:
         return found
 
-    # No statistic minds a shift, and this one makes means of a constant exactly equal.
+    # Statistics do not depend on a shift, and this one makes the means of a constant exactly equal.
     flat = [variable[counts] - variable[counts][0] for variable in variables]
     starts = np.cumsum(sizes) - sizes
     means = [np.add.reduceat(values, starts) / sizes for values in flat]
@@ -227,30 +228,32 @@ def correlate_all(
     permutations: int = 2000,
     seed: int = 0,
 ) -> dict[str, Correlation]:
-    """Correlations of x and y over models, by kind.
+    """Return correlations of x and y over models, by kind.
 
-    * ``pearson``, ``spearman``, ``kendall`` (tau-b), and ``partial_pearson``, the correlation of
-      what lines on ``given`` leave of x and of y. That one is left out without ``given``, and with
-      a constant ``given`` it is ``pearson``.
-    * Interval: 95 % percentile bootstrap. Every draw takes models with replacement and, for each
-      model taken, its seeds with replacement. Draws with constant x or y or with fewer than
-      three different models (partial: four) are dropped; if that is more than half, the interval is
-      nan. That is the case for three models (partial: up to five): they bear no interval.
-    * p: two-sided, twice the smaller share of orders of y's models whose correlation is at least
-      (at most) the observed one. All orders up to seven models, else ``permutations`` random ones
-      and (hits + 1) / (orders + 1) in each tail.
-      ``partial_pearson`` permutes y's residuals on ``given``, adds back the fitted line and
-      correlates anew (Freedman and Lane 1983), which is approximate rather than exact.
+    * The kinds are ``pearson``, ``spearman``, ``kendall`` (tau-b) and ``partial_pearson``. The last
+      correlates the residuals of x and y from lines on ``given``. It is omitted without ``given``,
+      and equals ``pearson`` if ``given`` is constant.
+    * The interval is a 95 % percentile bootstrap. Every draw takes models with replacement and, for
+      each model, its seeds with replacement. Draws with constant x or y, or with fewer than three
+      different models (partial: four), are dropped. If more than half are dropped, the interval is
+      nan. This always happens with three models (partial: up to five).
+    * p is two-sided: twice the smaller share of orders of y's models whose correlation is at least
+      (at most) the observed one. Up to seven models, all orders are used. Otherwise there are
+      ``permutations`` random ones, and each tail is (hits + 1) / (orders + 1).
+      ``partial_pearson`` permutes y's residuals on ``given``, adds the fitted line and correlates
+      again (Freedman and Lane 1983), which is approximate rather than exact.
       The smallest p that M models allow is 2/M!: 2/120 for five.
 
-    nan: fewer than three models (partial: four), constant x or y, x or y a linear function of
-    ``given``, or no draws asked for (``bootstrap=0``, ``permutations=0``).
+    A value is nan if there are fewer than three models (partial: four), x or y is constant, or x or
+    y is a linear function of ``given``. Intervals are nan with ``bootstrap=0``, p-values with
+    ``permutations=0``.
 
     Args:
-        x, y, given: (models,) or (models, seeds) of one shape; nan where there is no measurement.
+        x, y, given: (models,) or (models, seeds), all of one shape; nan marks a missing
+            measurement.
         kinds: which of ``KINDS``.
         bootstrap, permutations: numbers of draws.
-        seed: decides the draws; the same for the same seed and numbers of models and seeds.
+        seed: seed of the draws, which also depend on the numbers of models and seeds.
     """
     if unknown := set(kinds) - set(KINDS):
         raise ValueError(f"there is no correlation {sorted(unknown)}; there are {list(KINDS)}")
@@ -277,7 +280,7 @@ def correlate(
     permutations: int = 2000,
     seed: int = 0,
 ) -> Correlation:
-    """One kind of correlation; everything else as in ``correlate_all``."""
+    """Return one kind of correlation; see ``correlate_all``."""
     if kind == "partial_pearson" and given is None:
         raise ValueError("partial_pearson needs `given`, the variable to hold fixed")
     options: dict[str, Any] = {"bootstrap": bootstrap, "permutations": permutations, "seed": seed}

@@ -1,4 +1,4 @@
-"""The mean of a few values and its interval."""
+"""Means of a few values, and their intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .arrays import NAN, QUANTILES
 
 
 class MeanInterval(NamedTuple):
-    """Mean and its 95 % t interval."""
+    """A mean and its 95 % t interval."""
 
     mean: float
     low: float
@@ -21,7 +21,7 @@ class MeanInterval(NamedTuple):
 
 
 def mean_interval(values: ArrayLike) -> MeanInterval:
-    """Mean over seeds and its 95 % t interval; nan values are left out.
+    """Return the mean over seeds and its 95 % t interval; nan values are ignored.
 
     The interval is nan for fewer than two values, the mean for none.
     """

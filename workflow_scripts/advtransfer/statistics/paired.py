@@ -1,4 +1,4 @@
-"""The difference of two means over the same source seeds and subset seeds, and its interval."""
+"""Differences of two means over the same source seeds and subset seeds, and their intervals."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .arrays import NAN, QUANTILES, ROUNDING, Floats, without_mean
 
 
 class PairedDifference(NamedTuple):
-    """Mean of values minus baseline, its 95 % interval, and the two means that it compares.
+    """The mean of values minus baseline, its 95 % interval, and the two means.
 
-    ``n_source_seeds``, ``n_subset_seeds``: how many of each were measured on both sides.
+    ``n_source_seeds`` and ``n_subset_seeds`` count the seeds that were measured on both sides.
     """
 
     value: float
@@ -28,7 +28,7 @@ class PairedDifference(NamedTuple):
 
 
 def _crossed_half_width(differences: Floats) -> float:
-    """Half of the interval of ``paired_difference``, of complete differences (I, J)."""
+    """Return half the width of the interval for complete differences (I, J)."""
     sources, subsets = differences.shape
     if differences.size < 2:
         return NAN
@@ -48,49 +48,50 @@ def _crossed_half_width(differences: Floats) -> float:
         freedom_e = freedom_a * freedom_b
         mean_a, mean_b = square_a / freedom_a, square_b / freedom_b
         mean_e = max(total - square_a - square_b, 0.0) / freedom_e
-        # A component that comes out negative takes its mean square with it, and one MS_E. Equal
-        # mean squares are common (one difference among zeros), so rounding must not decide there.
+        # A negative component is dropped together with its mean square and one MS_E. Equal mean
+        # squares are common (one difference among zeros), so rounding must not decide the sign.
         has_a, has_b = (mean > mean_e * (1 + ROUNDING) for mean in (mean_a, mean_b))
         part_a, part_b, part_e = mean_a * has_a, mean_b * has_b, mean_e * (1 - has_a - has_b)
         scaled = part_a + part_b + part_e
-        # Shares, as squares of tiny numbers would vanish.
+        # Shares are used, because squares of tiny numbers would underflow.
         share_a, share_b, share_e = part_a / scaled, part_b / scaled, part_e / scaled
         freedom = 1 / (share_a**2 / freedom_a + share_b**2 / freedom_b + share_e**2 / freedom_e)
-        # No sum of mean squares has fewer than its smallest; only the subtraction gets below.
+        # A sum of mean squares has at least the smallest degrees of freedom of its parts. Only the
+        # subtraction of MS_E can give fewer.
         freedom = max(freedom, min(freedom_a, freedom_b))
     return float(stdtrit(freedom, QUANTILES[1])) * math.sqrt(scaled / differences.size)
 
 
 def paired_difference(values: ArrayLike, baseline: ArrayLike) -> PairedDifference:
-    """Mean of values minus baseline over source seeds and subset seeds, with a 95 % interval.
+    """Return the mean of values minus baseline over source and subset seeds, with a 95 % interval.
 
     The differences follow a crossed two-way random effects model with one observation per cell,
-    ``d_ij = mu + a_i + b_j + e_ij``: source seed i, subset seed j (the same subsets for all source
-    seeds), and the rest. Of I x J differences, with the mean squares MS_A (over source seeds), MS_B
-    (over subset seeds) and MS_E (residual),
+    ``d_ij = mu + a_i + b_j + e_ij``. Here i is the source seed, j the subset seed (with the same
+    subsets for all source seeds), and e_ij the residual. I x J differences have the mean squares
+    MS_A (over source seeds), MS_B (over subset seeds) and MS_E (residual), and
 
     ``Var(mean) = (MS_A + MS_B - MS_E) / (I J)``
 
-    with negative variance components set to zero, so it is at least MS_E / (I J). The t quantile
-    has Satterthwaite's degrees of freedom, ``V^2 / sum(part^2 / df)`` over the mean squares that
-    make up V, but no fewer than ``min(I, J) - 1`` (Searle, Casella and McCulloch 1992, Variance
-    Components, chapter 4; Satterthwaite 1946, Biometrics Bulletin 2).
+    Negative variance components are set to zero, so the variance is at least MS_E / (I J). The t
+    quantile has Satterthwaite's degrees of freedom, ``V^2 / sum(part^2 / df)`` over the mean
+    squares that make up V, but no fewer than ``min(I, J) - 1`` (Searle, Casella and McCulloch 1992,
+    Variance Components, chapter 4; Satterthwaite 1946, Biometrics Bulletin 2).
 
-    More subsets do not replace source seeds: where source seeds differ, three of them leave two
+    More subsets do not replace source seeds. If source seeds differ, three of them leave two
     degrees of freedom and 4.3 standard errors on either side. Such an interval is wide because
-    three seeds hardly tell how much seeds differ; that it holds 0 does not show that there is no
-    difference. Coverage depends on the unknown components: for normal effects and 3 x 10 it is
-    93 % (source seeds differ more than the rest) to 99 % (only e_ij), and with two source seeds
-    down to 89 %.
+    three seeds hardly show how much seeds differ. If it includes 0, this does not show that there
+    is no difference. Coverage depends on the unknown components. For normal effects and 3 x 10
+    seeds it is 93 % (source seeds differ more than the rest) to 99 % (only e_ij); with two source
+    seeds it can fall to 89 %.
 
-    With one source seed it is the t interval over subset seeds, and speaks of that source only;
-    with one subset seed, over source seeds. Constant differences have an interval without width,
-    one value has none (nan).
+    With one source seed, this is the t interval over subset seeds and concerns that source only.
+    With one subset seed, it is the t interval over source seeds. Constant differences have an
+    interval of width 0; a single value has none (nan).
 
     Args:
-        values, baseline: (source seeds, subset seeds), paired by position. nan: not measured; left
-            out are source seeds without any pair, then subset seeds that lack one for some source
-            seed.
+        values, baseline: (source seeds, subset seeds), paired by position; nan marks a missing
+            measurement. Source seeds without any pair are left out first, then subset seeds that
+            lack a pair for some source seed.
     """
     first = np.asarray(values, dtype=np.float64)
     second = np.asarray(baseline, dtype=np.float64)

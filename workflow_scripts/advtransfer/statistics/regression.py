@@ -1,4 +1,4 @@
-"""A least squares line and its bootstrap band."""
+"""Least squares lines and their bootstrap bands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .arrays import NAN, QUANTILES, Floats, dot, without_mean
 from .resampling import resamples_of
 
-MIN_POINTS = 3  # with one less, every line is exact
+MIN_POINTS = 3  # with one point fewer, every line would be exact
 
 
 class RegressionBand(NamedTuple):
@@ -22,7 +22,7 @@ class RegressionBand(NamedTuple):
 
 
 def _line(x: Floats, y: Floats, grid: Floats) -> Floats:
-    """Least squares lines of y on x (last axis: points) at ``grid``; nan where all x are equal."""
+    """Return least squares lines of y on x (last axis: points) at ``grid``; nan if all x equal."""
     centre = without_mean(x)
     spread, product = dot(centre, centre), dot(centre, y)
     slope = np.divide(product, spread, out=np.full_like(spread, NAN), where=spread > 0)
@@ -34,10 +34,10 @@ def _line(x: Floats, y: Floats, grid: Floats) -> Floats:
 def regression_band(
     x: ArrayLike, y: ArrayLike, grid: ArrayLike, *, bootstrap: int = 1000, seed: int = 0
 ) -> RegressionBand:
-    """Least squares line of y on x at ``grid``, with a 95 % band from a bootstrap of the points.
+    """Return the least squares line of y on x at ``grid``, and its 95 % bootstrap band.
 
-    Points with a nan are left out. The line is nan if all x are equal, the band if there are fewer
-    than three points. Draws with equal x are dropped.
+    The bootstrap draws points. Points with a nan are left out. The line is nan if all x are equal,
+    the band if there are fewer than three points. Draws with equal x are dropped.
 
     Args:
         x, y: (points,), one point per model.

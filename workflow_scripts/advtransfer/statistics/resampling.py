@@ -1,6 +1,6 @@
 """Bootstrap draws of models and their seeds.
 
-Draws depend on the numbers of models and seeds only: they are drawn once and shared by the rows of
+Draws depend only on the numbers of models and seeds. They are drawn once and shared by the rows of
 a table, which also makes rows comparable (common random numbers).
 """
 
@@ -17,9 +17,9 @@ from .arrays import Floats, Indices
 class Resamples(NamedTuple):
     """Hierarchical bootstrap draws: positions in the models' concatenated measurements.
 
-    ``rows`` is (seeds, draws, models); drawn models with fewer seeds are padded with the position
-    behind the last measurement. ``sizes`` is how many are no padding, ``distinct`` how many
-    different models a draw has.
+    ``rows`` is (seeds, draws, models). Drawn models with fewer seeds are padded with the position
+    after the last measurement. ``sizes`` counts the positions that are no padding, ``distinct`` the
+    different models of a draw.
     """
 
     rows: Indices

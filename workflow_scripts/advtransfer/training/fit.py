@@ -249,7 +249,7 @@ def learning_rate(recipe: TrainingRecipe, progress: float) -> float:
     if recipe.schedule == "constant":
         return base
     raise UserError(
-        f"unknown schedule '{recipe.schedule}'; choose one_cycle, cosine, step or constant."
+        f"unknown schedule '{recipe.schedule}'; there are one_cycle, cosine, step, constant."
     )
 
 

@@ -111,7 +111,7 @@ class Processes:
         try:
             yield
         except UserError:
-            if self._store is not None and not self._tells():
+            if self._store is not None and not self._reports():
                 time.sleep(GRACE)  # one exit ends all: let the other process report first
                 leave(1)
             raise
@@ -120,9 +120,10 @@ class Processes:
                 time.sleep(GRACE)  # if another process failed, this one is ended meanwhile
             raise
 
-    def _tells(self) -> bool:
+    def _reports(self) -> bool:
+        """Return whether this process is the first with an error, and therefore reports it."""
         try:
-            return self._store is not None and self._store.add("told", 1) == 1
+            return self._store is not None and self._store.add("reported", 1) == 1
         except RuntimeError:  # the first process, which kept the store, has ended
             return False
 

@@ -395,7 +395,7 @@ class _Single:
         return predict(self.frozen, x)[None]
 
     def state(self, k: int) -> dict[str, torch.Tensor]:
-        """A copy of the weights and buffers of tail ``k``."""
+        """Return a copy of the weights and buffers of tail ``k``."""
         return {name: value.clone() for name, value in self.tail.state_dict().items()}
 
 
@@ -450,6 +450,6 @@ class _Stacked:
         return torch.cat([call(self.weights, self.buffers, part) for part in x.split(BATCH)], 1)
 
     def state(self, k: int) -> dict[str, torch.Tensor]:
-        """A copy of the weights and buffers of tail ``k``."""
+        """Return a copy of the weights and buffers of tail ``k``."""
         stacked = {**self.weights, **self.buffers}
         return {name: value[k].detach().clone() for name, value in stacked.items()}

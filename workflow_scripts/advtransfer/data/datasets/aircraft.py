@@ -19,7 +19,10 @@ V, Hawk T1, Il-76, L-1011, MD-11, MD-80, MD-87, MD-90, Metroliner, Model B200, P
 
 
 def list_images(tree: Tree) -> Listing:
-    """Training and validation images train; labels are variants, as in Salman et al. (2020)."""
+    """Return the official split, with validation images for training, as Salman et al. (2020).
+
+    Labels are the variants.
+    """
     class_names = names_of(CLASS_NAMES)
     listing = {}
     for split, part in (("train", "trainval"), ("test", "test")):

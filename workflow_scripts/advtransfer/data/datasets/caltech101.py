@@ -1,6 +1,6 @@
 """Caltech-101 (Fei-Fei et al. 2004): 8,677 photographs of 101 things, 30 of each to train on.
 
-The folder BACKGROUND_Google is left out.
+The folder BACKGROUND_Google is not used.
 """
 
 from ..dataset import OfficialFile
@@ -23,7 +23,7 @@ wrench, yin_yang
 
 
 def list_images(tree: Tree) -> Listing:
-    """The first 30 images of every class train, the rest test, as in Salman et al. (2020)."""
+    """Return the first 30 images of every class as training images, as Salman et al. (2020)."""
     return first_of_each_class(tree, "101_ObjectCategories", names_of(CLASS_NAMES), 30)
 
 

@@ -1,6 +1,6 @@
 """Caltech-256 (Griffin et al. 2007): 30,607 photographs of 257 classes, 60 of each to train on.
 
-The last class is clutter: Salman et al. (2020) have it too.
+The last class is clutter, which Salman et al. (2020) use too.
 """
 
 from ..dataset import OfficialFile
@@ -54,7 +54,7 @@ CLASS_NAMES = """
 
 
 def list_images(tree: Tree) -> Listing:
-    """The first 60 images of every class train, the rest test, as in Salman et al. (2020)."""
+    """Return the first 60 images of every class as training images, as Salman et al. (2020)."""
     return first_of_each_class(tree, "256_ObjectCategories", names_of(CLASS_NAMES), 60)
 
 

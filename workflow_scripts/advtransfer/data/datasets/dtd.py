@@ -14,7 +14,7 @@ swirly, veined, waffled, woven, wrinkled, zigzagged
 
 
 def list_images(tree: Tree) -> Listing:
-    """Split 1; training and validation images train, as in Salman et al. (2020)."""
+    """Return split 1, with validation images for training, as Salman et al. (2020)."""
     class_names = names_of(CLASS_NAMES)
     listing: dict[str, list[tuple[str, int]]] = {"train": [], "test": []}
     for split, part in (("train", "train1"), ("train", "val1"), ("test", "test1")):

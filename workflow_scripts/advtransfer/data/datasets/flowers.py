@@ -25,8 +25,10 @@ flower, trumpet creeper, blackberry lily
 
 
 def list_images(tree: Tree) -> Listing:
-    """Training and validation images train (20 a class), as in Kornblith et al. (2019), whose
-    splits Salman et al. (2020) take over."""
+    """Return the official split, with validation images for training (20 images per class).
+
+    Kornblith et al. (2019) use this split, and Salman et al. (2020) follow them.
+    """
     sets = find(tree, "setid.mat")
     root, blob = sets.removesuffix("setid.mat"), read_one(tree, sets)
     labels_blob = read_one(tree, find(tree, "imagelabels.mat"))

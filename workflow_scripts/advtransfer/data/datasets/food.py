@@ -26,7 +26,7 @@ strawberry_shortcake, sushi, tacos, takoyaki, tiramisu, tuna_tartare, waffles
 
 
 def list_images(tree: Tree) -> Listing:
-    """The official split: ``meta/train.json`` and ``meta/test.json`` list images by class."""
+    """Return the official split of ``meta/train.json`` and ``meta/test.json``."""
     listing = {}
     for split in ("train", "test"):
         name = find(tree, f"meta/{split}.json")

@@ -1,4 +1,4 @@
-"""Any labelled images as one HDF5 file, at the path that the recipe gives (see ``data.packs``)."""
+"""Labelled images of the user in one HDF5 file, at the recipe's path (see ``data.packs``)."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from ..recipe import DatasetRecipe
 
 
 def from_recipe(recipe: DatasetRecipe) -> RawDataset:
-    """The dataset in the pack at ``recipe.path``, whose content must hash to ``recipe.sha256``.
+    """Return the dataset in the pack at ``recipe.path``, whose sha256 must be ``recipe.sha256``.
 
     Raises:
-        UserError: no path is given, or the pack cannot be used.
+        UserError: The recipe has no path, or the pack cannot be used.
     """
     if recipe.path is None:
         raise UserError("a dataset of the kind hdf5_pack needs the key path: the pack's file")

@@ -1,4 +1,4 @@
-"""Photographs of the user's own as a folder a class, at the path that the recipe gives."""
+"""Photographs of the user in one folder per class, at the recipe's path."""
 
 import logging
 from pathlib import Path
@@ -13,10 +13,10 @@ log = logging.getLogger("advtransfer")
 
 
 def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
-    """The dataset in the folder ``recipe.path``, whose files must hash to ``recipe.sha256``.
+    """Return the dataset in ``recipe.path``; its names and sizes must hash to ``recipe.sha256``.
 
     Raises:
-        UserError: no path or size is given, or the folder cannot be used.
+        UserError: The recipe has no path or no size, or the folder cannot be used.
     """
     if recipe.path is None or recipe.size is None:
         raise UserError("a dataset of the kind image_folder needs the keys path and size")

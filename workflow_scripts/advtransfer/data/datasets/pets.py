@@ -16,7 +16,7 @@ Yorkshire Terrier
 
 
 def list_images(tree: Tree) -> Listing:
-    """The official split: ``annotations/trainval.txt`` and ``annotations/test.txt``."""
+    """Return the official split of ``annotations/trainval.txt`` and ``annotations/test.txt``."""
     listing = {}
     for split, part in (("train", "trainval"), ("test", "test")):
         ending = f"annotations/{part}.txt"

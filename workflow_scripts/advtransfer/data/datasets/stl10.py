@@ -1,6 +1,6 @@
 """STL-10 (Coates et al. 2011): 13,000 labelled photographs, 96 x 96, 5,000 of them to train on.
 
-Its 100,000 unlabelled photographs are left out.
+Its 100,000 unlabelled photographs are not used.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from ..formats import parse_stl10
 
 
 def read_binary(blobs: Mapping[str, Blob]) -> Splits:
-    """Splits of the binary version."""
+    """Return the splits of the binary version."""
     return {
         split: parse_stl10(blobs[f"{split}_X.bin"], blobs[f"{split}_y.bin"])
         for split in ("train", "test")

@@ -1,6 +1,6 @@
 """SUN397 (Xiao et al. 2010): photographs of 397 kinds of places, 50 of each to train on.
 
-Of 108,754 photographs split 1 takes 19,850 to train on and as many to test.
+Of its 108,754 photographs, split 1 uses 19,850 to train on and as many to test on.
 """
 
 from ..dataset import OfficialFile
@@ -71,9 +71,9 @@ wine_cellar/barrel_storage, wine_cellar/bottle_storage, wrestling_ring/indoor, y
 
 
 def list_images(tree: Tree) -> Listing:
-    """Split 1: ``Training_01.txt`` and ``Testing_01.txt`` of the archive of partitions."""
+    """Return split 1: ``Training_01.txt`` and ``Testing_01.txt`` of the archive of partitions."""
     class_names = names_of(CLASS_NAMES)
-    # Lists say /a/abbey/sun_x.jpg, whatever folder the letters lie in.
+    # The lists name /a/abbey/sun_x.jpg, whatever folder contains that of the letter.
     by_path = {}
     for name in tree.names():
         parts = name.split("/")

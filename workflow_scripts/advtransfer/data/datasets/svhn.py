@@ -1,6 +1,6 @@
 """SVHN, cropped digits (Netzer et al. 2011): 99,289 photographs, 32 x 32, 73,257 to train on.
 
-The ``extra`` images are left out.
+The ``extra`` images are not used.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ ADDRESS = "http://ufldl.stanford.edu/housenumbers/"
 
 
 def read_mat(blobs: Mapping[str, Blob]) -> Splits:
-    """Splits of the two .mat files."""
+    """Return the splits in the two .mat files."""
     return {split: parse_svhn(blobs[f"{split}_32x32.mat"]) for split in ("train", "test")}
 
 

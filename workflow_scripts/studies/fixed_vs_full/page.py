@@ -122,12 +122,13 @@ def primary_text(main: pd.DataFrame) -> str:
         f"{plotting.target_label(row.target)} {gain_text(row)}" for row in plotting.records(rows)
     )
     seeds = f"{rows['n_source_seeds'].max():.0f}" if len(rows) else "0"
-    several = sorted({f"{count:.0f}" for count in rows["n_trainings"]}, key=int)
+    tried = sorted({f"{count:.0f}" for count in rows["n_trainings"]}, key=int)
+    several = " to ".join(tried[:: max(1, len(tried) - 1)])
+    trainings = "training" if several == "1" else "trainings"
     return (
         f"Best robust minus natural, fixed-feature, {seeds} source seeds: {values}. The best is of "
-        f"{' to '.join(several[:: max(1, len(several) - 1)])} robust trainings, chosen on held-out "
-        "images; intervals are of the same seeds and take the choice as given, so they are "
-        "somewhat too narrow."
+        f"{several} robust {trainings}, chosen on held-out images; intervals are of the same seeds "
+        "and take the choice as given, so they are somewhat too narrow."
     )
 
 

@@ -60,6 +60,7 @@ class Unimported(MetaPathFinder, Loader):
 
     def __init__(self) -> None:
         self.imports: dict[str, set[str]] = {}  # by module
+        self.made_by: dict[str, list[str]] = {}
         self.hidden: dict[str, ModuleType] = {}
         self.specs: dict[str, ModuleSpec | None] = {}
 
@@ -94,6 +95,13 @@ class Unimported(MetaPathFinder, Loader):
             if name.partition(".")[0] not in sys.stdlib_module_names and name != "__main__":
                 self.hidden[name] = sys.modules.pop(name)
                 self.specs[name] = getattr(module, "__spec__", None)
+        # Modules that another one has put there, as those of C in `torch._C` are.
+        for name in self.hidden:
+            above = name.rpartition(".")[0]
+            if above in self.hidden and not hasattr(self.hidden[above], "__path__"):
+                self.made_by.setdefault(above, []).append(name)
+            elif above and self.specs[name] is None:
+                self.made_by.setdefault(name.partition(".")[0], []).append(name)
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
@@ -104,6 +112,7 @@ class Unimported(MetaPathFinder, Loader):
             if (module := todo.pop()) in self.hidden:
                 sys.modules[module] = self.hidden.pop(module)
                 todo += [module.rpartition(".")[0], *self.imports.get(module, ())]
+                todo += self.made_by.get(module, ())
         self.hidden[name] = sys.modules.pop(name)
         return ModuleSpec(name, self)
 

@@ -75,7 +75,6 @@ def page(
     """A study's page. ``figures``: files of its figures by name; the others are left out."""
     module = folders.load(study, study, "page")
     told = {**chosen(module, study, settings), "facts": dict(facts or {})}
-    told.pop("study")  # an option of the step's own
     named = {
         "--tables": {table: tables[table] for table in module.TABLES},
         "--figures": figures or {},

@@ -30,7 +30,7 @@ def write_recipe(path: str | Path, text: str) -> None:
     with contextlib.suppress(FileNotFoundError, ValueError):
         if json.loads(path.read_bytes()) != value:
             raise UserError(
-                f"{path} holds another recipe than the expected one: two digests collide, or the "
-                "file was damaged. Delete it and run the same command again."
+                f"{path} holds another recipe than the expected one: there is a digest collision, "
+                "or the file was damaged. Delete it and run the same command again."
             )
     write_json(path, value)

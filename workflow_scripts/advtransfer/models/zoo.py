@@ -123,8 +123,8 @@ def load_checkpoint(
     found = from_plain(ModelRecipe, attributes["model"])
     if model is not None and found != model:
         raise UserError(
-            f"{path}: this checkpoint is a {found.family} {found.parameters}, not the expected "
-            f"{model.family} {model.parameters}."
+            f"{path}: this checkpoint is a {found.family} {found.parameters}, not the "
+            f"{model.family} {model.parameters} that was expected."
         )
     trained_on = int(attributes["size"])
     if size is not None and size != trained_on:

@@ -43,13 +43,13 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
     return {
         "verdict": verdict(main),
         "primary": primary_text(main),
-        "sources": source_grid(points),
-        "correlations": correlation_grid(settings, correlations),
+        "sources": source_table(points),
+        "correlations": correlation_table(settings, correlations),
         "few_models": few_models(correlations),
-        "published": published_grid(),
-        "predictors": predictor_grid(settings, predictors),
+        "published": published_table(),
+        "predictors": predictor_table(settings, predictors),
         "width_claims": width_claims(settings, width),
-        "width": width_grid(settings, width),
+        "width": width_table(settings, width),
         "names": {
             "robust": training_label(settings.robust),
             "baseline": training_label(settings.baseline),
@@ -165,7 +165,7 @@ def width_claim(signs: Mapping[str, str]) -> str:
 # Grids ------------------------------------------------------------------------------------------
 
 
-def source_grid(points: pd.DataFrame) -> dict[str, Any]:
+def source_table(points: pd.DataFrame) -> dict[str, Any]:
     """Accuracy and robustness of every architecture at every epsilon."""
     levels = plotting.levels(points)
     labels = plotting.level_labels(levels)
@@ -181,7 +181,7 @@ def source_grid(points: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["architecture", *labels.values()], "rows": lines}
 
 
-def correlation_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
+def correlation_table(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """R^2 by mode and epsilon, with the correlation's sign; one column a target."""
     targets = targets_shown(settings.targets, rows)
     levels = plotting.levels(rows)
@@ -203,7 +203,7 @@ def square_text(row: Any) -> str:
     return f"{text} (r = {number(row.pearson)})" if row.pearson < 0 else text
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """The published table of correlations: printed, and recomputed from its rows."""
     lines = []
     for epsilon, found in published.squared_correlations().items():
@@ -214,7 +214,7 @@ def published_grid() -> dict[str, Any]:
     return {"head": ["published", "printed R²", "recomputed", "architectures"], "rows": lines}
 
 
-def predictor_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
+def predictor_table(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """Left-out error, gain over accuracy alone, and R^2 in sample of every predictor."""
     lines = []
     row: Any
@@ -237,7 +237,7 @@ def predictor_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     return {"head": head, "rows": lines}
 
 
-def width_grid(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
+def width_table(settings: Settings, rows: pd.DataFrame) -> dict[str, Any]:
     """What every step in width adds, and how much more to robust sources; one column a target."""
     targets = targets_shown(settings.targets, rows)
     steps = rows_where(rows, quantity=("step", "step_minus_natural"))

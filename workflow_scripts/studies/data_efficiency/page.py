@@ -52,7 +52,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         },
         "images": by_target(settings, main, "images", "images"),
         "exceptions": exceptions(main),
-        "epochs": epochs_grid(settings, differences),
+        "epochs": epochs_table(settings, differences),
         "blocks": by_target(
             settings,
             rows_where(final, comparison="blocks"),
@@ -65,7 +65,7 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
             ["training", "blocks", "images"],
             "training, blocks, images",
         ),
-        "constraints": constraints_grid(settings, final),
+        "constraints": constraints_table(settings, final),
         "scratch": by_target(
             settings,
             rows_where(final, comparison="scratch", training=(settings.robust, settings.baseline)),
@@ -78,10 +78,10 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
             ["quantity", "images"],
             "attack, images",
         ),
-        "costs": cost_grid(settings, sources),
-        "distances": distance_grid(similarity),
-        "published": published_grid(),
-        "published_epochs": published_epochs_grid(),
+        "costs": cost_table(settings, sources),
+        "distances": distance_table(similarity),
+        "published": published_table(),
+        "published_epochs": published_epochs_table(),
     }
 
 
@@ -182,7 +182,7 @@ def cells(rows: pd.DataFrame, targets: Iterable[str]) -> list[str]:
     return [found.get(target, "–") for target in targets]
 
 
-def epochs_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
+def epochs_table(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
     """Return robust minus natural after some epochs, by number of images."""
     rows = plotting.robust_minus_baseline(
         plotting.of_grid(differences, settings, "epochs", blocks="fewest"), settings
@@ -194,7 +194,7 @@ def epochs_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]
     return by_target(settings, rows, ["images", "epoch"], "images, epoch")
 
 
-def constraints_grid(settings: Settings, final: pd.DataFrame) -> dict[str, Any]:
+def constraints_table(settings: Settings, final: pd.DataFrame) -> dict[str, Any]:
     """Return every training minus the baseline's, with the fewest and the most images."""
     rows = plotting.of_grid(final, settings, "images", blocks="fewest")
     rows = rows_where(rows, comparison="training", quantity="accuracy")
@@ -204,7 +204,7 @@ def constraints_grid(settings: Settings, final: pd.DataFrame) -> dict[str, Any]:
     return by_target(settings, rows, ["images", "training"], "images, training")
 
 
-def cost_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
+def cost_table(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     """Return accuracies of the sources and the cost of their training, as means over seeds."""
     attacks = [
         (attack, norm, epsilon)
@@ -227,7 +227,7 @@ def cost_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     return {"head": [*head, "passes an image", "seconds"], "rows": lines}
 
 
-def distance_grid(similarity: pd.DataFrame) -> dict[str, Any]:
+def distance_table(similarity: pd.DataFrame) -> dict[str, Any]:
     """Return distances of the targets from the source's images, as means over source seeds."""
     means = similarity.groupby(["target", "measure"], sort=False)["value"].mean().unstack()
     lines = [
@@ -237,7 +237,7 @@ def distance_grid(similarity: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["target", *map(str, means.columns)], "rows": lines}
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """Return the published differences, robust (l2, 3) minus natural, by number of images."""
     from .published import ACCURACIES
 
@@ -253,7 +253,7 @@ def published_grid() -> dict[str, Any]:
     return {"head": ["published", *ACCURACIES], "rows": lines}
 
 
-def published_epochs_grid() -> dict[str, Any]:
+def published_epochs_table() -> dict[str, Any]:
     """Return the published differences by epoch, with 3,200 images."""
     from .published import EPOCHS
 

@@ -42,10 +42,10 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
             "robust": training_label(settings.robust),
             "baseline": training_label(settings.baseline),
         },
-        "precision": precision_grid(settings, table),
-        "differences": difference_grid(settings, differences),
-        "sources": source_grid(settings, sources),
-        "published": published_grid(),
+        "precision": precision_table(settings, table),
+        "differences": difference_table(settings, differences),
+        "sources": source_table(settings, sources),
+        "published": published_table(),
     }
 
 
@@ -79,7 +79,7 @@ def primary_text(settings: Settings, main: pd.DataFrame) -> str:
     return f"AP, {robust} minus {baseline}, {seeds}: {values}."
 
 
-def precision_grid(settings: Settings, table: pd.DataFrame) -> dict[str, Any]:
+def precision_table(settings: Settings, table: pd.DataFrame) -> dict[str, Any]:
     """Means over seeds of every metric, with the range; one line a quantity and training."""
     metrics = list(plotting.METRIC_LABELS)
     lines = []
@@ -96,7 +96,7 @@ def precision_grid(settings: Settings, table: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["mean (range over seeds)", *_labels(metrics)], "rows": lines}
 
 
-def difference_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
+def difference_table(settings: Settings, differences: pd.DataFrame) -> dict[str, Any]:
     """Differences with intervals; one line a quantity and training."""
     lines = []
     for quantity in plotting.quantities(settings, differences):
@@ -109,7 +109,7 @@ def difference_grid(settings: Settings, differences: pd.DataFrame) -> dict[str, 
     return {"head": ["minus the baseline", *_labels(ALWAYS)], "rows": lines}
 
 
-def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
+def source_table(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     """Clean and robust accuracy of the sources, means over seeds."""
     if sources.empty:
         return {"head": ["training"], "rows": []}
@@ -125,7 +125,7 @@ def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["training", *(attack_label(*a) for a in attacks)], "rows": lines}
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """The published numbers as they are."""
     from .published import EPSILONS, PRECISIONS
 

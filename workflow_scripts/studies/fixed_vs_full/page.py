@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TABLES = ("summary", "best", "selection", "correlations", "sources")
 SETTINGS = ("baseline", "targets")
 PRIMARY = "last_layer"  # where the paper claims most
-Grid = dict[str, Any]
+Table = dict[str, Any]
 
 
 def context(tables: Tables, settings: Settings) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         "baseline": training_label(settings.baseline),
         "sentences": [mode_sentence(main, mode) for mode in plotting.modes_of(best)],
         "strengths": strength_sentence(rows_where(best, **honest)),
-        "best": [(plotting.mode_label(m), best_grid(best, m)) for m in plotting.modes_of(best)],
+        "best": [(plotting.mode_label(m), best_table(best, m)) for m in plotting.modes_of(best)],
         "everything": [
-            (plotting.mode_label(mode), everything_grid(settings, summary, mode))
+            (plotting.mode_label(mode), everything_table(settings, summary, mode))
             for mode in plotting.modes_of(summary)
         ],
         "class_means": class_mean_sentence(
@@ -65,11 +65,11 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
                 selection="validation",
             )
         ),
-        "correlations": correlation_grid(correlations),
-        "selection": selection_grid(selection),
-        "sources": source_grid(sources),
-        "published": published_grid(),
-        "published_runs": published_runs_grid(),
+        "correlations": correlation_table(correlations),
+        "selection": selection_table(selection),
+        "sources": source_table(sources),
+        "published": published_table(),
+        "published_runs": published_runs_table(),
     }
 
 
@@ -122,12 +122,13 @@ def primary_text(main: pd.DataFrame) -> str:
         f"{plotting.target_label(row.target)} {gain_text(row)}" for row in plotting.records(rows)
     )
     seeds = f"{rows['n_source_seeds'].max():.0f}" if len(rows) else "0"
-    several = sorted({f"{count:.0f}" for count in rows["n_trainings"]}, key=int)
+    tried = sorted({f"{count:.0f}" for count in rows["n_trainings"]}, key=int)
+    several = " to ".join(tried[:: max(1, len(tried) - 1)])
+    trainings = "training" if several == "1" else "trainings"
     return (
         f"Best robust minus natural, fixed-feature, {seeds} source seeds: {values}. The best is of "
-        f"{' to '.join(several[:: max(1, len(several) - 1)])} robust trainings, chosen on held-out "
-        "images; intervals are of the same seeds and take the choice as given, so they are "
-        "somewhat too narrow."
+        f"{several} robust {trainings}, chosen on held-out images; intervals are of the same seeds "
+        "and take the choice as given, so they are somewhat too narrow."
     )
 
 
@@ -190,7 +191,7 @@ def gain_text(row: Any) -> str:
 # Grids ------------------------------------------------------------------------------------------
 
 
-def best_grid(best: pd.DataFrame, mode: str) -> Grid:
+def best_table(best: pd.DataFrame, mode: str) -> Table:
     """The natural and the best robust source: chosen on held-out images, then on test images."""
     rows = rows_where(best, mode=mode)
     lines = []
@@ -214,7 +215,7 @@ def best_grid(best: pd.DataFrame, mode: str) -> Grid:
     return {"head": ["target, architecture", *head, *tested], "rows": lines}
 
 
-def everything_grid(settings: Settings, summary: pd.DataFrame, mode: str) -> Grid:
+def everything_table(settings: Settings, summary: pd.DataFrame, mode: str) -> Table:
     """Mean accuracy of every source on every target, and the range over networks."""
     rows = rows_where(summary, mode=mode, selection="validation")
     targets, places = plotting.targets_of(settings, rows), plotting.strengths(rows)
@@ -236,7 +237,7 @@ def range_text(row: Any) -> str:
     return f"{mean} ({low}–{high})"
 
 
-def correlation_grid(rows: pd.DataFrame) -> Grid:
+def correlation_table(rows: pd.DataFrame) -> Table:
     """Fixed-feature against full-network accuracy, by target and set of sources."""
     lines = []
     for target, sources in dict.fromkeys(zip(rows["target"], rows["sources"], strict=True)):
@@ -255,7 +256,7 @@ def source_set_label(name: str) -> str:
     return known[name] if name in known else model_label(name)
 
 
-def selection_grid(rows: pd.DataFrame) -> Grid:
+def selection_table(rows: pd.DataFrame) -> Table:
     """What choosing on test images would have given."""
     lines = []
     for row in plotting.records(rows):
@@ -268,7 +269,7 @@ def selection_grid(rows: pd.DataFrame) -> Grid:
     return {"head": [*head, "same choice"], "rows": lines}
 
 
-def source_grid(sources: pd.DataFrame) -> Grid:
+def source_table(sources: pd.DataFrame) -> Table:
     """Accuracy of the sources on their own classes, means over seeds."""
     attacks: Sequence[tuple[str, str, float]] = list(
         dict.fromkeys(
@@ -291,7 +292,7 @@ def source_grid(sources: pd.DataFrame) -> Grid:
     return {"head": [*head, "passes an image", "seconds"], "rows": lines}
 
 
-def published_grid() -> Grid:
+def published_table() -> Table:
     """The paper's table 1, and its differences."""
     from .published import TABLE_1
 
@@ -310,7 +311,7 @@ def published_grid() -> Grid:
     return {"head": ["published, %", *head], "rows": lines}
 
 
-def published_runs_grid() -> Grid:
+def published_runs_table() -> Table:
     """The authors' best single runs: accuracy, epsilon and learning rate."""
     from .published import BEST_RUNS
 

@@ -44,12 +44,12 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         "dependence": plotting.dependence_text(primary),
         "best_measure": strongest_text(primary),
         "estimator": plotting.ESTIMATOR_LABELS[settings.estimator],
-        "accuracy": accuracy_grid(transfers),
-        "best": best_grid(settings, best, measures),
-        "ranking": ranking_grid(settings, primary),
-        "measures": measure_grid(measures),
-        "sources": source_grid(settings, sources),
-        "published": published_grid(),
+        "accuracy": accuracy_table(transfers),
+        "best": best_table(settings, best, measures),
+        "ranking": ranking_table(settings, primary),
+        "measures": measure_table(measures),
+        "sources": source_table(settings, sources),
+        "published": published_table(),
     }
 
 
@@ -128,19 +128,19 @@ def _of(what: tuple[str, str]) -> dict[str, str]:
 # Grids ------------------------------------------------------------------------------------------
 
 
-def accuracy_grid(transfers: pd.DataFrame) -> dict[str, Any]:
+def accuracy_table(transfers: pd.DataFrame) -> dict[str, Any]:
     """Mean accuracy over seeds by target and epsilon."""
     means = transfers.groupby(["target", "source_epsilon"], sort=False)["accuracy"].mean()
     table = means.unstack()
-    grid = sorted(table.columns)
+    epsilons = sorted(table.columns)
     rows = [
-        [plotting.target_label(str(name)), *(number(line[e], 3) for e in grid)]
+        [plotting.target_label(str(name)), *(number(line[e], 3) for e in epsilons)]
         for name, line in table.iterrows()
     ]
-    return {"head": ["target", *(f"ε = {epsilon:g}" for epsilon in grid)], "rows": rows}
+    return {"head": ["target", *(f"ε = {epsilon:g}" for epsilon in epsilons)], "rows": rows}
 
 
-def best_grid(settings: Settings, best: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Any]:
+def best_table(settings: Settings, best: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Any]:
     """Best epsilon of every target by every estimator."""
     sides = plotting.resolutions(measures)
     estimators = sorted(plotting.ESTIMATOR_LABELS, key=lambda name: name != settings.estimator)
@@ -164,7 +164,7 @@ def cell(row: pd.Series) -> str:
     return f"{text} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
-def ranking_grid(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]:
+def ranking_table(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]:
     """Every measure: correlations and errors, the strongest on top."""
     rows = []
     for what in plotting.ranking(prediction):
@@ -184,7 +184,7 @@ def ranking_grid(settings: Settings, prediction: pd.DataFrame) -> dict[str, Any]
     return {"head": [*head, "error, left out", "error of the mean", "targets"], "rows": rows}
 
 
-def measure_grid(measures: pd.DataFrame) -> dict[str, Any]:
+def measure_table(measures: pd.DataFrame) -> dict[str, Any]:
     """Values of the measures by target."""
     kinds = list(dict.fromkeys(zip(measures["measure"], measures["basis"], strict=True)))
     rows = []
@@ -197,7 +197,7 @@ def measure_grid(measures: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["target", *(plotting.measure_label(*kind) for kind in kinds)], "rows": rows}
 
 
-def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
+def source_table(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     """Accuracies of the sources on their own classes, means over seeds."""
     sources = rows_where(sources, study=settings.study)
     model = settings.model or next(iter(sources["source_model"]), None)
@@ -229,7 +229,7 @@ def source_grid(settings: Settings, sources: pd.DataFrame) -> dict[str, Any]:
     return {"head": ["source", *(attack_label(*one) for one in attacks)], "rows": rows}
 
 
-def published_grid() -> dict[str, Any]:
+def published_table() -> dict[str, Any]:
     """The published accuracies at 32 pixels, and the best epsilon at full resolution."""
     from . import published
 

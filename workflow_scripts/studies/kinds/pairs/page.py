@@ -76,10 +76,10 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
         ),
         "exploratory": describe_exploratory(alike),
         "counts": count_text(table, sources),
-        "correlations": correlation_grid(attacked, primary),
-        "targets": target_grid(correlations, primary),
-        "overlap": overlap_grid(table, settings),
-        "published": published_grid(table, settings),
+        "correlations": correlation_table(attacked, primary),
+        "targets": target_table(correlations, primary),
+        "overlap": overlap_table(table, settings),
+        "published": published_table(table, settings),
     }
 
 
@@ -174,7 +174,7 @@ def describe_exploratory(rows: pd.DataFrame) -> str:
     return f"{text} Above 0, by metric: {', '.join(agreeing)}."
 
 
-def correlation_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
+def correlation_table(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
     """Return metrics and directions at the primary attack, by set of sources and statistic."""
     rows = rows[rows["transfer"] == primary["transfer"]]
     variants = {
@@ -203,7 +203,7 @@ def correlation_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
     return {"columns": list(variants), "rows": lines}
 
 
-def target_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
+def target_table(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
     """Return the primary test on every target and reference."""
     found = []
     for column in ("attack", "norm", "metric", "direction", "transfer", "statistic", "sources"):
@@ -222,7 +222,7 @@ def target_grid(rows: pd.DataFrame, primary: pd.Series) -> dict[str, Any]:
     return {"head": ["target", "reference", "value [95 % interval]", "p", "n"], "rows": found}
 
 
-def overlap_grid(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+def overlap_table(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return how many classes each mixture shares with each target."""
     rows = table.dropna(subset=["mixture"]).drop_duplicates(["mixture", "target"])
     shared = rows.pivot(index=["animals", "mixture"], columns="target", values="shared_classes")
@@ -256,7 +256,7 @@ def published_mixtures() -> list[list[str]]:
     return lines
 
 
-def published_grid(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+def published_table(table: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return published rows, then our natural sources, at the primary attack."""
     mixtures = table["mixture"].notna().any()
     ours = select(

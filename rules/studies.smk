@@ -12,6 +12,12 @@ def study_options(study):
     return shlex.join(["--study", study, "--kind", PLAN.kinds[study]])
 
 
+def slice_of(study):
+    """Param: what of the configuration decides the study's tables, as canonical JSON."""
+    # A function, as Snakemake would take braces in a text for wildcards.
+    return lambda wildcards: PLAN.slices[study]
+
+
 def study_code(step, study, *parts):
     """Input: a generic step and the modules of the study that it loads, with all they import."""
     files = [folders.find(study, PLAN.kinds[study], f"{part}.py") for part in parts]
@@ -199,7 +205,7 @@ for study, kind in PLAN.kinds.items():
             runtime=growing_time(60),
         params:
             study=study_options(study),
-            recipe=PLAN.slices[study],
+            recipe=slice_of(study),
             root=root_of,
             output=named_output(collected),
         shell:

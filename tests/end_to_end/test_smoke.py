@@ -87,9 +87,11 @@ def test_second_run_has_nothing_to_do(smoke_run: Path) -> None:
 
 
 def documented_columns(study: str) -> set[str]:
-    """Columns that the study's README, or docs/results.md of all studies, names."""
-    texts = [ROOT / "docs/results.md", ROOT / "workflow_scripts/studies" / study / "README.md"]
-    named = re.findall(r"`([a-z0-9_, ]+)`", " ".join(text.read_text() for text in texts))
+    """Columns that docs/results.md, the study's README or another that it links to names."""
+    readme = ROOT / "workflow_scripts/studies" / study / "README.md"
+    linked = re.findall(r"\]\((\.\./\w+/README\.md)", readme.read_text())
+    texts = [ROOT / "docs/results.md", readme, *(readme.parent / link for link in linked)]
+    named = re.findall(r"`([^`\n]+)`", " ".join(text.read_text() for text in texts))
     return {column for names in named for column in names.split(", ")}
 
 

@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests to run: `make test TESTS=tests/units`.
-TESTS ?= tests
+# The tests to run: `make test TESTS=tests/units`. Those on a real SLURM spend minutes waiting for it;
+# .ci/run and `make test-cluster` run them.
+TESTS ?= tests --ignore=tests/cluster
 
 # The options of the run that was killed: `make resume ARGS="--workflow-profile profiles/slurm"`.
 ARGS ?=
@@ -16,7 +17,7 @@ help:
 	@echo "make reproduce  set up, run the first two studies on CIFAR-10 (half an hour on 2 cores), report"
 	@echo "make quick      the same on less data, in four minutes"
 	@echo "make resume     continue after a run was killed (docs/reliability.md)"
-	@echo "make test       set up and run all tests (TESTS=tests/units: some)"
+	@echo "make test       set up and run the tests, without the cluster (TESTS=tests/units: some)"
 	@echo "make test-cluster  run the cluster tests on a real SLURM with four nodes on this machine (Debian)"
 	@echo "make test-load     run a thousand jobs and interrupt a run a hundred times (hours)"
 	@echo "make bench      time this project against other tools (half an hour on 2 cores)"

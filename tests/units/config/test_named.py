@@ -131,7 +131,7 @@ def test_a_key_that_the_study_does_not_know_is_told_at_the_study() -> None:
 def test_a_second_study_of_a_kind_is_one_entry() -> None:
     own = {"kind": "knowledge_to_adversarial", **load()["studies"]["knowledge_to_adversarial"]}
     own |= {"mask": "all"}
-    plan = make_plan(overlaid(studies={"my_mixtures": own}))
-    mine, theirs = plan.studies["my_mixtures"], plan.studies["knowledge_to_adversarial"]
+    plan = make_plan(overlaid(studies={"mixtures_again": own}))
+    mine, theirs = plan.studies["mixtures_again"], plan.studies["knowledge_to_adversarial"]
     assert [s.recipe for s in mine.sources] == [s.recipe for s in theirs.sources]
     assert mine.mask == "all" and theirs.mask == "reference_correct"  # type: ignore[attr-defined]

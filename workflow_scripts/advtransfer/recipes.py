@@ -22,6 +22,7 @@ import hashlib
 import json
 import types
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,20 +32,20 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Addressed:
+class Addressed(ABC):
     """A recipe with an artefact of its own, which therefore has an address."""
 
+    @abstractmethod
     def label(self) -> str:
         """Return the readable part of the address, which depends on the recipe alone."""
-        raise NotImplementedError
 
 
-class NamesModule:
+class NamesModule(ABC):
     """A recipe that names an extension module of the library, which is imported by name."""
 
+    @abstractmethod
     def module(self) -> str:
         """Return the path of the module's file below the library's folder."""
-        raise NotImplementedError
 
     def is_run_downstream(self) -> bool:
         """Return whether steps that use this recipe's artefact run the module, too."""

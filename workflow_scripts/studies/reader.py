@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -163,7 +164,7 @@ def _section(config: Config, dotted: str) -> Config:
     return config
 
 
-class StudyReader:
+class StudyReader(ABC):
     """Turns one study's part of a checked configuration into recipes."""
 
     def __init__(self, config: Config, name: str) -> None:
@@ -173,9 +174,9 @@ class StudyReader:
         self._datasets: dict[str, DatasetRecipe] = {}
         self._used: dict[str, set[str]] = {}  # entries that were read, by their section
 
+    @abstractmethod
     def study(self) -> Any:
-        """The study, read and checked: each kind's own."""
-        raise NotImplementedError
+        """Return the study, read and checked. Every kind of study has its own reader."""
 
     def lookup(self, section: str, name: str, key: str) -> Any:
         """The entry ``name`` of a section such as ``models`` or ``data.datasets``.

@@ -21,8 +21,8 @@ from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import select
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.recipes import to_json
+from workflow_scripts.studies.data_efficiency.design import Reader
 from workflow_scripts.studies.plan import make_plan
-from workflow_scripts.studies.reader import StudyReader
 
 TREE = (
     "train/wren/b.jpg",
@@ -283,7 +283,7 @@ def test_what_a_dataset_is_scored_by() -> None:
         "pets": {"size": 32, "metric": "accuracy"},
     }
     config = changed({f"data.datasets.{name}": value for name, value in entries.items()})
-    reader = StudyReader(config, "data_efficiency")
+    reader = Reader(config, "data_efficiency")
     assert {name: reader.metric(name) for name in (*entries, "cifar10")} == {
         "flowers": "class_mean_accuracy",
         "cars": "accuracy",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
@@ -97,3 +97,11 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def planned(pristine: Path) -> Callable[..., DryRun]:
     """`dry_run` in the pristine copy: what was asked before is not planned again."""
     return cache(partial(dry_run, pristine))
+
+
+@pytest.fixture(scope="module")
+def left_finished(smoke_run: Path) -> Iterator[None]:
+    """Nothing is left to do before a module's edits, nor when every edit was taken back."""
+    assert dry_run(smoke_run, "all", "all_studies").counts == {}
+    yield
+    assert dry_run(smoke_run, "all", "all_studies").counts == {}

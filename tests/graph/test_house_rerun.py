@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,12 +170,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def finished(smoke_run: Path) -> Iterator[None]:
-    """Nothing is left to do before the cases, nor when every edit was taken back."""
-    assert dry_run(smoke_run, "all", "all_studies").counts == {}
-    yield
-    assert dry_run(smoke_run, "all", "all_studies").counts == {}
+pytestmark = pytest.mark.usefixtures("left_finished")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

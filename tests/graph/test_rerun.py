@@ -6,7 +6,6 @@ them nothing may be left to do. A new version of Snakemake that triggers otherwi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,12 +216,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def finished(smoke_run: Path) -> Iterator[None]:
-    """Nothing is left to do before the cases, nor when every edit was taken back."""
-    assert dry_run(smoke_run, "all", "all_studies").counts == {}
-    yield
-    assert dry_run(smoke_run, "all", "all_studies").counts == {}
+pytestmark = pytest.mark.usefixtures("left_finished")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..advtransfer.attacks.recipe import attack_label
 from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe
@@ -37,3 +38,12 @@ def selection_warning(trainings: Iterable[TrainingRecipe]) -> dict[str, str]:
     if all(training.checkpoint != "best_on_test" for training in trainings):
         return {}
     return {"warning": "checkpoints were selected on test data, as in the papers"}
+
+
+def sources_in_words(part: Mapping[str, Any], sources: Sequence[Source]) -> dict[str, Any]:
+    """Return the training images and the models of a study's sources, from its configuration."""
+    facts: dict[str, Any] = {}
+    if "images" in part["sources"]:
+        facts["training images of a source"] = part["sources"]["images"]
+    facts["models"] = list(dict.fromkeys(source.model for source in sources))
+    return facts

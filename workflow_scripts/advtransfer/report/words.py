@@ -46,6 +46,7 @@ def verdict_of_signs(
     signs: Sequence[str],
     reason: str,
     *,
+    unmeasurable: str = "one seed bears no interval, or nothing was compared.",
     supported: str = "The claim is supported:",
     opposite: str = "Opposite sign:",
     mixed: str = "It depends on the target:",
@@ -53,10 +54,13 @@ def verdict_of_signs(
     """Return the verdict of several differences on a claim.
 
     Args:
-        signs: the `sign` of each difference, at least one.
+        signs: the `sign` of each difference.
         reason: the sentence after the headline.
+        unmeasurable: the sentence instead, if there is no difference or one has no interval.
         supported, opposite, mixed: headlines if all are above 0, all below 0, or they disagree.
     """
+    if not signs or "none" in signs:
+        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": unmeasurable}
     above, below = signs.count("above"), signs.count("below")
     if above == len(signs):
         return {"kind": "supported", "headline": supported, "reason": reason}

@@ -63,12 +63,6 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 def verdict(main: pd.DataFrame) -> dict[str, str]:
     """Say whether robustness adds to accuracy in predicting architectures that were left out."""
     signs = [sign(*bounds) for bounds in zip(main["gain_low"], main["gain_high"], strict=True)]
-    if not signs or "none" in signs:
-        reason = (
-            "too few architectures, no fixed-feature transfer, or robustness of the sources is not "
-            "known."
-        )
-        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = signs.count("above"), signs.count("below")
     reason = (
         "in fixed-feature transfer of left-out architectures, accuracy and robustness together "
@@ -78,6 +72,8 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     return verdict_of_signs(
         signs,
         reason,
+        unmeasurable="too few architectures, no fixed-feature transfer, or robustness of the "
+        "sources is not known.",
         supported="Robustness adds to accuracy:",
         opposite="Accuracy alone is better:",
     )

@@ -19,7 +19,7 @@ from ...advtransfer.transfer.recipe import ModeRecipe
 from ...advtransfer.transfer.subsets_recipe import SubsetsRecipe, cached_features
 from ...config.check import Config
 from ..base import Artefact, Study
-from ..facts import selection_warning, training_in_words, trainings_of
+from ..facts import selection_warning, sources_in_words, training_in_words, trainings_of
 from ..reader import StudyReader, number_blocks, repeated
 from ..sources import (
     Source,
@@ -126,11 +126,7 @@ class EfficiencyStudy(Study):
         }
 
     def facts(self, config: Config) -> Mapping[str, Any]:
-        part = config["studies"][self.name]
-        facts: dict[str, Any] = {}
-        if "images" in part["sources"]:
-            facts["training images of a source"] = part["sources"]["images"]
-        facts["models"] = list(dict.fromkeys(source.model for source in self.sources))
+        facts = sources_in_words(config["studies"][self.name], self.sources)
         facts["source seeds"] = max(sum(map(len, s.seed_blocks)) for s in self.sources)
         for target in self.targets:
             facts[f"target {target.name}"] = (

@@ -97,9 +97,6 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     """Return what the cells with the fewest images say; the paper claims the largest gain there."""
     rows = smallest(main)
     signs = [sign_of(row) for row in rows.itertuples()]
-    if not signs or "none" in signs:
-        reason = "one seed bears no interval, or nothing was compared."
-        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = signs.count("above"), signs.count("below")
     reason = (
         f"with the fewest images the robust source is better on {above} of {len(signs)} targets "

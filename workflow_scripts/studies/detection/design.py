@@ -23,7 +23,7 @@ from ...advtransfer.errors import UserError
 from ...advtransfer.training.recipe import SourceRecipe
 from ...config.check import Config
 from ..base import IndexRow, Study
-from ..facts import selection_warning, trainings_of
+from ..facts import selection_warning, sources_in_words, trainings_of
 from ..reader import StudyReader
 from ..sources import (
     Source,
@@ -152,11 +152,7 @@ class DetectionStudy(Study):
         return {"data": detection_data_path(task.recipe.data), **named}
 
     def facts(self, config: Config) -> Mapping[str, Any]:
-        part = config["studies"][self.name]
-        facts: dict[str, Any] = {}
-        if "images" in part["sources"]:
-            facts["training images of a source"] = part["sources"]["images"]
-        facts["models"] = list(dict.fromkeys(source.model for source in self.sources))
+        facts = sources_in_words(config["studies"][self.name], self.sources)
         facts["seeds"] = max(sum(map(len, source.seed_blocks)) for source in self.sources)
         for task in self.tasks:
             recipe = task.recipe

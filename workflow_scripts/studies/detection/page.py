@@ -52,9 +52,6 @@ def context(tables: Tables, settings: Settings) -> dict[str, Any]:
 def verdict(main: pd.DataFrame) -> dict[str, str]:
     """Return what the differences in AP say, one for each quantity."""
     signs = [sign_of(row) for row in main.itertuples()]
-    if not signs or "none" in signs:
-        reason = "one seed bears no interval, or nothing was compared."
-        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
     above, below = signs.count("above"), signs.count("below")
     reason = (
         f"of {len(signs)} average precisions, detectors on the robust source are better in {above} "

@@ -100,17 +100,18 @@ def verdict(main: pd.DataFrame) -> dict[str, str]:
     named = counts(main, PRIMARY) if len(main) else {}
     total = sum(map(len, named.values()))
     few = total and rows_where(main, mode=PRIMARY)["n_source_seeds"].min() < 2
-    if not total or named["none"] or few:
-        reason = "one source seed says nothing about others, or nothing was compared."
-        return {"kind": "inconclusive", "headline": "Not measurable:", "reason": reason}
-    above, below = len(named["above"]), len(named["below"])
+    signs = [] if few else [kind for kind, targets in named.items() for _ in targets]
+    above, below, undecided = (signs.count(kind) for kind in ("above", "below", "open"))
     reason = (
         f"in fixed-feature transfer the best robust source is better on {above} of {total} targets "
-        f"(interval above 0), worse on {below}, and not told apart on {len(named['open'])} "
+        f"(interval above 0), worse on {below}, and not told apart on {undecided} "
         "(interval includes 0)."
     )
-    signs = [kind for kind, targets in named.items() for _ in targets]
-    return verdict_of_signs(signs, reason)
+    return verdict_of_signs(
+        signs,
+        reason,
+        unmeasurable="one source seed says nothing about others, or nothing was compared.",
+    )
 
 
 def primary_text(main: pd.DataFrame) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ....advtransfer.errors import UserError
-from ....advtransfer.plotting.frames import mean_and_range
-from ....advtransfer.plotting.labels import interval
+from ....advtransfer.plotting.axes import row_label
+from ....advtransfer.plotting.frames import mean_and_range, select
+from ....advtransfer.plotting.labels import interval, metric_label
 from ....advtransfer.plotting.style import DOT, FAINT
 from .columns import SOURCE_COLUMNS
 from .marks import Mark
-from .plotting import correlation
+from .plotting import Settings, correlation, transfer_label
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -95,3 +97,34 @@ def draw_scatter(
     axes.margins(0.08)
     for axis, ticks in ((axes.xaxis, 5), (axes.yaxis, 7)):
         axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+
+
+def scatter_of_metrics(
+    axes: np.ndarray,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    settings: Settings,
+    rows: Sequence[tuple[str, Mapping[str, str]]],
+    chosen: Mapping[str, Any],
+    marks: Mapping[str, Mark],
+) -> None:
+    """Draw every metric of the settings against knowledge transfer, a column for each.
+
+    Args:
+        axes: of panels (rows, metrics).
+        tables: the rows of the study at ``chosen``, and its correlations.
+        rows: for each row of panels its label, and the conditions in which it differs.
+        chosen: the conditions that all panels share.
+        marks: of the sources.
+    """
+    table, correlations = tables
+    robust = any(mark.robust for mark in marks.values())
+    for line, (label, own) in zip(axes, rows, strict=True):
+        for panel, metric in zip(line, settings.metrics, strict=True):
+            points = per_source(select(table, **own, metric=metric), settings.transfer)
+            draw_scatter(panel, points, marks, settings.bootstrap)
+            conditions = {**chosen, **own, "metric": metric, "transfer": settings.transfer}
+            title = correlation_title(correlations, robust, study=settings.study, **conditions)
+            panel.set_title(title, fontsize=6.6)
+            panel.set_xlabel(metric_label(metric))
+        line[0].set_ylabel(transfer_label(settings.transfer))
+        row_label(line[-1], label)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from ....advtransfer.plotting.axes import row_label
 from ....advtransfer.plotting.figure import finish, new_figure
 from ....advtransfer.plotting.frames import Tables, read_table, select
-from ....advtransfer.plotting.labels import metric_label, target_label
+from ....advtransfer.plotting.labels import target_label
 from ...kinds.pairs.columns import CORRELATION_COLUMNS, METRIC_COLUMNS
 from ...kinds.pairs.marks import source_legend, source_marks
 from ...kinds.pairs.plotting import (
@@ -15,9 +14,8 @@ from ...kinds.pairs.plotting import (
     direction_label,
     settings_line,
     targets_of,
-    transfer_label,
 )
-from ...kinds.pairs.scatter import correlation_title, draw_scatter, per_source
+from ...kinds.pairs.scatter import scatter_of_metrics
 
 ALT = "Scatter of transferability against transfer accuracy, by mixture"
 LABEL = "metrics against transfer accuracy"
@@ -35,30 +33,12 @@ def draw(tables: Tables, settings: Settings) -> Figure:
     }
     table = select(table, study=settings.study, **chosen)
     marks = source_marks(table)
-    robust = any(mark.robust for mark in marks.values())
     targets = targets_of(settings, table)
 
     size = (len(targets), len(settings.metrics))
     figure, axes = new_figure(*size, height=1.1 + 2.3 * len(targets), sharey="row")
-    for row, target in enumerate(targets):
-        for column, metric in enumerate(settings.metrics):
-            panel = axes[row, column]
-            rows = select(table, target=target, metric=metric)
-            points = per_source(rows, settings.transfer)
-            draw_scatter(panel, points, marks, settings.bootstrap)
-            title = correlation_title(
-                correlations,
-                robust,
-                study=settings.study,
-                target=target,
-                metric=metric,
-                transfer=settings.transfer,
-                **chosen,
-            )
-            panel.set_title(title, fontsize=6.6)
-            panel.set_xlabel(metric_label(metric))
-        axes[row, 0].set_ylabel(transfer_label(settings.transfer))
-        row_label(axes[row, -1], f"target {target_label(target)}")
+    rows = [(f"target {target_label(target)}", {"target": target}) for target in targets]
+    scatter_of_metrics(axes, (table, correlations), settings, rows, chosen, marks)
     source_legend(figure, marks.values(), columns=5)
     note = settings_line(settings, target=False)
     if settings.direction:

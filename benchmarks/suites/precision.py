@@ -117,7 +117,7 @@ def _measured(
     """Values, or one per image, by (direction, metric)."""
     import numpy as np
 
-    from workflow_scripts.advtransfer.metrics.transferability import cross_entropy
+    from workflow_scripts.advtransfer.metrics.losses import cross_entropy
 
     predicted = source.clean.argmax(1)
     found = {

@@ -40,7 +40,7 @@ def one_study(title: str, settings: Settings) -> list[Measurement]:
     import numpy as np
 
     from workflow_scripts.advtransfer.data.batches import as_float
-    from workflow_scripts.advtransfer.metrics.transferability import cross_entropy
+    from workflow_scripts.advtransfer.metrics.losses import cross_entropy
 
     from .. import networks
     from ..peers.released_protocol import measure

@@ -103,9 +103,11 @@ def call(
         socket.send_fds(connection, [len(text).to_bytes(4, "big")], files)
         connection.sendall(text)
         try:
-            code = int(connection.makefile().readline())
+            answer = connection.makefile().readline()
         except TimeoutError:
             raise subprocess.TimeoutExpired(list(argv), timeout) from None
+        assert answer, f"the server of calls was killed while it ran {' '.join(map(str, argv))}"
+        code = int(answer)
         output.seek(0)
         return subprocess.CompletedProcess(
             list(argv), code, output.read().decode(errors="replace").replace("\r\n", "\n")

@@ -175,10 +175,20 @@ def origins(study: str, kind: str) -> dict[str, Origin]:
         module = find(study, kind, f"{part}.py")
         if module is None:
             continue
-        library = constants(module).get("LIBRARY", {})
+        library = library_of(study, kind, part)
         for table in constants(module)["TABLES"]:
             file = table_file(study, table)
             found[table] = Origin(file, module.as_posix(), tuple(library.get(table, ())))
+    return found
+
+
+def library_of(study: str, kind: str, part: str) -> dict[str, tuple[str, ...]]:
+    """Functions that compute a study's tables: its own module's ``LIBRARY``, over its kind's."""
+    found: dict[str, tuple[str, ...]] = {}
+    for folder in reversed(folders(study, kind)):
+        module = folder / f"{part}.py"
+        if (HERE / module).is_file():
+            found |= constants(module).get("LIBRARY", {})
     return found
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.metrics.losses import cross_entropy
 from workflow_scripts.advtransfer.metrics.transferability import (
     alpha_1,
     alpha_1_summary,
     alpha_2,
-    cross_entropy,
     measure_pair,
     tau_1,
     tau_2,

@@ -56,7 +56,7 @@ def code_behind(module: Path) -> set[str]:
 @pytest.mark.parametrize(("study", "part", "table"), TABLES)
 def test_a_table_says_what_computes_it(study: str, part: str, table: str) -> None:
     module = module_of(study, part)
-    functions = folders.constants(module)["LIBRARY"][table]
+    functions = folders.library_of(study, kind_of(study), part)[table]
     assert functions
     code = code_behind(module)
     for function in functions:

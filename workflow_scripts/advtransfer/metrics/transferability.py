@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
-
-Floats = NDArray[np.float64]
+from .losses import Floats, checked_logits, cross_entropy
 
 NAN = float("nan")
 
@@ -59,19 +58,6 @@ class PairMetrics(NamedTuple):
     n_images: dict[str, int]
 
 
-def _logits(values: ArrayLike, name: str) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 2:
-        raise ValueError(f"{name} has to be (images, classes), not of shape {array.shape}")
-    broken = int((~np.isfinite(array)).any(axis=1).sum())
-    if broken:
-        raise UserError(
-            f"model diverged: {name} holds nan or infinite logits for {broken} of {len(array)} "
-            "images. Lower the learning rate of that network's training and train it again."
-        )
-    return array
-
-
 def _same_shape(**arrays: NDArray[Any]) -> None:
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
@@ -96,8 +82,8 @@ def _deviation_norms(
     clean: ArrayLike, transferred: ArrayLike, own: ArrayLike
 ) -> tuple[Floats, Floats]:
     """Return ||D_{1->2}(x)|| and ||D_{2->2}(x)|| of every image."""
-    clean = _logits(clean, "clean")
-    transferred, own = _logits(transferred, "transferred"), _logits(own, "own")
+    clean = checked_logits(clean, "clean")
+    transferred, own = checked_logits(transferred, "transferred"), checked_logits(own, "own")
     _same_shape(clean=clean, transferred=transferred, own=own)
     return np.linalg.norm(transferred - clean, axis=1), np.linalg.norm(own - clean, axis=1)
 
@@ -175,7 +161,7 @@ def alpha_2(own: ArrayLike, transferred: ArrayLike, weights: ArrayLike | None = 
         transferred: D_{1->2}, f2's deviation under f1's perturbation, (n, d2).
         weights: weight of every image, (n,); None: 1.
     """
-    own, transferred = _logits(own, "own"), _logits(transferred, "transferred")
+    own, transferred = checked_logits(own, "own"), checked_logits(transferred, "transferred")
     weight = np.ones(len(own)) if weights is None else np.asarray(weights, dtype=np.float64)
     if weight.ndim != 1:
         raise ValueError(f"weights have to be (images,), not of shape {weight.shape}")
@@ -246,7 +232,7 @@ def tau_2(own: ArrayLike, transferred: ArrayLike) -> float:
         own: D_{1->1}, (n, d1).
         transferred: D_{1->2}, (n, d2).
     """
-    own, transferred = _logits(own, "own"), _logits(transferred, "transferred")
+    own, transferred = checked_logits(own, "own"), checked_logits(transferred, "transferred")
     _same_length(own=own, transferred=transferred)
     own_norm, transferred_norm = np.linalg.norm(own), np.linalg.norm(transferred)
     if own_norm == 0 or transferred_norm == 0:
@@ -268,34 +254,9 @@ def transfer_success(clean: ArrayLike, transferred: ArrayLike) -> NDArray[np.boo
     Args:
         clean, transferred: f2's logits on clean and on f1's perturbed images, (n, d).
     """
-    clean, transferred = _logits(clean, "clean"), _logits(transferred, "transferred")
+    clean, transferred = checked_logits(clean, "clean"), checked_logits(transferred, "transferred")
     _same_shape(clean=clean, transferred=transferred)
     return clean.argmax(axis=1) != transferred.argmax(axis=1)
-
-
-def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Floats:
-    """Return ``log sum_k exp z_k - z_label``, a non-negative value for each image.
-
-    On f2's logits under f1's perturbations this is the empirical adversarial transferability of
-    arXiv v1, equation 2.
-
-    Args:
-        logits: (n, d).
-        labels: positions in the d classes, (n,).
-    """
-    logits, labels = _logits(logits, "logits"), np.asarray(labels)
-    if labels.shape != (len(logits),) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"labels have to be {len(logits)} integers, not {labels.dtype} of shape {labels.shape}"
-        )
-    if labels.size and (labels.min() < 0 or labels.max() >= logits.shape[1]):
-        raise ValueError(
-            f"labels run from {labels.min()} to {labels.max()}, but there are {logits.shape[1]} "
-            "classes"
-        )
-    shifted = logits - logits.max(axis=1, keepdims=True)  # otherwise exp overflows
-    chosen = np.take_along_axis(shifted, labels[:, None], axis=1)[:, 0]
-    return np.log(np.exp(shifted).sum(axis=1)) - chosen
 
 
 def measure_pair(
@@ -328,9 +289,9 @@ def measure_pair(
         UserError: No image counts, or logits are not finite.
         ValueError: The arrays do not fit together.
     """
-    f1_clean, f1_own = _logits(f1_clean, "f1_clean"), _logits(f1_own, "f1_own")
-    f2_clean, f2_own = _logits(f2_clean, "f2_clean"), _logits(f2_own, "f2_own")
-    f2_transferred = _logits(f2_transferred, "f2_transferred")
+    f1_clean, f1_own = checked_logits(f1_clean, "f1_clean"), checked_logits(f1_own, "f1_own")
+    f2_clean, f2_own = checked_logits(f2_clean, "f2_clean"), checked_logits(f2_own, "f2_own")
+    f2_transferred = checked_logits(f2_transferred, "f2_transferred")
     alignment, labels, mask = np.asarray(alignment), np.asarray(labels), np.asarray(mask)
     _same_shape(f1_clean=f1_clean, f1_own=f1_own)
     _same_shape(f2_clean=f2_clean, f2_transferred=f2_transferred, f2_own=f2_own)

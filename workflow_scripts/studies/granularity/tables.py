@@ -19,15 +19,8 @@ TABLES = {
     "curves": "",
     "measures": "measures of granularity",
 }
-# What computes the numbers in them.
+# What computes the numbers in the last; the kind's module says it of the others.
 LIBRARY = {
-    "table": (
-        "advtransfer.transfer.transfer.transfer",
-        "studies.kinds.whole_targets.tables.class_mean_accuracy",
-        "advtransfer.metrics.transferability.cross_entropy",
-    ),
-    "sources": ("advtransfer.attacks.run.robust_accuracies",),
-    "curves": ("advtransfer.transfer.transfer.transfer",),
     "measures": (
         "advtransfer.metrics.granularity.image_measures",
         "advtransfer.metrics.granularity.feature_measures",

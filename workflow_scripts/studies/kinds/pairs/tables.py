@@ -13,9 +13,9 @@ from ....advtransfer.addresses import Seeds, address, block_path, source_path
 from ....advtransfer.artifacts.hdf5 import read_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.attacks.recipe import attack_label
+from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.metrics.pairing_recipe import pair_name
 from ....advtransfer.metrics.recipe import MetricsRecipe
-from ....advtransfer.metrics.transferability import cross_entropy
 from ...columns import Row, Table
 from ...source_tables import blocks
 from ...sources import Reference, Source, Target
@@ -38,7 +38,7 @@ LIBRARY = {
     "curves": ("advtransfer.transfer.transfer.transfer",),
     "per_image": (
         "advtransfer.metrics.transferability.alpha_1",
-        "advtransfer.metrics.transferability.cross_entropy",
+        "advtransfer.metrics.losses.cross_entropy",
     ),
 }
 

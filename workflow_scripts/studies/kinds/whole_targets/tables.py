@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts.hdf5 import Hdf5Reader, open_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
-from ....advtransfer.metrics.transferability import cross_entropy
+from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ...columns import Row, Table
 from ...source_tables import blocks, of_source, source_table
@@ -28,7 +28,7 @@ LIBRARY = {
     "table": (
         "advtransfer.transfer.transfer.transfer",
         "studies.kinds.whole_targets.tables.class_mean_accuracy",
-        "advtransfer.metrics.transferability.cross_entropy",
+        "advtransfer.metrics.losses.cross_entropy",
     ),
     "sources": ("advtransfer.attacks.run.robust_accuracies",),
     "curves": ("advtransfer.transfer.transfer.transfer",),

@@ -167,8 +167,8 @@ def section(found: list[dict[str, str]]) -> list[str]:
     shown = [("own", m) for m in OWN] + [("source_to_reference", m) for m in TRANSFER]
     by_key = {(r["network"], r["attack"], r["direction"], r["metric"]): r for r in found}
     lines = [
-        "fp32 value, what bf16 changes, and in brackets what another random start changes "
-        f"({found[0]['starts']} starts, {found[0]['images']} images); source to reference. Both "
+        "fp32 value, what bf16 changes, and in brackets what another random start changes",
+        f"({found[0]['starts']} starts, {found[0]['images']} images); source to reference. Both",
         "directions and single images: precision.csv.",
         "",
         "| network | attack | " + " | ".join(metric for _, metric in shown) + " |",

@@ -201,8 +201,9 @@ def write_table(folder: Path) -> None:
     lines = [
         "# Measured",
         "",
-        "Made by `make bench`; machine and versions: machine.json. Contenders of a case took turns in",
-        "one run: trust ratios before rates. Rates are medians; a bold ratio reached its target.",
+        "Made by `make bench`; machine and versions: machine.json. Contenders of a case took turns",
+        "in one run: trust ratios before rates. Rates are medians; a bold ratio reached its",
+        "target.",
     ]
     for suite, rows in results_of(folder).items():
         lines += ["", f"## {suite.replace('_', ' ').capitalize()}", ""]

@@ -21,6 +21,7 @@ from ..advtransfer.errors import UserError
 STUDIES = Path("workflow_scripts", "studies")  # relative: a moved repository re-runs nothing
 HERE = Path(__file__).parents[2]  # the folder that it is relative to
 TEMPLATES = Path("rules", "report")  # that all pages share
+DECLARED = ("ALT", "LABEL", "TABLES", "SETTINGS")  # by the module of a figure
 TABLE = "table"  # the study's main table, `<study>.csv`; others are `<study>_<name>.csv`
 
 
@@ -131,7 +132,11 @@ def constants(module: Path) -> dict[str, Any]:
 
 @cache
 def figures(study: str, kind: str) -> dict[str, Figure]:
-    """Every figure of a study, by name: a module in `figures/` each, with its caption beside it."""
+    """Every figure of a study, by name: a module in `figures/` each, with its caption beside it.
+
+    Raises:
+        UserError: a module does not say what the rules must know of it.
+    """
     found: dict[str, Figure] = {}
     for folder in folders(study, kind):
         for module in sorted((HERE / folder / "figures").glob("[!_]*.py")):
@@ -140,6 +145,11 @@ def figures(study: str, kind: str) -> dict[str, Figure]:
                 continue
             file = folder / "figures" / module.name
             said = constants(file)
+            if missing := [key for key in DECLARED if key not in said]:
+                raise UserError(
+                    f"{file} lacks {' and '.join(missing)}, literals that the rules read from every "
+                    "figure's module; CONTRIBUTING.md (Add a figure) says what they hold."
+                )
             found[name] = Figure(
                 name=name,
                 module=file,

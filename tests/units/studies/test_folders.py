@@ -256,3 +256,21 @@ def test_kinds_are_listed() -> None:
     own = [name for name in NAMES if (ROOT / folders.STUDIES / name / "design.py").is_file()]
     assert {"granularity", "detection"} < set(own)
     assert folders.kinds() == sorted([*own, "pairs", "whole_targets"])
+
+
+def test_a_figure_that_says_too_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / folders.STUDIES / "mine/figures/one.py"
+    module.parent.mkdir(parents=True)
+    module.write_text('LABEL = "one"\nTABLES = ("table",)\nSETTINGS = tuple("ab")\n')
+    (module.parents[1] / "design.py").touch()
+    monkeypatch.setattr(folders, "HERE", tmp_path)
+    for cached in (folders.folders, folders.constants, folders.figures):
+        cached.cache_clear()
+    try:
+        with pytest.raises(
+            UserError, match=r"mine/figures/one\.py lacks ALT and SETTINGS, literals"
+        ):
+            folders.figures("mine", "mine")
+    finally:
+        for cached in (folders.folders, folders.constants, folders.figures):
+            cached.cache_clear()

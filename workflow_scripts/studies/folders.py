@@ -147,7 +147,7 @@ def figures(study: str, kind: str) -> dict[str, Figure]:
             said = constants(file)
             if missing := [key for key in DECLARED if key not in said]:
                 raise UserError(
-                    f"{file} lacks {' and '.join(missing)}, literals that the rules read from every "
+                    f"{file} lacks {' and '.join(missing)}, literals that the rules read from each "
                     "figure's module; CONTRIBUTING.md (Add a figure) says what they hold."
                 )
             found[name] = Figure(

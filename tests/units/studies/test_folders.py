@@ -268,7 +268,7 @@ def test_a_figure_that_says_too_little(tmp_path: Path, monkeypatch: pytest.Monke
         cached.cache_clear()
     try:
         with pytest.raises(
-            UserError, match=r"mine/figures/one\.py lacks ALT and SETTINGS, literals"
+            UserError, match=r"figures/one\.py lacks ALT and SETTINGS, literals"
         ):
             folders.figures("mine", "mine")
     finally:

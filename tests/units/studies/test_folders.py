@@ -267,9 +267,7 @@ def test_a_figure_that_says_too_little(tmp_path: Path, monkeypatch: pytest.Monke
     for cached in (folders.folders, folders.constants, folders.figures):
         cached.cache_clear()
     try:
-        with pytest.raises(
-            UserError, match=r"figures/one\.py lacks ALT and SETTINGS, literals"
-        ):
+        with pytest.raises(UserError, match=r"figures/one\.py lacks ALT and SETTINGS, literals"):
             folders.figures("mine", "mine")
     finally:
         for cached in (folders.folders, folders.constants, folders.figures):

@@ -100,19 +100,18 @@ def test_the_first_images_of_every_class_train(tmp_path: Path) -> None:
     ]
 
 
-def test_a_list_of_test_images_as_birdsnap_has_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A heading, and images that can no longer be downloaded."""
+def test_a_list_of_test_images_as_birdsnap_has_it(tmp_path: Path) -> None:
+    """With a heading. Of photographs that can no longer be downloaded, lines have to go."""
     names = [f"images/{c}/{k}.jpg" for c in ("Acadian_Flycatcher", "Wren") for k in range(3)]
     tree(tmp_path, *names)
     lists = tmp_path / "test_images.txt"
     lists.write_text("path\nWren/2.jpg\nAcadian_Flycatcher/0.jpg\nWren/gone.jpg\n")
+    with pytest.raises(UserError, match="1 of its 4 lines name no image.*\n  line 4: 'Wren/gone"):
+        class_folders(tmp_path / "images", str(lists))
+    lists.write_text("path\nWren/2.jpg\nAcadian_Flycatcher/0.jpg\n")
     raw = fetched(recipe(tmp_path / "images", str(lists)))
     assert raw.listing["test"] == [("Acadian_Flycatcher/0.jpg", 0), ("Wren/2.jpg", 1)]
-    assert len(raw.listing["train"]) == 4
-    assert "1 test images that" in caplog.text and "about the 2 that are" in caplog.text
-    assert raw.attributes == {"test_images_missing": 1}
+    assert len(raw.listing["train"]) == 4 and raw.attributes == {}
 
 
 def test_an_image_that_has_the_size_already_stays_as_it_is(tmp_path: Path) -> None:
@@ -174,7 +173,7 @@ def test_a_folder_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None
         ((*TREE, "train/1.jpg"), None, "1.jpg: an image beside the classes' folders"),
         (("1.jpg", "jay/1.jpg"), 1, "1.jpg: an image beside the classes' folders"),
         (("jay/1.jpg", "jay/2.jpg", "wren/1.jpg"), 1, "class 'wren' has 1 images.*`split: 1`"),
-        (("jay/1.jpg", "jay/2.jpg"), "no/list.txt", "no/list.txt: the list of test images cannot"),
+        (("jay/1.jpg", "jay/2.jpg"), "no/list.txt", "no/list.txt: no such list of test images"),
         (("jay\n2/1.jpg", "jay\n2/2.jpg"), 1, "control character"),
     ],
 )
@@ -189,8 +188,11 @@ def test_no_folder_and_no_test_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone: no such folder"):
         class_folders(tmp_path / "gone")
     (tmp_path / "list.txt").write_text("other/1.jpg\n")
-    with pytest.raises(UserError, match="no test images in it"):
+    with pytest.raises(UserError, match="1 of its 1 lines name no image in "):
         class_folders(tree(tmp_path / "a", "jay/1.jpg"), str(tmp_path / "list.txt"))
+    (tmp_path / "list.txt").write_text("path\n")
+    with pytest.raises(UserError, match="no test images in it"):
+        class_folders(tmp_path / "a", str(tmp_path / "list.txt"))
     with pytest.raises(UserError, match="needs the keys path and size"):
         fetch(DatasetRecipe("image_folder", str(tmp_path)), ["local"], None, tmp_path)
 

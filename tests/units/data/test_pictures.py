@@ -47,7 +47,9 @@ def tiff(data: bytes, bits: int, channels: int = 1, photometric: int = 1, form: 
     """An uncompressed TIFF; ``form`` is 1 (unsigned), 2 (signed) or 3 (float)."""
     several = channels > 2  # such values stand behind the directory
     end = 8 + 2 + 10 * 12 + 4
-    lists = [struct.pack("<HHHH", *(value,) * channels, *(0,) * (4 - channels)) for value in (bits, form)]
+    lists = [
+        struct.pack("<HHHH", *(value,) * channels, *(0,) * (4 - channels)) for value in (bits, form)
+    ]
     tags = {
         **{256: (4, SIDE), 257: (4, SIDE), 258: (3, end if several else bits), 259: (3, 1)},
         **{262: (3, photometric), 273: (4, end + 16), 277: (3, channels), 278: (4, SIDE)},
@@ -203,6 +205,8 @@ def test_a_folder_with_such_images_names_them(tmp_path: Path) -> None:
     assert isinstance(raw, RawPhotographs)
     from support.photographs import stored
 
-    with pytest.raises(UserError, match=r"^2 of 4 images cannot be decoded:\n.*0\.tif: .*\n.*1\.tif"):
+    with pytest.raises(
+        UserError, match=r"^2 of 4 images cannot be decoded:\n.*0\.tif: .*\n.*1\.tif"
+    ):
         stored(raw, tmp_path)
     assert not (tmp_path / "stored.h5").exists()

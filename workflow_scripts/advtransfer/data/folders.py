@@ -124,8 +124,8 @@ def folder_files(folder: Path) -> dict[str, int]:
     if lost:
         raise UserError(
             f"{folder}: {len(lost)} of the {len(lost) + len(found)} files and folders in it cannot "
-            f"be reached: {first_of(sorted(lost))}. Is a disk not mounted, or a permission missing? "
-            "Restore them, or remove them from the folder."
+            f"be reached: {first_of(sorted(lost))}. Is a disk not mounted, or a permission "
+            "missing? Restore them, or remove them from the folder."
         )
     return dict(sorted(found.items()))
 
@@ -137,14 +137,14 @@ def _images(folder: Path, files: Mapping[str, int]) -> dict[str, int]:
     if unread:
         raise UserError(
             f"{folder}: {len(unread)} photographs in it are of kinds that are not read, beside "
-            f"{len(images)} others: {first_of(unread)}. Convert them ({' '.join(ENDINGS)}), or remove "
-            "them."
+            f"{len(images)} others: {first_of(unread)}. Convert them ({' '.join(ENDINGS)}), or "
+            "remove them."
         )
     empty = [name for name, size in images.items() if not size]
     if empty:
         raise UserError(
-            f"{folder}: {len(empty)} of its {len(images)} images are empty files: {first_of(empty)}. "
-            "Copy them anew, or remove them."
+            f"{folder}: {len(empty)} of its {len(images)} images are empty files: "
+            f"{first_of(empty)}. Copy them anew, or remove them."
         )
     seen: dict[str, str] = {}
     for name in images:

@@ -128,9 +128,9 @@ def _readings(line: str, ending: re.Pattern[str]) -> Iterator[str]:
     """Yield what a line may name, in the order of trust: as it is, and without a label after it."""
     last = max((match.end() for match in ending.finditer(line)), default=len(line))
     for text in (line, line[:last]):
-        text = text.strip("\"'")
-        for path in (text, text.replace("\\", "/")):
-            yield posixpath.normpath(path).lstrip("/")
+        for name in (text, text.strip("\"'")):
+            for path in (name, name.replace("\\", "/")):
+                yield posixpath.normpath(path).lstrip("/")
 
 
 def _variants(name: str) -> tuple[str, str]:

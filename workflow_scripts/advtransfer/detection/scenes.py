@@ -76,8 +76,8 @@ class Scenes:
         """Return an image, uint8 (H, W, 3).
 
         Raises:
-            UserError: The file is missing, cannot be decoded, has pixels that `to_rgb` refuses, or has
-            another size than annotated.
+            UserError: The file is missing, cannot be decoded, has pixels that `to_rgb` refuses, or
+                has another size than annotated.
         """
         if self.pixels is not None:
             pixels: np.ndarray = self.pixels[position]

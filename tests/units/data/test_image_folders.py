@@ -155,6 +155,15 @@ def test_a_list_from_another_system_leaves_no_test_image_to_train_on(
     assert len(stored(raw, tmp_path)["test/images"]) == 1
 
 
+def test_a_line_without_an_image_stops_the_plan(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "birds", *(f"jay/{k}.jpg" for k in range(3)))
+    (tmp_path / "test.txt").write_text("jay/2.jpg\nJay/1.jpg\n")
+    keys = {"folder": str(folder), "size": 64, "split": str(tmp_path / "test.txt")}
+    text = message(changed(entry(**keys) | {f"{TARGET}.classes": ["jay"]}))
+    assert text.startswith(f"data.datasets.mine: {tmp_path}/test.txt: 1 of its 2 lines name no ")
+    assert "\n  line 2: 'Jay/1.jpg' (there is 'jay/1.jpg')\n" in text
+
+
 def test_a_class_in_both_forms_of_unicode_is_one(tmp_path: Path) -> None:
     """As when one split was copied on macOS."""
     found = class_folders(tree(tmp_path, f"train/{NFC}/1.jpg", f"test/{NFD}/2.jpg"))

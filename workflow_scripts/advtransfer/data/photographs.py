@@ -24,10 +24,10 @@ from tqdm import tqdm
 from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 from .dataset import Blob, OfficialFile
+from .pictures import FORMATS, to_rgb
 from .trees import Tree
 
 RESIZED, CROPPED = 256, 224  # their ratio is the same at every size
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 NAMED_AT_MOST = 10  # greatest number of broken images that a message names
 QUEUED = 64  # number of images per thread that are read and wait to be decoded
 
@@ -169,13 +169,14 @@ def decoded(blob: Blob, size: int, prepared: bool = False) -> np.ndarray:
         prepared: whether a photograph that already has this size is neither resized nor cropped.
 
     Raises:
-        UserError: The file is truncated, no image, or of absurd size; the message has one line.
+        UserError: The file is truncated, no image, of absurd size, or has pixels that `to_rgb`
+            refuses; the message has one line.
     """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(blob.data), formats=FORMATS) as image:
-            pixels = image.convert("RGB")
+            pixels = to_rgb(image)
             if not (prepared and pixels.size == (size, size)):
                 pixels = _resized_and_cropped(pixels, size)
             return np.asarray(pixels)
@@ -239,18 +240,6 @@ def checked_listing(listing: Listing, tree: Tree, class_names: Sequence[str]) ->
 def names_of(text: str) -> tuple[str, ...]:
     """Return the class names in a text that separates them by commas, over several lines."""
     return tuple(" ".join(text.split()).split(", "))
-
-
-def lines_of(blob: Blob) -> list[str]:
-    """Return the lines of a text file that are not empty.
-
-    Raises:
-        UserError: The file is no text.
-    """
-    try:
-        return [line.strip() for line in blob.data.decode().splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{blob.where}: not a text file ({error}).") from None
 
 
 def mat_of(blob: Blob, name: str) -> np.ndarray:

@@ -21,6 +21,7 @@ import numpy as np
 from ..artifacts.files import file_error
 from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
+from ..data.pictures import FORMATS, to_rgb
 from ..errors import UserError
 from ..recipes import from_plain, to_plain
 from .compose import compose, of_classes
@@ -75,7 +76,8 @@ class Scenes:
         """Return an image, uint8 (H, W, 3).
 
         Raises:
-            UserError: The file is missing, cannot be decoded, or has another size than annotated.
+            UserError: The file is missing, cannot be decoded, has pixels that `to_rgb` refuses, or
+                has another size than annotated.
         """
         if self.pixels is not None:
             pixels: np.ndarray = self.pixels[position]
@@ -85,8 +87,8 @@ class Scenes:
         entry = self.coco["images"][position]
         path = Path(self.folder) / entry["file_name"]
         try:
-            with Image.open(path) as file:
-                found = np.asarray(file.convert("RGB"))
+            with Image.open(path, formats=FORMATS) as file:
+                found = np.asarray(to_rgb(file))
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{path}: the image of id {entry['id']} could not be read ({error}); put it there, "

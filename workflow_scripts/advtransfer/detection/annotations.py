@@ -392,7 +392,7 @@ def _runs(code: dict[str, Any], height: int, width: int) -> dict[str, Any]:
         lengths = _decompressed(counts)
     elif isinstance(counts, list):
         try:
-            lengths = np.array([_whole(v, "counts", 0, height * width) for v in counts], np.int64)
+            lengths = np.array([_whole(v, "counts", 0, FARTHEST**2) for v in counts], np.int64)
         except ValueError as error:
             raise ValueError(f"'segmentation': {error}") from None
     else:
@@ -422,7 +422,7 @@ def _decompressed(counts: str) -> np.ndarray:
     """
     import numpy as np
 
-    codes = np.frombuffer(counts.encode("ascii", "replace"), np.uint8).astype(np.int64) - 48
+    codes = np.frombuffer(counts.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - 48
     last = (codes & 32) == 0  # the last character of each number
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or not last[-1]:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
@@ -238,6 +239,7 @@ def test_ids_are_numbered_anew_and_nothing_else_changes(tmp_path: Path) -> None:
 
     expected = read(tmp_path)
     assert [a["id"] for a in expected["annotations"]] == [1, 2]
+    assert read(tmp_path, lambda c: c.update(copy.deepcopy(expected))) == expected
     for change in (ids(0, 1), ids(7, 7), ids("x", None), ids(10**30, -1)):
         assert read(tmp_path, change) == expected
     assert read(tmp_path, without("annotations", "id")) == expected
@@ -289,7 +291,7 @@ def test_boxes_too_small_to_learn_stay_objects(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         found = read(tmp_path, first(bbox=box, segmentation=None))
-    assert "a.json: 1 boxes are narrower or lower than 0.01 pixels" in caplog.text
+    assert "a.json: boxes narrower or lower than 0.01 pixels: 1. They" in caplog.text
     scenes = Scenes(found, None, "")
     assert scenes.objects(0) == []
     assert len(scenes.coco["annotations"]) == 2
@@ -303,11 +305,37 @@ def test_boxes_beyond_the_image_are_told_and_kept(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         found = read(tmp_path, first(bbox=[1, 1, 5, 9]))
-        assert "1 boxes reach beyond their image" in caplog.text
+        assert "boxes that reach beyond their image by more than a pixel: 1. They" in caplog.text
         assert found["annotations"][0]["bbox"] == [1, 1, 5, 9]
         caplog.clear()
         read(tmp_path, first(bbox=[-0.5, 1, 9, 3]))  # half a pixel of rounding
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([[1, 1, 5, 4], [4, 3, 8, 6], [5, 1, 8, 3]], "2 of 3 boxes reach beyond.*two corners"),
+        ([[0.1, 0.2, 0.5, 0.4], [0.5, 0.5, 0.5, 0.5], [0, 0, 0, 0]], "pixels, not fractions"),
+    ],
+)
+def test_boxes_of_another_form_are_refused(
+    boxes: list[list[float]], message: str, tmp_path: Path
+) -> None:
+    def change(c: dict[str, Any]) -> None:
+        c["annotations"] = [{**c["annotations"][0], "bbox": box} for box in boxes]
+
+    with pytest.raises(UserError, match=rf"a\.json: .*{message}"):
+        read(tmp_path, change)
+
+
+def test_repeated_annotations_are_told_and_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = read(tmp_path, lambda c: c["annotations"].append({**c["annotations"][0], "id": 9}))
+    assert "annotations that repeat another one of their image: 1. They" in caplog.text
+    assert len(found["annotations"]) == 3
 
 
 def square() -> np.ndarray:
@@ -351,13 +379,13 @@ def test_without_a_mask_boxes_are_learned_and_masks_refused_before_training(
 def test_a_crowd_that_is_not_learned_needs_no_mask_to_train(tmp_path: Path) -> None:
     scenes = Scenes(read(tmp_path, first(segmentation=None, iscrowd=1)), None, "")
     scenes.check("train", masks=True)
-    with pytest.raises(UserError, match="1 of 2 val annotations"):
+    with pytest.raises(UserError, match="1 of 2 validation annotations"):
         scenes.check("val", masks=True)
 
 
 def test_nothing_to_measure_is_told(tmp_path: Path) -> None:
     scenes = Scenes(read(tmp_path, lambda c: c["annotations"].clear()), None, "")
-    with pytest.raises(UserError, match="the val annotations have no object in any image"):
+    with pytest.raises(UserError, match="the validation annotations have no object in any image"):
         scenes.check("val", masks=False)
 
 

@@ -300,6 +300,28 @@ def test_images_are_checked_when_they_are_read(coco: CocoRecipe, tmp_path: Path)
         scenes.image(0)
 
 
+def test_images_are_checked_before_any_training(coco: CocoRecipe, tmp_path: Path) -> None:
+    """Also those that only the measurement needs."""
+    recipe = DetectionDataRecipe("coco", coco=coco)
+    file = tmp_path / "val2017/000000000139.jpg"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (6, 8)).save(file, exif=turned)  # as a camera stores it; 8 x 6 upright
+    make_scenes(recipe, tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    assert scenes.image(0).shape == (6, 8, 3)
+    for size, message in (
+        ((6, 8), "has 6x8 pixels, its annotation says 8x6"),
+        (None, "not be read"),
+    ):
+        file.unlink()
+        if size:
+            Image.new("RGB", size).save(file)
+        with pytest.raises(UserError, match=rf"000000000139\.jpg: .*{message}"):
+            make_scenes(recipe, tmp_path / "other.h5")
+    assert not (tmp_path / "other.h5").exists()
+
+
 def test_annotations_that_changed_since_the_plan_are_refused(
     coco: CocoRecipe, tmp_path: Path
 ) -> None:

@@ -280,7 +280,8 @@ def test_a_missing_mask_is_told_before_the_training(split: str, tmp_path: Path) 
     line = ["--recipe", to_json(recipe), "--seed", "0", "--data", str(tmp_path / "data.h5")]
     for name in files:
         line += [f"--{name}", str(tmp_path / name)]
-    message = rf"of \d+ {split} annotations have no segmentation.*first is annotations\[1\]"
+    called = {"train": "training", "val": "validation"}[split]
+    message = rf"of \d+ {called} annotations have no segmentation.*first is annotations\[1\]"
     with pytest.raises(UserError, match=message):
         run_step("train_detector", [*line, "--device", "cpu"])
 

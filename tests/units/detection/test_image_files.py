@@ -99,6 +99,11 @@ def test_every_image_is_tried_before_any_training(tmp_path: Path) -> None:
     assert "has 8x6 pixels, its annotation says 6x8" in lines[3]
 
 
+def test_a_folder_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere: no such folder of images"):
+        with_files(coco(a=(8, 6), b=(8, 6)), str(tmp_path / "nowhere"))
+
+
 @pytest.mark.parametrize(
     ("on_disk", "written"),
     [

@@ -26,7 +26,18 @@ Coco = dict[str, Any]
 FARTHEST = 1_000_000  # pixels: greatest coordinate, and greatest side of an image
 LARGEST = 1e10  # square pixels: pycocotools ignores objects above it
 SMALLEST = 0.01  # pixels: narrower boxes are lost in the detectors' float32 and are not learned
+FEWEST = 6  # numbers of a polygon: three points
 NAMED_AT_MOST = 10  # greatest number of problems that a message lists
+REMARKS = {  # what need not be a mistake; the log gives the number
+    "small": f"boxes narrower or lower than {SMALLEST} pixels: %d. They are not learned, and count "
+    "as objects in the evaluation, as in pycocotools.",
+    "beyond": "boxes that reach beyond their image by more than a pixel: %d. They are left as they "
+    "are.",
+    "points": "polygons of fewer than three points, which enclose nothing: %d. They are left out.",
+    "repeated": "annotations that repeat another one of their image: %d. They count as objects of "
+    "their own, as in pycocotools.",
+    "listed again": "images or categories that are listed again: %d. They are left out.",
+}
 
 
 def checked(content: Any, where: str, names: Sequence[str] = ()) -> Coco:
@@ -47,9 +58,11 @@ def checked(content: Any, where: str, names: Sequence[str] = ()) -> Coco:
                 f"{where}: no list of '{part}'; expected COCO's instances_*.json, with images, "
                 "annotations and categories."
             )
-    images = _once(_each(_image, content["images"], "images", where), "images", where)
+    remarks: Counter[str] = Counter()
+    images = _each(_image, content["images"], "images", where)
+    images = _once(images, "images", where, remarks)
     categories = _each(_category, content["categories"], "categories", where)
-    categories = _once(categories, "categories", where)
+    categories = _once(categories, "categories", where, remarks)
     if not images or not categories:
         raise UserError(f"{where}: it lists no images or no categories.")
     same = _recurring(posixpath.normpath(image["file_name"].replace("\\", "/")) for image in images)
@@ -58,17 +71,18 @@ def checked(content: Any, where: str, names: Sequence[str] = ()) -> Coco:
             f"{where}: the image {same[0]!r} is listed under more than one id ({len(same)} such "
             "images). Give each image one entry, and its objects that entry's id as image_id."
         )
-    remarks: Counter[str] = Counter()
     parse = _Annotations(images, categories, remarks)
     annotations = _each(parse, content["annotations"], "annotations", where, names)
     _same_name_twice(annotations, categories, where)
+    _check_form_of_boxes([a["bbox"] for a in annotations], remarks["beyond"], where)
     for number, item in enumerate(annotations, 1):
         item["id"] = number
-    for remark, count in remarks.items():
-        log.warning("%s: %d %s", where, count, remark)
+    for remark, count in (+remarks).items():
+        log.warning("%s: %s", where, REMARKS[remark] % count)
     info = content.get("info")
+    description = info.get("description") if isinstance(info, dict) else None
     return {
-        "info": {"description": str(info.get("description", ""))} if isinstance(info, dict) else {},
+        "info": {"description": description} if isinstance(description, str) else {},
         "images": images,
         "annotations": annotations,
         "categories": categories,
@@ -155,6 +169,7 @@ class _Annotations:
         self.images = {image["id"]: image for image in images}
         self.categories = {category["id"]: category for category in categories}
         self.remarks = remarks
+        self.seen: set[tuple[Any, ...]] = set()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         image = _listed(item, "image_id", self.images)
@@ -176,6 +191,10 @@ class _Annotations:
         if code is None and is_empty(box):
             size = [image["height"], image["width"]]
             code = encoded({"size": size, "counts": [size[0] * size[1]]}, *size)  # no pixel
+        same = image["id"], category["id"], *box, code and code["counts"]
+        if same in self.seen:
+            self.remarks["repeated"] += 1
+        self.seen.add(same)
         return result if code is None else {**result, "segmentation": code}
 
     def _box(self, box: Any, image: dict[str, Any]) -> list[float]:
@@ -191,10 +210,7 @@ class _Annotations:
             ) from None
         found = [left, top, width, height]
         if is_empty(found):
-            self.remarks[
-                f"boxes are narrower or lower than {SMALLEST} pixels; they are not learned, and "
-                "count as objects in the evaluation, as in pycocotools"
-            ] += 1
+            self.remarks["small"] += 1
             return found
         right, bottom = left + width, top + height
         if right < 0 or bottom < 0 or left > image["width"] or top > image["height"]:
@@ -203,19 +219,13 @@ class _Annotations:
                 f"{image['width']}x{image['height']} pixels; expected x, y, width, height in pixels"
             )
         if min(left, top) < -1 or right > image["width"] + 1 or bottom > image["height"] + 1:
-            self.remarks[
-                "boxes reach beyond their image by more than a pixel; they are left as they are. "
-                "Is their form x, y, width, height?"
-            ] += 1
+            self.remarks["beyond"] += 1
         return found
 
     def _mask(self, segmentation: Any, image: dict[str, Any]) -> dict[str, Any] | None:
         if isinstance(segmentation, list):
             few = sum(isinstance(part, list) and len(part) < FEWEST for part in segmentation)
-            if few:
-                self.remarks[
-                    "polygons have fewer than three points and enclose nothing; they are left out"
-                ] += few
+            self.remarks["points"] += few
         return encoded(segmentation, image["height"], image["width"])
 
 
@@ -224,7 +234,9 @@ def is_empty(box: Sequence[float]) -> bool:
     return min(box[2:]) < SMALLEST
 
 
-def _once(items: list[dict[str, Any]], part: str, where: str) -> list[dict[str, Any]]:
+def _once(
+    items: list[dict[str, Any]], part: str, where: str, remarks: Counter[str]
+) -> list[dict[str, Any]]:
     """Return the items without repetitions of whole entries.
 
     Raises:
@@ -237,8 +249,7 @@ def _once(items: list[dict[str, Any]], part: str, where: str) -> list[dict[str, 
                 f"{where}: two {part} have the id {shown(item['id'])}: "
                 f"{shown(found[item['id']])} and {shown(item)}. Give each its own id."
             )
-    if len(found) < len(items):
-        log.warning("%s: %d %s are listed again", where, len(items) - len(found), part)
+    remarks["listed again"] += len(items) - len(found)
     return list(found.values())
 
 
@@ -257,6 +268,28 @@ def _same_name_twice(
         raise UserError(
             f"{where}: the categories of id {ids} are all called '{same[0]}'; rename them, or give "
             "their objects one category_id."
+        )
+
+
+def _check_form_of_boxes(boxes: Sequence[Sequence[float]], beyond: int, where: str) -> None:
+    """Refuse boxes that seem to be corners, or fractions of the image; each alone may be right.
+
+    Args:
+        boxes: all boxes of a file, as x, y, width, height.
+        beyond: number of boxes that reach beyond their image.
+    """
+    boxes = [box for box in boxes if not is_empty(box)]
+    corners = all(box[2] > box[0] and box[3] > box[1] for box in boxes)
+    if corners and 2 * beyond > len(boxes):
+        raise UserError(
+            f"{where}: {beyond} of {len(boxes)} boxes reach beyond their image, and all would fit "
+            "as two corners; expected x, y, width, height. Convert them, or cut them off at the "
+            "edges of their image."
+        )
+    if boxes and all(max(box[0] + box[2], box[1] + box[3]) <= 1 for box in boxes):
+        raise UserError(
+            f"{where}: all boxes lie inside the first pixel; expected pixels, not fractions of the "
+            "image."
         )
 
 
@@ -319,8 +352,6 @@ def _listed(item: Mapping[str, Any], name: str, listed: Mapping[int | str, Any])
 
 
 # Masks --------------------------------------------------------------------------------------------
-
-FEWEST = 6  # numbers of a polygon: three points
 
 
 def encoded(segmentation: Any, height: int, width: int) -> dict[str, Any] | None:

@@ -55,6 +55,8 @@ def with_files(coco: Coco, folder: str) -> Coco:
         UserError: Images are missing, cannot be decoded, have another size than annotated, or leave
             open which way up their annotations are. All images are tried first.
     """
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder of images; correct the path, or put them there.")
     images = coco["images"]
     with ThreadPoolExecutor() as pool:
         looks = pool.map(partial(_look, folder), images)

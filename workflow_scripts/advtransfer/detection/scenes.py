@@ -79,17 +79,19 @@ class Scenes:
         Raises:
             UserError: No image has an object, or masks are wanted and annotations have none.
         """
+        called = {"train": "training", "val": "validation"}[split]
         learned = [item for k in range(len(self)) for item in self.objects(k)]
         if not learned:
-            raise UserError(f"the {split} annotations have no object in any image.")
+            raise UserError(f"the {called} annotations have no object in any image.")
         needed = learned if split == "train" else self.coco["annotations"]
         without = [item for item in needed if not item.get("segmentation")]
         if masks and without:
+            first = without[0]
             names = {image["id"]: image["file_name"] for image in self.coco["images"]}
             raise UserError(
-                f"{len(without)} of {len(needed)} {split} annotations have no segmentation, or one "
-                f"of fewer than three points; the first is annotations[{without[0]['id'] - 1}], of "
-                f"{names[without[0]['image_id']]}. Instance segmentation needs a mask of every "
+                f"{len(without)} of {len(needed)} {called} annotations have no segmentation, or "
+                f"one of fewer than three points; the first is annotations[{first['id'] - 1}], of "
+                f"{names[first['image_id']]}. Instance segmentation needs a mask of every "
                 "object. Leave the task out for data with boxes alone."
             )
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -147,8 +148,9 @@ def _numbered(truth: Coco, results: Results, kind: str) -> tuple[Coco, Results]:
                 "annotations list no such one."
             )
         box, mask = row.get("bbox"), row.get("segmentation")
-        values = [row.get("score"), *(box or [None] if kind == "box" else [])]
-        if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
+        values = [row.get("score"), *([None] if box is None else box)]
+        values = values if kind == "box" else values[:1]
+        if not all(isinstance(v, Real) and math.isfinite(v) for v in values):
             raise UserError(
                 f"detections[{k}] has the score {row.get('score')} and the box {box}; expected "
                 "finite numbers."

@@ -58,9 +58,12 @@ def with_files(coco: Coco, folder: str) -> Coco:
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: no such folder of images; correct the path, or put them there.")
     images = coco["images"]
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor()
+    try:
         looks = pool.map(partial(_look, folder), images)
         seen = list(tqdm(looks, "checking", len(images), unit="image", disable=None, leave=False))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
     problems = [look for look in seen if isinstance(look, str)]
     found = [
         (entry, look) for entry, look in zip(images, seen, strict=True) if not isinstance(look, str)

@@ -341,6 +341,18 @@ def test_splits_of_two_datasets_are_refused(coco: CocoRecipe, tmp_path: Path) ->
         make_scenes(DetectionDataRecipe("coco", coco=mixed), tmp_path / "coco.h5")
 
 
+def test_images_of_16_bits_are_scaled_and_others_refused(coco: CocoRecipe, tmp_path: Path) -> None:
+    make_scenes(DetectionDataRecipe("coco", coco=coco), tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    file = tmp_path / "val2017/000000000139.jpg"  # Pillow goes by the content
+    values = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1300
+    Image.fromarray(values).save(file, "PNG")
+    assert (scenes.image(0) == (values >> 8)[..., None]).all()
+    Image.fromarray(values.astype(np.int32)).save(file, "TIFF")
+    with pytest.raises(UserError, match="id 139 could not be read.*32 bits.*8 bits a channel"):
+        scenes.image(0)
+
+
 @pytest.mark.parametrize("written", ["{0}", "{0}/", "{0}/../val2017", "{0}/../linked"])
 def test_an_image_of_both_splits_is_refused(written: str, coco: CocoRecipe, tmp_path: Path) -> None:
     folder = coco.val_images

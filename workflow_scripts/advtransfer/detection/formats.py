@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..artifacts.files import file_error
+from ..data.text_lists import read_lines
 from ..errors import UserError
 from .annotations import Coco, checked, refusal, shown
 
@@ -171,21 +172,7 @@ def voc_list(root: str | Path, name: str) -> Path:
 
 def voc_names(root: str | Path, name: str) -> list[str]:
     """Return the names of the images of ``<year>/<set>``."""
-    return [line.split()[0] for line in _lines(voc_list(root, name))]
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: this file is not UTF-8 ({error}); save it as UTF-8, or convert it: "
-            "`iconv -f latin1 -t utf-8`."
-        ) from None
-    return [line for line in text.splitlines() if line.strip()]
+    return [line.split()[0] for line in read_lines(voc_list(root, name))]
 
 
 def _xml(path: Path) -> ElementTree.Element:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..data.pictures import FORMATS, to_rgb
 from ..errors import UserError
 from .annotations import Coco, refusal, shown
 
@@ -113,8 +114,8 @@ def pixels_of(folder: str, entry: Mapping[str, Any]) -> np.ndarray:
     """
     path = Path(folder) / entry["file_name"]
     try:
-        with Image.open(path) as file:
-            picture = _rgb(file)
+        with Image.open(path, formats=FORMATS) as file:
+            picture = to_rgb(file)
             if "orientation" in entry:
                 picture = picture.transpose(TURNS[entry["orientation"]])
             found = np.asarray(picture)
@@ -131,17 +132,12 @@ def _look(folder: str, entry: Mapping[str, Any]) -> Look | str:
     path = Path(folder) / entry["file_name"]
     try:
         path = Path(folder) / _name_on_disk(folder, entry["file_name"])
-        with Image.open(path) as file:
-            size = _rgb(file).size
+        with Image.open(path, formats=FORMATS) as file:
+            size = to_rgb(file).size
             orientation = file.getexif().get(ORIENTATION, 1)
     except Exception as error:  # as above
         return _unreadable(path, entry, error)
     return Look(str(path.relative_to(folder)), size, orientation if orientation in TURNS else 1)
-
-
-def _rgb(file: Image.Image) -> Image.Image:
-    """Return an opened image in 8-bit RGB."""
-    return file.convert("RGB")
 
 
 def _name_on_disk(folder: str, name: str) -> str:

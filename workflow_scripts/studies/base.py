@@ -6,11 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..advtransfer.addresses import Seeds, block_path, dataset_path, source_path, view_path
+from ..advtransfer.addresses import (
+    Seeds,
+    block_path,
+    comparison_path,
+    dataset_path,
+    source_path,
+    view_path,
+)
 from ..advtransfer.attacks.recipe import AttackRecipe
+from ..advtransfer.data.comparison_recipe import ComparisonRecipe
 from ..advtransfer.data.view_recipe import ViewRecipe
 from ..advtransfer.training.evaluation_recipe import EvaluationRecipe
 from ..advtransfer.training.recipe import SourceRecipe
+from ..advtransfer.transfer.compared import compared
+from ..advtransfer.transfer.recipe import TransferRecipe
+from ..advtransfer.transfer.subsets_recipe import SubsetsRecipe
 from ..config.check import Config
 from .sources import Source, Target
 
@@ -64,12 +75,21 @@ class Study:
         if evaluation is not None:
             yield Artefact("evaluations", "", evaluation, "csv")
 
+    def comparisons(self, source: Source) -> Iterator[ComparisonRecipe]:
+        """What tells which images of a target the source is trained on, for every transfer."""
+        for artefact in self.artefacts(source):
+            if isinstance(artefact.recipe, TransferRecipe | SubsetsRecipe):
+                comparison = compared(source.recipe, artefact.recipe)
+                if comparison is not None:
+                    yield comparison
+
     def recipes(self) -> Iterator[Any]:
         """Everything that is made for the study; what those recipes hold, the plan finds."""
         for source in self.sources:
             yield source.recipe
             for artefact in self.artefacts(source):
                 yield artefact.recipe
+            yield from self.comparisons(source)
 
     def index(self) -> Iterator[IndexRow]:
         """Its artefacts by the names of the configuration."""
@@ -88,6 +108,8 @@ class Study:
         """Every file that the study's tables are gathered from."""
         files: dict[str, None] = {}
         for source in self.sources:
+            for comparison in self.comparisons(source):
+                files[comparison_path(comparison)] = None
             for seeds in source.seed_blocks:
                 if isinstance(source.recipe, SourceRecipe):
                     for seed in seeds:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..advtransfer.addresses import Seeds, seeds_name
 from ..advtransfer.attacks.recipe import AttackRecipe, attack_label
+from ..advtransfer.data.comparison_recipe import DROP
 from ..advtransfer.data.folders import class_folders
 from ..advtransfer.data.recipe import DatasetRecipe
 from ..advtransfer.data.view_recipe import ViewRecipe
@@ -386,6 +387,10 @@ class StudyReader(ABC):
                 raise UserError(f"{where}: {error}") from None
             modes.append(recipe)
         return tuple(modes)
+
+    def shared_images(self) -> str:
+        """What happens to images of a target that a source is trained on."""
+        return str(self.part.get("shared_images", DROP))
 
     def evaluation_attacks(self) -> tuple[AttackRecipe, ...]:
         return self.attack_block(self.config["evaluation"]["attacks"], "evaluation.attacks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ..columns import MEASURED_COLUMNS, NAME_COLUMNS
 
 SOURCE_COLUMNS = [*NAME_COLUMNS, "source_seed"]
@@ -24,6 +25,8 @@ TRANSFER_COLUMNS = [
     "loss",
     "regularization",
     "n_test",
+    "n_train",
+    *SHARED_COLUMNS,
 ]
 CURVE_COLUMNS = [
     *SOURCE_COLUMNS,

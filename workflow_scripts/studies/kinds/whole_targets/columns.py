@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ...columns import SOURCE_COLUMNS
 
 TRANSFER_COLUMNS = [
@@ -20,6 +21,7 @@ TRANSFER_COLUMNS = [
     "class_mean_accuracy",
     "loss",
     "n_test",
+    *SHARED_COLUMNS,
 ]
 CURVE_COLUMNS = [
     *SOURCE_COLUMNS,

@@ -16,6 +16,7 @@ from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ...columns import Row, Table
+from ...shared_tables import of_shared, shared_with
 from ...source_tables import blocks, of_source, source_table
 from ...sources import Source, Target
 from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
@@ -57,10 +58,12 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
     for source, seeds in blocks(study):
         for target in study.targets:
             for transfer in target.transfers:
+                left_out = of_shared(shared_with(source, transfer))
                 path = block_path("transfers", source.recipe, seeds, transfer, "csv")
                 rows = read_rows(path)
                 with open_hdf5(path.removesuffix("csv") + "h5") as file:
-                    networks += _networks(study, source, seeds, target, transfer, rows, file)
+                    found = _networks(study, source, seeds, target, transfer, rows, file)
+                    networks += [{**row, **left_out} for row in found]
                 for row in rows:
                     fixed = {**of_source(study, source, row["seed"]), "target": target.name}
                     kept = {name: row[name] for name in CURVE_COLUMNS if name in row}

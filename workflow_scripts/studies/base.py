@@ -75,13 +75,16 @@ class Study:
         if evaluation is not None:
             yield Artefact("evaluations", "", evaluation, "csv")
 
-    def comparisons(self, source: Source) -> Iterator[ComparisonRecipe]:
-        """What tells which images of a target the source is trained on, for every transfer."""
-        for artefact in self.artefacts(source):
-            if isinstance(artefact.recipe, TransferRecipe | SubsetsRecipe):
-                comparison = compared(source.recipe, artefact.recipe)
-                if comparison is not None:
-                    yield comparison
+    def comparisons(self) -> list[ComparisonRecipe]:
+        """What tells which images of a target a source is trained on, for every transfer."""
+        found: dict[ComparisonRecipe, None] = {}
+        for source in self.sources:
+            for artefact in self.artefacts(source):
+                if isinstance(artefact.recipe, TransferRecipe | SubsetsRecipe):
+                    comparison = compared(source.recipe, artefact.recipe)
+                    if comparison is not None:
+                        found[comparison] = None
+        return list(found)
 
     def recipes(self) -> Iterator[Any]:
         """Everything that is made for the study; what those recipes hold, the plan finds."""
@@ -89,7 +92,7 @@ class Study:
             yield source.recipe
             for artefact in self.artefacts(source):
                 yield artefact.recipe
-            yield from self.comparisons(source)
+        yield from self.comparisons()
 
     def index(self) -> Iterator[IndexRow]:
         """Its artefacts by the names of the configuration."""
@@ -106,10 +109,8 @@ class Study:
 
     def files(self) -> list[str]:
         """Every file that the study's tables are gathered from."""
-        files: dict[str, None] = {}
+        files = dict.fromkeys(map(comparison_path, self.comparisons()))
         for source in self.sources:
-            for comparison in self.comparisons(source):
-                files[comparison_path(comparison)] = None
             for seeds in source.seed_blocks:
                 if isinstance(source.recipe, SourceRecipe):
                     for seed in seeds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ..columns import MEASURED_COLUMNS, NAME_COLUMNS
 
 SOURCE_COLUMNS = [*NAME_COLUMNS, "source_seed"]
@@ -25,8 +24,6 @@ TRANSFER_COLUMNS = [
     "loss",
     "regularization",
     "n_test",
-    "n_train",
-    *SHARED_COLUMNS,
 ]
 CURVE_COLUMNS = [
     *SOURCE_COLUMNS,

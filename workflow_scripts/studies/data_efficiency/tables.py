@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts.table_reader import read_rows
+from ...advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ...advtransfer.data.comparisons import Shared
 from ...advtransfer.transfer.modes import has_moving_statistics
 from ..columns import Row, Table
@@ -104,7 +105,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
                     }
                 )
     return (
-        (TRANSFER_COLUMNS, last),
+        ([*TRANSFER_COLUMNS, "n_train", *SHARED_COLUMNS], last),
         (CURVE_COLUMNS, curves),
         (ROBUSTNESS_COLUMNS, robustness),
     )

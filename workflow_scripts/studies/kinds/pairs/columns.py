@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
-
 SOURCE_COLUMNS = [
     "study",
     "source",
@@ -34,7 +32,6 @@ METRIC_COLUMNS = [
     "last_layer_loss",
     "full_network_accuracy",
     "full_network_loss",
-    *SHARED_COLUMNS,
 ]
 EVALUATION_COLUMNS = [
     *SOURCE_COLUMNS,

@@ -13,6 +13,7 @@ from ....advtransfer.addresses import Seeds, address, block_path, source_path
 from ....advtransfer.artifacts.hdf5 import read_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.attacks.recipe import attack_label
+from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ....advtransfer.data.comparisons import kept
 from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.metrics.pairing_recipe import pair_name
@@ -104,7 +105,7 @@ def metric_rows(study: PairStudy) -> Table:
                             **row,
                         }
                     )
-    return METRIC_COLUMNS, rows
+    return [*METRIC_COLUMNS, *SHARED_COLUMNS], rows
 
 
 def source_rows(study: PairStudy) -> Table:

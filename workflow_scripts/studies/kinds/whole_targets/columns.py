@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ...columns import SOURCE_COLUMNS
 
 TRANSFER_COLUMNS = [
@@ -21,7 +20,6 @@ TRANSFER_COLUMNS = [
     "class_mean_accuracy",
     "loss",
     "n_test",
-    *SHARED_COLUMNS,
 ]
 CURVE_COLUMNS = [
     *SOURCE_COLUMNS,

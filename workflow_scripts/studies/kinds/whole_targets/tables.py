@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts.hdf5 import Hdf5Reader, open_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
+from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ...columns import Row, Table
@@ -68,7 +69,7 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
                     fixed = {**of_source(study, source, row["seed"]), "target": target.name}
                     kept = {name: row[name] for name in CURVE_COLUMNS if name in row}
                     curves.append({**fixed, "trial": transfer.trial, **kept})
-    return (TRANSFER_COLUMNS, networks), (CURVE_COLUMNS, curves)
+    return ([*TRANSFER_COLUMNS, *SHARED_COLUMNS], networks), (CURVE_COLUMNS, curves)
 
 
 def _networks(

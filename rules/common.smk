@@ -17,8 +17,9 @@ from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.classes import check_classes
-from workflow_scripts.advtransfer.data.comparison_recipe import REFUSE, ComparisonRecipe
+from workflow_scripts.advtransfer.data.comparison_recipe import ComparisonRecipe
 from workflow_scripts.advtransfer.data.known import class_names
+from workflow_scripts.advtransfer.data.recipe import REFUSE
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.detection import paths as detection_paths
 from workflow_scripts.advtransfer.errors import UserError

@@ -43,8 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.artifacts.versions import provenance
     from .advtransfer.data.batches import to_device
-    from .advtransfer.data.comparison_recipe import DROP
     from .advtransfer.data.comparisons import read_shared, without
+    from .advtransfer.data.recipe import DROP
     from .advtransfer.data.views import load_view
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.zoo import load_checkpoint

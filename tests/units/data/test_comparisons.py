@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
-from workflow_scripts.advtransfer.data.comparison_recipe import REFUSE, ComparisonRecipe
+from workflow_scripts.advtransfer.data.comparison_recipe import ComparisonRecipe
 from workflow_scripts.advtransfer.data.comparisons import (
     NOTHING,
     compare_views,
     read_shared,
     without,
 )
-from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.data.recipe import REFUSE, DatasetRecipe
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import View, load_view, make_view
 from workflow_scripts.advtransfer.errors import UserError

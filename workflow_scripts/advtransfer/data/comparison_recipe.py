@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..recipes import Addressed
+from .recipe import DROP
 from .view_recipe import ViewRecipe
-
-DROP, REFUSE = "drop", "refuse"  # what happens to shared images
 
 # Columns of tables of transfers: images of the target that the source is trained on and that are
 # therefore left out, of those that the transfer trains on and of those that it measures on. They

@@ -19,7 +19,8 @@ from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import to_plain
-from .comparison_recipe import REFUSE, ComparisonRecipe
+from .comparison_recipe import ComparisonRecipe
+from .recipe import REFUSE
 from .view_recipe import ViewRecipe
 from .views import View
 

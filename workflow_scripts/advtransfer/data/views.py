@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..artifacts.hdf5 import hdf5_writer, open_hdf5, read_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import derived_seed, from_plain, to_plain
+from .fingerprints import fingerprints
 from .view_recipe import ViewRecipe
 
 READ_BYTES = 256 << 20  # bytes of images in memory at a time while a view is made
@@ -150,14 +150,6 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
             np.asarray(Image.fromarray(i).resize((size, size), Image.Resampling.BICUBIC))
             for i in images
         ]
-    )
-
-
-def fingerprints(images: np.ndarray) -> np.ndarray:
-    """Return the first 8 bytes of the SHA-256 of every image's pixels, as uint64 (N,)."""
-    return np.array(
-        [int.from_bytes(hashlib.sha256(i.tobytes()).digest()[:8], "big") for i in images],
-        dtype=np.uint64,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...errors import UserError
 from ..folders import class_folders
 from ..photographs import RawPhotographs
-from ..recipe import DatasetRecipe
+from ..recipe import DROP, DatasetRecipe
 from ..trees import FolderTree
 
 log = logging.getLogger("advtransfer")
@@ -34,7 +34,7 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
             recipe.split,
             len(found.listing["test"]),
         )
-    return RawPhotographs(
+    raw = RawPhotographs(
         tree=FolderTree(Path(recipe.path)),
         listing=found.listing,
         size=recipe.size,
@@ -43,4 +43,6 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
         licence="not stated: a folder of the user's own",
         attributes={"test_images_missing": found.missing} if found.missing else {},
         prepared=True,
+        separate=True,
     )
+    return raw.separated() if recipe.shared_images == DROP else raw

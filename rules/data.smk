@@ -102,11 +102,14 @@ def refusing(wildcards):
 # A mark that is always an input of a training, so that another target or another setting of
 # `shared_images` trains nothing anew: only what this rule waits for differs.
 rule admit_view:
-    """Networks may train on a view: at once, or, where a study refuses shared images, when the
-    view is compared with those of its targets."""
+    """Networks may train on a view: at once, or after comparisons where shared images are refused."""
     input:
         refusing,
     output:
-        touch(f"{addresses.RESULTS}/data/comparisons/{{view}}.admitted"),
+        f"{addresses.RESULTS}/data/comparisons/{{view}}.admitted",
+    log:
+        f"{LOGS}/admit_view/{{view}}.log",
     priority: COMPARED_FIRST
     localrule: True
+    shell:
+        "touch {output:q} 2> {log:q}"

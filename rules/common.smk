@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 # The working directory's own code, whatever is installed: it is what `code_of` lists as input.

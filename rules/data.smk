@@ -89,14 +89,20 @@ rule compare_views:
 
 
 def refusing(wildcards):
-    """Input: what has to be compared before a network may train on a view."""
+    """Input: what has to be compared before a network, source or reference, may train on a view."""
+    view = whole(guarded(PLAN.get, wildcards.view))
     return [
         addresses.comparison_path(recipe)
         for recipe in PLAN.recipes.values()
         if isinstance(recipe, ComparisonRecipe)
         and recipe.shared_images == REFUSE
-        and addresses.address(recipe.source) == wildcards.view
+        and view in (whole(recipe.source), whole(recipe.train))
     ]
+
+
+def whole(view):
+    """A view with all of its images: references train on more of them than transfers do."""
+    return replace(view, images=None)
 
 
 # A mark that is always an input of a training, so that another target or another setting of

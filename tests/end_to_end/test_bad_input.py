@@ -356,7 +356,7 @@ def test_views_that_share_images(smoke_run: Path, jobs: Callable[..., Job], tmp_
         output=tmp_path / "comparison.h5",
     )
     told = step(smoke_run, "compare_views", *options)
-    assert_told(told, "training images of the target", "`shared_images: drop`")
+    assert_told(told, "120 of the 120 training images of the target", "different classes")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from support.config import FIRST
 from support.plans import dry_run
 from support.workflow import PLAIN_PROFILE, SMOKE, snakemake
 
@@ -109,7 +110,9 @@ def test_refused_images_stop_the_study_before_any_training(collections: Path) ->
     assert done.returncode == 1
     flat = re.sub(r"\s+", " ", done.stdout)
     assert "Traceback" not in flat, done.stdout
-    assert flat.count("sources train on train images of 'shop.h5', among which are") == 1, flat
+    assert flat.count("sources are trained on train images of 'shop.h5', among which are") == 1, (
+        flat
+    )
     assert "1 of the 60 training images of the target" in flat
     assert "1 of the 24 test images of the target" in flat
     assert "'zoo.h5'" in flat and "(ape)" in flat and "`shared_images: drop`" in flat
@@ -124,3 +127,15 @@ def test_collections_that_share_nothing_are_not_refused(collections: Path) -> No
     assert done.returncode == 0, done.stdout
     found = rows(collections / f"results/smoke/tables/{STUDY}.csv")
     assert {(row["shared_images"], row["shared_test_images"]) for row in found} == {("0", "0")}
+
+
+def test_references_wait_for_the_comparisons_too(workflow: Path) -> None:
+    overlay = {"studies": {FIRST: {"shared_images": "refuse"}}}
+    (workflow / "own.yaml").write_text(yaml.safe_dump(overlay))
+    plan = dry_run(workflow, FIRST, config=(*SMOKE, "own.yaml"))
+    compared = {job.output[0] for job in plan.jobs if job.rule == "compare_views"}
+    marks = {job.output[0]: set(job.input) for job in plan.jobs if job.rule == "admit_view"}
+    trained = [job for job in plan.jobs if job.rule == "train_source"]
+    assert len(compared) == 1 and len(marks) == 2 and len(trained) > 2
+    assert all(compared <= waits for waits in marks.values())
+    assert all(marks.keys() & set(job.input) for job in trained)

@@ -86,7 +86,7 @@ def compare_views(
             left_out = f"Without them there is no {PARTS[part]} image of {', '.join(lost)}. "
     if told and (recipe.shared_images == REFUSE or left_out):
         raise UserError(
-            f"sources train on {recipe.source.split} images of {_dataset(recipe.source)}, among "
+            f"sources are trained on {recipe.source.split} images of {_dataset(recipe.source)}, among "
             f"which are {' and '.join(told)}. {left_out}Remove these pictures from one of the two "
             "collections, or give source and target different classes"
             + (

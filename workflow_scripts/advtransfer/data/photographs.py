@@ -25,7 +25,7 @@ from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 from .dataset import Blob, OfficialFile
 from .fingerprints import fingerprints
-from .separation import Misplaced, check_left, check_separate, misplaced
+from .separation import Misplaced, check_separate, left_out, misplaced
 from .trees import Tree
 
 RESIZED, CROPPED = 256, 224  # their ratio is the same at every size
@@ -99,12 +99,11 @@ class RawPhotographs:
         if not found:
             return self
         labels = {split: _labels(images) for split, images in self.listing.items()}
-        check_left(found, labels, self.tree.where)
+        attributes = self.attributes | left_out(found, labels, self.tree.where)
         listing = {
             split: [images[k] for k in np.flatnonzero(~found.leave[split]).tolist()]
             for split, images in self.listing.items()
         }
-        attributes = self.attributes | {"left_out": found.counts()}
         return replace(self, listing=listing, attributes=attributes)
 
     def _places(self) -> dict[str, tuple[str, int]]:

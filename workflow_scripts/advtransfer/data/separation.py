@@ -8,6 +8,7 @@ and a picture may stand twice in one class of one split.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ from ..errors import UserError
 from .dataset import RawDataset
 from .fingerprints import fingerprints
 from .recipe import DROP
+
+log = logging.getLogger("advtransfer")
 
 NAMED_AT_MOST = 5  # number of pictures that a message names
 SPLITS = ("train", "test")
@@ -99,21 +102,25 @@ def check_separate(found: Misplaced, where: str) -> None:
         )
 
 
-def check_left(found: Misplaced, labels: Mapping[str, np.ndarray], where: str) -> None:
-    """Refuse to drop all training images of a class, or all test images.
+def left_out(
+    found: Misplaced, labels: Mapping[str, np.ndarray], where: str
+) -> dict[str, dict[str, int]]:
+    """Return the attribute that counts the images that leave a dataset, and log their numbers.
 
     Raises:
         UserError: Some class would have no training image, or no test image would be left.
     """
     rest = {split: labels[split][~found.leave[split]] for split in SPLITS}
     lost = len(np.unique(labels["train"])) - len(np.unique(rest["train"]))
+    train, test = found.counts().values()
     if lost or not len(rest["test"]):
         what = f"{lost} classes would have no training image" if lost else "no test image is left"
-        train, test = found.counts().values()
         raise UserError(
             f"{where}: `shared_images: drop` would leave out {train} training and {test} test "
             f"images, and {what}. Are training and test images the same pictures?"
         )
+    log.warning("%s: left out %d training and %d test images", where, train, test)
+    return {"left_out": found.counts()}
 
 
 def separated(raw: RawDataset, shared_images: str, where: str) -> RawDataset:
@@ -137,12 +144,12 @@ def separated(raw: RawDataset, shared_images: str, where: str) -> RawDataset:
         return raw
     if shared_images != DROP:
         check_separate(found, where)
-    check_left(found, labels, where)
+    attributes = raw.attributes | left_out(found, labels, where)
     return replace(
         raw,
         splits={
             split: (images[~found.leave[split]], numbers[~found.leave[split]])
             for split, (images, numbers) in raw.splits.items()
         },
-        attributes=raw.attributes | {"left_out": found.counts()},
+        attributes=attributes,
     )

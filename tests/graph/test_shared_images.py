@@ -110,9 +110,7 @@ def test_refused_images_stop_the_study_before_any_training(collections: Path) ->
     assert done.returncode == 1
     flat = re.sub(r"\s+", " ", done.stdout)
     assert "Traceback" not in flat, done.stdout
-    assert flat.count("sources are trained on train images of 'shop.h5', among which are") == 1, (
-        flat
-    )
+    assert flat.count("sources are trained on train images of 'shop.h5', among") == 1, flat
     assert "1 of the 60 training images of the target" in flat
     assert "1 of the 24 test images of the target" in flat
     assert "'zoo.h5'" in flat and "(ape)" in flat and "`shared_images: drop`" in flat

@@ -85,16 +85,11 @@ def compare_views(
         if (part == "train" and lost) or not left:
             left_out = f"Without them there is no {PARTS[part]} image of {', '.join(lost)}. "
     if told and (recipe.shared_images == REFUSE or left_out):
+        drop = "" if left_out else ", or leave them out by `shared_images: drop` in the study"
         raise UserError(
-            f"sources are trained on {recipe.source.split} images of {_dataset(recipe.source)}, among "
-            f"which are {' and '.join(told)}. {left_out}Remove these pictures from one of the two "
-            "collections, or give source and target different classes"
-            + (
-                "; or leave them out of the transfer and of its measurement by "
-                "`shared_images: drop` in the study."
-                if not left_out
-                else "."
-            )
+            f"sources are trained on {recipe.source.split} images of {_dataset(recipe.source)}, "
+            f"among which are {' and '.join(told)}. {left_out}Remove these pictures from one of "
+            f"the two collections, or give source and target different classes{drop}."
         )
     attributes = {
         "recipe": to_plain(recipe),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -17,6 +18,7 @@ from support.steps import run_step
 from workflow_scripts.advtransfer.artifacts.hdf5 import read_hdf5
 from workflow_scripts.advtransfer.data.dataset import RawDataset
 from workflow_scripts.advtransfer.data.folders import class_folders
+from workflow_scripts.advtransfer.data.known import description
 from workflow_scripts.advtransfer.data.photographs import RawPhotographs
 from workflow_scripts.advtransfer.data.providers import fetch
 from workflow_scripts.advtransfer.data.recipe import DROP, REFUSE, DatasetRecipe
@@ -159,13 +161,19 @@ def test_training_and_test_images_that_are_the_same_are_told(folder: Path, tmp_p
 # Packs -------------------------------------------------------------------------------------------
 
 
-def write_pack(path: Path, numbers: list[int], labels: list[int], tests: list[int]) -> Path:
+def write_pack(
+    path: Path,
+    numbers: list[int],
+    labels: list[int],
+    tests: list[int],
+    class_names: Sequence[str] = ("cat", "dog"),
+) -> Path:
     with h5py.File(path, "w") as file:
         file["images"] = np.stack([picture(number) for number in numbers])
         file["labels"] = labels
         split = [b"test" if k in tests else b"train" for k in range(len(numbers))]
         file["split"] = np.array(split)
-        file.attrs["class_names"] = json.dumps(["cat", "dog"])
+        file.attrs["class_names"] = json.dumps(class_names)
     return path
 
 
@@ -188,6 +196,21 @@ def test_a_pack_is_checked_and_dropped_from_alike(tmp_path: Path) -> None:
     assert raw.attributes["left_out"] == {"train": 3, "test": 0}
     kept = {image.tobytes() for image in raw.splits["train"][0]}
     assert kept == {picture(0).tobytes(), picture(3).tobytes()}
+
+
+@pytest.mark.parametrize(("name", "checked"), [("cifar10", True), ("stl10", False)])
+def test_a_pack_under_a_published_name_is_checked_if_it_is_known_to_be_other_data(
+    name: str, checked: bool, tmp_path: Path
+) -> None:
+    """The pixels of STL-10 are not known here: the pack may be the published data."""
+    names = description(name).class_names
+    write_pack(tmp_path / f"{name}.h5", [0, 1, 2, 1], [0, 1, 0, 1], [2, 3], names)
+    if not checked:
+        assert len(fetch(DatasetRecipe(name), ["local"], tmp_path, tmp_path).splits["test"][0]) == 2
+        return
+    with pytest.raises(UserError, match="Training images that are also test images: 1") as told:
+        fetch(DatasetRecipe(name), ["local"], tmp_path, tmp_path)
+    assert str(tmp_path / f"{name}.h5") in str(told.value)
 
 
 # What is published -------------------------------------------------------------------------------

@@ -130,7 +130,8 @@ def _from_local(
         raw = _read_files(dataset, paths, f"local files {', '.join(path.name for path in paths)}")
     official = official or split_digests(raw.splits) == dataset.digests
     if pack.is_file() and not official and dataset.digests is not None:
-        raw = separated(raw, REFUSE, f"{pack}, which is used as {dataset.title}")
+        where = f"{pack} (not the published data: `{name}: {{pack: {pack}}}` makes it your own)"
+        raw = separated(raw, REFUSE, where)
     return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 
 

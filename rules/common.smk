@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
+from workflow_scripts.advtransfer import large_files
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.classes import check_classes
@@ -41,6 +42,7 @@ def guarded(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+large_files.compare_by_seal()
 if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
 PLAN = guarded(plans.make_plan, config, class_names)

@@ -22,6 +22,7 @@ from workflow_scripts.advtransfer.data.known import class_names
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.detection import paths as detection_paths
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.home import expanded
 from workflow_scripts.advtransfer.seals import artefact_at
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
@@ -30,8 +31,12 @@ from workflow_scripts.studies import plan as plans
 
 min_version("9.0")
 
-# Steps run under the Python that runs Snakemake.
-shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# Steps run under the Python that runs Snakemake, and are modules of the working directory, which
+# PYTHONSAFEPATH would leave out.
+shell.prefix(
+    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+    "unset PYTHONSAFEPATH; "
+)
 
 
 def guarded(function, *arguments):

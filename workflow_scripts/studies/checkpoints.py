@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
+from ..advtransfer.home import expanded
 from ..advtransfer.models.recipe import ModelRecipe
 from ..advtransfer.models.registry import REGISTRY
 from ..advtransfer.training.imported_recipe import ImportedRecipe
@@ -111,16 +111,16 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
     given = reader.lookup("models", part["model"], f"{where}.model")
     # Without its files a study can be planned, not made: other studies need not wait for them.
     content, names = part.get("sha256", MISSING), []
-    if Path(part["file"]).is_file():
-        with open(part["file"], "rb") as handle:
+    if expanded(part["file"]).is_file():
+        with open(expanded(part["file"]), "rb") as handle:
             content = hashlib.file_digest(handle, "sha256").hexdigest()
     if content != part.get("sha256", content):
         raise UserError(
             f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
             f"(it has {content}); download it again."
         )
-    if Path(part["classes_file"]).is_file():
-        names = Path(part["classes_file"]).read_text(encoding="utf-8").split("\n")
+    if expanded(part["classes_file"]).is_file():
+        names = expanded(part["classes_file"]).read_text(encoding="utf-8").split("\n")
     recipe = ImportedRecipe(
         name=name,
         sha256=content,

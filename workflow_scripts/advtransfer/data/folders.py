@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..characters import CONTROL
 from ..errors import UserError
+from ..home import expanded
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 TESTS = ("test", "val", "valid")  # the first existing one has the test images
@@ -44,6 +45,7 @@ def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
     Raises:
         UserError: The folder does not have this layout.
     """
+    folder = expanded(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Correct the path, or put the images there.")
     try:
@@ -155,7 +157,7 @@ def _class(folder: Path, name: str, depth: int) -> str:
 
 def _listed_names(path: Path) -> set[str]:
     try:
-        lines = path.read_text().splitlines()
+        lines = expanded(path).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}: the list of test images cannot be read ({error}). `split` is a number, or "

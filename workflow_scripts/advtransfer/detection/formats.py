@@ -14,6 +14,7 @@ from typing import Any
 
 from ..artifacts.files import file_error
 from ..errors import UserError
+from ..home import expanded
 
 Coco = dict[str, Any]
 VOC_CLASSES = (
@@ -38,7 +39,7 @@ def read_coco(path: str | Path) -> Coco:
             names an image or a category that is not listed.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(expanded(path).read_bytes())
     except OSError as error:
         raise file_error(path, error, "read") from None
     except ValueError as error:
@@ -120,7 +121,7 @@ def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
     annotations: list[dict[str, Any]] = []
     for name in sets:
         year, _, part = name.partition("/")
-        folder = Path(root) / f"VOC{year}"
+        folder = expanded(root) / f"VOC{year}"
         for stem in voc_names(root, name):
             path = folder / "Annotations" / f"{stem}.xml"
             tree = _xml(path)
@@ -164,7 +165,7 @@ def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
 def voc_list(root: str | Path, name: str) -> Path:
     """Return the path of the file that lists the images of ``<year>/<set>``."""
     year, _, part = name.partition("/")
-    return Path(root) / f"VOC{year}" / "ImageSets" / "Main" / f"{part}.txt"
+    return expanded(root) / f"VOC{year}" / "ImageSets" / "Main" / f"{part}.txt"
 
 
 def voc_names(root: str | Path, name: str) -> list[str]:

@@ -22,6 +22,7 @@ from ..artifacts.files import file_error
 from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
+from ..home import expanded
 from ..recipes import from_plain, to_plain
 from .compose import compose, of_classes
 from .data_recipe import DetectionDataRecipe
@@ -83,7 +84,7 @@ class Scenes:
         from PIL import Image
 
         entry = self.coco["images"][position]
-        path = Path(self.folder) / entry["file_name"]
+        path = expanded(self.folder) / entry["file_name"]
         try:
             with Image.open(path) as file:
                 found = np.asarray(file.convert("RGB"))
@@ -209,7 +210,7 @@ def _check_digests(files: Iterable[str | Path], known: Iterable[str]) -> None:
     """Refuse annotation files that have changed since the recipe was made."""
     for file, digest in zip(files, known, strict=True):
         try:
-            with open(file, "rb") as handle:
+            with open(expanded(file), "rb") as handle:
                 found = hashlib.file_digest(handle, "sha256").hexdigest()
         except OSError as error:
             raise file_error(file, error, "read") from None

@@ -41,7 +41,7 @@ def _rows(blob: Blob) -> np.ndarray:
             return np.asarray(image).reshape(-1, 32, 32, 3)
     except (OSError, SyntaxError, ValueError) as error:
         raise damaged(
-            blob.where, "an RGB PNG 1024 wide", f"{len(blob.data)} bytes ({error})"
+            blob.where, "an RGB PNG 1024 wide", f"{len(blob.data)} bytes ({reason_of(error)})"
         ) from None
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from ...errors import UserError
+from ...home import expanded
 from ..folders import class_folders
 from ..photographs import RawPhotographs
 from ..recipe import DatasetRecipe
@@ -35,7 +36,7 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
             len(found.listing["test"]),
         )
     return RawPhotographs(
-        tree=FolderTree(Path(recipe.path)),
+        tree=FolderTree(expanded(recipe.path)),
         listing=found.listing,
         size=recipe.size,
         class_names=found.class_names,

@@ -9,7 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..dataset import Blob, Dataset, Mirror, OfficialFile, Splits
-from ..formats import damaged, parse_cifar
+from ..formats import damaged, parse_cifar, reason_of
 
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 

@@ -7,6 +7,13 @@ BIN := $(VENV)/bin
 # .ci/run and `make test-cluster` run them.
 TESTS ?= tests --ignore=tests/cluster
 
+# A user without a home, as in a container, has caches here.
+ifneq ($(shell test -w ~ && { test ! -e ~/.cache || test -w ~/.cache; } && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/home/.cache
+endif
+# `python -m workflow_scripts...` is found in this folder, which this variable would leave out.
+unexport PYTHONSAFEPATH
+
 # The options of the run that was killed: `make resume ARGS="--workflow-profile profiles/slurm"`.
 ARGS ?=
 
@@ -29,7 +36,7 @@ setup: $(VENV)/.ready
 
 # pip installs uv, and uv installs everything else; both check hashes. Compiled bytecode saves two
 # seconds at every job's start.
-$(VENV)/.ready: requirements-setup.txt requirements.txt
+$(VENV)/.ready: requirements-setup.txt requirements.txt workflow_scripts/advtransfer/home.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || \
@@ -37,6 +44,7 @@ $(VENV)/.ready: requirements-setup.txt requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-setup.txt
 	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.txt
+	$(BIN)/python workflow_scripts/advtransfer/home.py
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt

@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
+from workflow_scripts.advtransfer import large_files
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.classes import check_classes
@@ -24,6 +25,7 @@ from workflow_scripts.advtransfer.data.recipe import REFUSE
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.detection import paths as detection_paths
 from workflow_scripts.advtransfer.errors import UserError
+from workflow_scripts.advtransfer.home import expanded
 from workflow_scripts.advtransfer.seals import artefact_at
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe
 from workflow_scripts.advtransfer.transfer.compared import compared
@@ -33,8 +35,12 @@ from workflow_scripts.studies import plan as plans
 
 min_version("9.0")
 
-# Steps run under the Python that runs Snakemake.
-shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# Steps run under the Python that runs Snakemake, and are modules of the working directory, which
+# PYTHONSAFEPATH would leave out.
+shell.prefix(
+    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+    "unset PYTHONSAFEPATH; "
+)
 
 
 def guarded(function, *arguments):
@@ -45,6 +51,7 @@ def guarded(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+large_files.compare_by_seal()
 if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
 PLAN = guarded(plans.make_plan, config, class_names)

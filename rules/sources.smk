@@ -20,7 +20,8 @@ def imported_files(wildcards):
     """Input: a checkpoint of another program, and the names of its classes."""
     part = config["checkpoints"][guarded(PLAN.get, wildcards.source).name]
     # The recipe has the digest of what they hold; a new date is no new file.
-    weights, names = map(ancient, beside([part["file"], part["classes_file"]]))
+    files = [expanded(part[key]) for key in ("file", "classes_file")]
+    weights, names = map(ancient, beside(files))
     return {"weights": weights, "names": names}
 
 

@@ -6,6 +6,8 @@ them nothing may be left to do. A new version of Snakemake that triggers otherwi
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,6 +231,16 @@ def test_edit_re_runs_exactly(case: Case, smoke_run: Path) -> None:
         if case.adds:
             again = {path for path in plan.outputs if (smoke_run / path).exists()}
             assert {path for path in again if not path.startswith("results/smoke/")} == set()
+
+
+def test_a_copy_has_nothing_to_do(smoke_run: Path, tmp_path: Path) -> None:
+    """`cp -r` into a folder of another name, then `touch` of the datasets, of 180 MB each."""
+    folder = tmp_path / "a copy"
+    shutil.copytree(smoke_run, folder, symlinks=True, copy_function=shutil.copyfile)
+    assert dry_run(folder, "all", "all_studies").counts == {}
+    for dataset in (folder / "results/data/datasets").iterdir():
+        os.utime(dataset)
+    assert dry_run(folder, "all", "all_studies").counts == {}
 
 
 def test_hyper_parameter_and_back(smoke_run: Path) -> None:

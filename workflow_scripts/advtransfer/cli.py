@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .errors import UserError
+from .home import expanded
 
 log = logging.getLogger("advtransfer")
 
@@ -85,7 +87,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
     The exit code is 0, or 1 after one line on stderr for a user's mistake, or 130 after Ctrl-C.
     """
-    arguments = parser.parse_args()
+    arguments = parser.parse_args([_from_home(word) for word in sys.argv[1:]])
     if getattr(arguments, "study", None) and not arguments.kind:
         arguments.kind = arguments.study
     logging.basicConfig(
@@ -102,6 +104,15 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         leave(130)
     log.info("done in %.1f s", time.perf_counter() - started)
     leave(0)
+
+
+def _from_home(word: str) -> str:
+    """Return a word of the command line with ``~`` expanded also after ``=``.
+
+    A shell expands ``--pack ~/a.h5``, but neither ``--pack=~/a.h5`` nor ``table=~/a.csv``.
+    """
+    name, path = re.fullmatch(r"((?:-*\w[\w-]*=)?)(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f"{name}{expanded(path)}" if re.match("~[^/]*/", path) else word
 
 
 def leave(code: int) -> NoReturn:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..advtransfer.data.text_lists import read_class_names
 from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
+from ..advtransfer.home import expanded
 from ..advtransfer.models.recipe import ModelRecipe
 from ..advtransfer.models.registry import REGISTRY
 from ..advtransfer.training.imported_recipe import ImportedRecipe
@@ -113,15 +113,15 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
     # Without its files a study can be planned, not made: other studies need not wait for them.
     content = part.get("sha256", MISSING)
     names: tuple[str, ...] = ()
-    if Path(part["file"]).is_file():
-        with open(part["file"], "rb") as handle:
+    if expanded(part["file"]).is_file():
+        with open(expanded(part["file"]), "rb") as handle:
             content = hashlib.file_digest(handle, "sha256").hexdigest()
     if content != part.get("sha256", content):
         raise UserError(
             f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
             f"(it has {content}); download it again."
         )
-    if Path(part["classes_file"]).is_file():
+    if expanded(part["classes_file"]).is_file():
         try:
             names = read_class_names(part["classes_file"])
         except UserError as error:

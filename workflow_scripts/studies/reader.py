@@ -22,6 +22,7 @@ from ..advtransfer.data.recipe import DROP, REFUSE, DatasetRecipe
 from ..advtransfer.data.view_recipe import ViewRecipe
 from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
+from ..advtransfer.home import expanded
 from ..advtransfer.models.recipe import ModelRecipe
 from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe, check_replays
 from ..advtransfer.transfer.modes import check_mode
@@ -160,10 +161,10 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
         )
     if pack is None:
         return DatasetRecipe(name, size=size)
-    if not Path(pack).is_file():
+    if not expanded(pack).is_file():
         raise UserError(f"{where}.pack: no such file '{pack}'.")
     # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
-    with open(pack, "rb") as handle:
+    with open(expanded(pack), "rb") as handle:
         content = hashlib.file_digest(handle, "sha256").hexdigest()
     return DatasetRecipe("hdf5_pack", path=pack, sha256=content, shared_images=shared)
 

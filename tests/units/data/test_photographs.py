@@ -402,7 +402,7 @@ def test_truncated_and_foreign_images_are_named_all_at_once(tmp_path: Path) -> N
     images = tmp_path / "food-101/images"
     assert f"{images}/apple_pie/train1.jpg: {len(half)} bytes, image file is truncated" in message
     assert f"{images}/waffles/test0.jpg: 22 bytes, cannot identify image file" in message
-    assert "Replace these files" in message and "object at" not in message
+    assert "Replace these files" in message and "0x" not in message and "<" not in message
     assert not (tmp_path / "stored.h5").exists()
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..characters import CONTROL
 from ..errors import UserError
+from ..home import expanded
 from .text_lists import composed, files_in_list
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -50,6 +51,7 @@ def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
         UserError: The folder does not have this layout, an image in it cannot be read or is of a
             kind that is not read, or the list names an image that is not there.
     """
+    folder = expanded(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Correct the path, or put the images there.")
     try:
@@ -210,7 +212,7 @@ def _class(folder: Path, name: str, depth: int) -> str:
 
 def _listed(folder: Path, sizes: Mapping[str, int], split: str) -> set[str]:
     """Return the images that the file ``split`` lists."""
-    if not Path(split).is_file():
+    if not expanded(split).is_file():
         raise UserError(
             f"{split}: no such list of test images. `split` is a number, or the path of a text "
             "file with the name of one image a line."

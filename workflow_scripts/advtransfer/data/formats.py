@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import tarfile
 import zlib
@@ -24,6 +25,14 @@ def damaged(where: str, expected: str, found: str) -> UserError:
         f"{where}: truncated or not in the expected format: expected {expected}, found {found}. "
         "Delete the file and run the same command again to fetch it anew, or replace your copy."
     )
+
+
+def reason_of(error: Exception) -> str:
+    """Return the text of a library's error in one line, without the addresses of Python objects.
+
+    Libraries name what they read, and what they are given here is a buffer and not the file.
+    """
+    return re.sub(r" *<[\w.]+ object at 0x[0-9a-f]+>", "", " ".join(str(error).split()))
 
 
 def blob_name(path: str) -> str:
@@ -174,7 +183,8 @@ def parse_svhn(blob: Blob) -> tuple[np.ndarray, np.ndarray]:
         raise damaged(
             blob.where,
             "a version 5 .mat file with X and y",
-            f"{len(blob.data)} bytes that cannot be read as one ({type(error).__name__}: {error})",
+            f"{len(blob.data)} bytes that cannot be read as one ({type(error).__name__}: "
+            f"{reason_of(error)})",
         ) from None
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
         raise damaged(blob.where, "X as uint8 (32, 32, 3, N)", f"{images.dtype} {images.shape}")

@@ -16,6 +16,7 @@ import numpy as np
 from ..artifacts.hdf5 import decode_attribute
 from ..characters import CONTROL
 from ..errors import UserError
+from ..home import expanded
 from .dataset import RawDataset, checked_splits
 from .text_lists import composed
 
@@ -35,6 +36,7 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
     """
     import h5py
 
+    path = expanded(path)
     if not path.is_file():
         raise UserError(f"{path}: no such HDF5 pack. Correct the path, or put the file there.")
     if sha256 is not None:
@@ -99,6 +101,7 @@ def class_names_of_pack(path: Path) -> tuple[str, ...]:
     """
     import h5py
 
+    path = expanded(path)
     if not path.is_file():
         raise UserError(f"{path}: no such HDF5 pack. Correct the path, or put the file there.")
     try:

@@ -25,6 +25,7 @@ from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 from .dataset import Blob, OfficialFile
 from .fingerprints import fingerprints
+from .formats import reason_of
 from .pictures import FORMATS, to_rgb
 from .separation import Misplaced, check_separate, left_out, misplaced
 from .trees import Tree
@@ -222,8 +223,7 @@ def decoded(blob: Blob, size: int, prepared: bool = False) -> np.ndarray:
                 pixels = _resized_and_cropped(pixels, size)
             return np.asarray(pixels)
     except Exception as error:  # Pillow's plugins raise errors of many types for a broken file
-        reason = " ".join(str(error).split()).replace("<_io.BytesIO object", "<it")
-        raise UserError(f"{blob.where}: {len(blob.data)} bytes, {reason}") from None
+        raise UserError(f"{blob.where}: {len(blob.data)} bytes, {reason_of(error)}") from None
 
 
 def _resized_and_cropped(image: Any, size: int) -> Any:
@@ -296,7 +296,8 @@ def mat_of(blob: Blob, name: str) -> np.ndarray:
     except Exception as error:  # scipy raises errors of many types for a broken file
         raise UserError(
             f"{blob.where}: expected a version 5 .mat file with {name}, found "
-            f"{len(blob.data)} bytes that cannot be read as one ({type(error).__name__}: {error}). "
+            f"{len(blob.data)} bytes that cannot be read as one ({type(error).__name__}: "
+            f"{reason_of(error)}). "
             "Fetch it anew, or replace your copy."
         ) from None
 

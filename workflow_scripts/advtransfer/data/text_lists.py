@@ -19,6 +19,7 @@ from typing import Any
 from ..artifacts.files import file_error
 from ..characters import CONTROL
 from ..errors import UserError
+from ..home import expanded
 
 NAMED_AT_MOST = 5  # greatest number of lines that a message repeats
 LINE_END = re.compile("\r\n|\n|\r")
@@ -140,7 +141,7 @@ def _variants(name: str) -> tuple[str, str]:
 
 def _numbered(path: str | Path) -> list[tuple[int, str]]:
     try:
-        return _lines(str(path), Path(path).read_bytes())
+        return _lines(str(path), expanded(path).read_bytes())
     except OSError as error:
         raise file_error(path, error, "read") from None
 

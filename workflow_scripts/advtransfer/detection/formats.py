@@ -16,6 +16,7 @@ from typing import Any
 from ..artifacts.files import file_error
 from ..data.text_lists import read_lines
 from ..errors import UserError
+from ..home import expanded
 from .annotations import Coco, checked, refusal, shown
 
 VOC_CLASSES = (
@@ -34,7 +35,7 @@ def read_coco(path: str | Path) -> Coco:
         UserError: The file is missing or no JSON, has a key twice, or `checked` refuses it.
     """
     try:
-        content = json.loads(Path(path).read_bytes(), object_pairs_hook=_each_key_once)
+        content = json.loads(expanded(path).read_bytes(), object_pairs_hook=_each_key_once)
     except OSError as error:
         raise file_error(path, error, "read") from None
     except (ValueError, RecursionError) as error:
@@ -99,7 +100,7 @@ def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
                     f"'{listed[file_name]}'; list every image once."
                 )
             listed[file_name] = name
-            path = Path(root) / f"VOC{year}" / "Annotations" / f"{stem}.xml"
+            path = expanded(root) / f"VOC{year}" / "Annotations" / f"{stem}.xml"
             try:
                 width, height, objects = _voc_annotation(path)
             except UserError as error:
@@ -167,7 +168,7 @@ def _voc_annotation(path: Path) -> tuple[int, int, list[dict[str, Any]]]:
 def voc_list(root: str | Path, name: str) -> Path:
     """Return the path of the file that lists the images of ``<year>/<set>``."""
     year, _, part = name.partition("/")
-    return Path(root) / f"VOC{year}" / "ImageSets" / "Main" / f"{part}.txt"
+    return expanded(root) / f"VOC{year}" / "ImageSets" / "Main" / f"{part}.txt"
 
 
 def voc_names(root: str | Path, name: str) -> list[str]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..data.pictures import FORMATS, to_rgb
 from ..errors import UserError
+from ..home import expanded
 from .annotations import Coco, refusal, shown
 
 ORIENTATION = 0x0112  # EXIF's tag
@@ -56,7 +57,7 @@ def with_files(coco: Coco, folder: str) -> Coco:
         UserError: Images are missing, cannot be decoded, have another size than annotated, or leave
             open which way up their annotations are. All images are tried first.
     """
-    if not Path(folder).is_dir():
+    if not expanded(folder).is_dir():
         raise UserError(f"{folder}: no such folder of images; correct the path, or put them there.")
     images = coco["images"]
     pool = ThreadPoolExecutor()
@@ -76,7 +77,7 @@ def with_files(coco: Coco, folder: str) -> Coco:
     }
     placed = []
     for entry, look in found:
-        path = Path(folder) / look.name
+        path = expanded(folder) / look.name
         annotated = entry["width"], entry["height"]
         more = {}
         if annotated not in (look.size, look.upright):
@@ -112,7 +113,7 @@ def pixels_of(folder: str, entry: Mapping[str, Any]) -> np.ndarray:
     Raises:
         UserError: The file is missing, cannot be decoded, or has another size than annotated.
     """
-    path = Path(folder) / entry["file_name"]
+    path = expanded(folder) / entry["file_name"]
     try:
         with Image.open(path, formats=FORMATS) as file:
             picture = to_rgb(file)
@@ -129,9 +130,9 @@ def pixels_of(folder: str, entry: Mapping[str, Any]) -> np.ndarray:
 
 def _look(folder: str, entry: Mapping[str, Any]) -> Look | str:
     """Decode an image, and return what it says about itself, or a problem."""
-    path = Path(folder) / entry["file_name"]
+    path = expanded(folder) / entry["file_name"]
     try:
-        path = Path(folder) / _name_on_disk(folder, entry["file_name"])
+        path = expanded(folder) / _name_on_disk(folder, entry["file_name"])
         with Image.open(path, formats=FORMATS) as file:
             size = to_rgb(file).size
             orientation = file.getexif().get(ORIENTATION, 1)

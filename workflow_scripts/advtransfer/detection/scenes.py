@@ -22,6 +22,7 @@ from ..artifacts.files import file_error
 from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
+from ..home import expanded
 from ..recipes import from_plain, to_plain
 from .annotations import Coco, encoded, in_order, is_empty
 from .compose import compose, of_classes
@@ -216,7 +217,7 @@ def _check_digests(files: Iterable[str | Path], known: Iterable[str]) -> None:
     """Refuse annotation files that have changed since the recipe was made."""
     for file, digest in zip(files, known, strict=True):
         try:
-            with open(file, "rb") as handle:
+            with open(expanded(file), "rb") as handle:
                 found = hashlib.file_digest(handle, "sha256").hexdigest()
         except OSError as error:
             raise file_error(file, error, "read") from None
@@ -257,7 +258,7 @@ def export_scenes(path: str | Path, folder: str | Path) -> None:
     """
     from PIL import Image
 
-    folder = Path(folder)
+    folder = expanded(folder)
     for split in SPLITS:
         scenes, recipe = load_scenes(path, split)
         if scenes.pixels is None:

@@ -21,6 +21,7 @@ from ...advtransfer.detection.formats import voc_list
 from ...advtransfer.detection.paths import detection_data_path, detector_path
 from ...advtransfer.detection.recipe import DetectorRecipe
 from ...advtransfer.errors import UserError
+from ...advtransfer.home import expanded
 from ...advtransfer.training.recipe import SourceRecipe
 from ...config.check import Config
 from ..base import IndexRow, Study
@@ -298,7 +299,7 @@ class Reader(StudyReader):
                 train_images=train["images"],
                 val_annotations=val["annotations"],
                 val_images=val["images"],
-                sha256=tuple(_digest(Path(split["annotations"])) for split in (train, val)),
+                sha256=tuple(_digest(expanded(split["annotations"])) for split in (train, val)),
             )
             return DetectionDataRecipe(name, coco=coco, areas=areas)
         root, train, val = (part["voc"][field] for field in ("root", "train", "val"))

@@ -9,7 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..dataset import Blob, Dataset, Mirror, OfficialFile, Splits
-from ..formats import damaged, parse_cifar
+from ..formats import damaged, parse_cifar, reason_of
 
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
@@ -41,7 +41,7 @@ def _rows(blob: Blob) -> np.ndarray:
             return np.asarray(image).reshape(-1, 32, 32, 3)
     except (OSError, SyntaxError, ValueError) as error:
         raise damaged(
-            blob.where, "an RGB PNG 1024 wide", f"{len(blob.data)} bytes ({error})"
+            blob.where, "an RGB PNG 1024 wide", f"{len(blob.data)} bytes ({reason_of(error)})"
         ) from None
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ...errors import UserError
+from ...home import expanded
 from ..folders import class_folders
 from ..photographs import RawPhotographs
 from ..recipe import DROP, DatasetRecipe
@@ -24,7 +25,7 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
             f"and sizes expected {recipe.sha256}, found {found.digest}. Run the same command again."
         )
     raw = RawPhotographs(
-        tree=FolderTree(Path(recipe.path)),
+        tree=FolderTree(expanded(recipe.path)),
         listing=found.listing,
         size=recipe.size,
         class_names=found.class_names,

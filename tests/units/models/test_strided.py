@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import torch
-from support.workflow import ROOT
 from torch import nn
 
+from support.workflow import ROOT
 from workflow_scripts.advtransfer.models.network import inference_copy
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.strided import NarrowPointwise, mend_strided

@@ -9,24 +9,67 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UserError
 
 
+def error_number(error: Exception) -> int | None:
+    """Return the system's number of an error; HDF5 and safetensors may give it in the text only."""
+    number = getattr(error, "errno", None)
+    if number is None and (match := re.search(r"\b(?:errno = |code: )(\d+)", str(error))):
+        number = int(match[1])
+    return number
+
+
 def file_error(path: str | Path, error: Exception, doing: str) -> UserError:
     """Return the error to raise when ``doing`` something to ``path`` failed, with advice."""
-    number = getattr(error, "errno", None)
+    number = error_number(error)
     text = str(error)
-    if number == errno.ENOSPC or "No space left" in text or "errno = 28" in text:
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
+        what = "the disk is full" if number != errno.EDQUOT else "your quota of the disk is used up"
         return UserError(
-            f"{path}: the disk is full. Nothing was replaced; free some space "
+            f"{path}: {what}. Nothing was replaced; free some space "
             "(`df -h` shows where) and run the same command again; it resumes from here."
         )
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError(f"{path}: no permission to {doing} this file ({text}).")
+        return UserError(
+            f"{path}: no permission to {doing} this file ({text}). `ls -l` shows its owner, who "
+            "can allow it with `chmod`; the folders above need permission too."
+        )
+    way = _WAYS.get(number or 0)
+    if way is not None:
+        return UserError(f"{path}: could not {doing} this file: {way} ({text}).")
     return UserError(f"{path}: could not {doing} this file ({text}).")
+
+
+_NO_LOCKS = (
+    "its file system has no locks. Set HDF5_USE_FILE_LOCKING=FALSE in the environment and run the "
+    "same command again"
+)
+_ENOTSUPP = 524  # the kernel's own number for a lock that a network file system does not have
+_WAYS = {
+    errno.EAGAIN: (
+        "another program has it open and is writing it. Close it there (in a notebook, "
+        "`file.close()` or a restart of the kernel) and run the same command again"
+    ),
+    errno.ENOLCK: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    _ENOTSUPP: _NO_LOCKS,
+    errno.EISDIR: "it is a folder; a file was expected. Correct the path",
+    errno.EIO: (
+        "the disk or the network failed. The file itself may be whole: run the same command again, "
+        "and see `dmesg` if it fails again"
+    ),
+    errno.ESTALE: (
+        "the network file system has lost it, or it was replaced on another machine. Run the same "
+        "command again; if it fails again, the folder has to be mounted anew"
+    ),
+    errno.EMFILE: "this process has too many files open. Raise the limit with `ulimit -n`",
+    errno.ENFILE: "this machine has too many files open. Close programs, and run it again",
+}
 
 
 @contextlib.contextmanager
@@ -40,11 +83,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the umask has it
         yield temporary
+        if temporary.stat().st_mode != mode:  # safetensors puts a file of mode 0600 in its place
+            temporary.chmod(mode)
         to_disk(temporary)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        if isinstance(error, OSError) or "errno" in str(error):
+        if isinstance(error, OSError) or error_number(error) is not None:
             raise file_error(path, error, "write") from error
         raise
     finally:

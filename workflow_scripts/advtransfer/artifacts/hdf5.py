@@ -7,6 +7,7 @@ Every file gets a seal (seals.py), which is verified when the file is read.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 
 from .. import seals
 from ..errors import UserError
-from .files import atomic, file_error
+from .files import atomic, error_number, file_error
 
 CHECKSUM = "block_crc32"  # a dataset's attribute: CRC-32 of the CRC-32s of its blocks
 BLOCK_BYTES = 4 << 20
@@ -121,6 +122,7 @@ def hdf5_writer(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[Hdf
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
         access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)  # as h5py does
+        access.set_file_locking(False, True)  # nobody else knows the temporary name
         access.set_sieve_buf_size(0)  # report a refused write at once
         identifier = h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, fapl=access)
         file = h5py.File(identifier)
@@ -158,30 +160,55 @@ def write_hdf5(
 def open_hdf5(path: str | Path) -> Iterator[Hdf5Reader]:
     """Open a file whose rows can be read a slice at a time.
 
+    It is not locked: files are replaced as a whole, and some file systems have no locks.
+
     Raises:
-        UserError: The file is missing, truncated, damaged or another artefact.
+        UserError: The file is missing, cannot be read, is truncated, damaged or another artefact.
     """
     import h5py
 
     with contextlib.ExitStack() as stack:
-        with _readable(path):
+        with readable(path):
             raw = stack.enter_context(open(path, "rb", buffering=0))
             seals.check_hdf5(path, raw.fileno())
-            file = stack.enter_context(h5py.File(path, "r"))
+            file = stack.enter_context(h5py.File(path, "r", locking=False))
         yield Hdf5Reader(path, file, raw.fileno())
 
 
 @contextlib.contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
-    """Turn h5py's errors for a missing or incomplete file into a message."""
+def open_foreign_hdf5(path: str | Path) -> Iterator[Any]:
+    """Open a file of another program, as an ``h5py.File``, unless it is being written.
+
+    Such a file has no seal, so that half of one would pass for the whole. HDF5 locks what it writes
+    where the file system has locks.
+
+    Raises:
+        UserError: The file is missing, cannot be read, is being written, truncated or damaged.
+    """
+    import h5py
+
+    with readable(path), open(path, "rb", buffering=0) as raw:
+        try:
+            fcntl.flock(raw, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # a file system without locks
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+
+
+@contextlib.contextmanager
+def readable(path: str | Path) -> Iterator[None]:
+    """Turn errors of the system and of h5py for a file that cannot be read into a message."""
     try:
         yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
-    except PermissionError as error:
-        raise file_error(path, error, "read") from None
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all from h5py
-        raise seals.damaged(path, f"truncated or damaged ({error})") from None
+        if error_number(error) is not None:  # from the system: it says nothing of the content
+            raise file_error(path, error, "read") from None
+        raise seals.damaged(path, f"truncated or damaged, or no HDF5 file ({error})") from None
 
 
 class Hdf5Reader:
@@ -192,13 +219,13 @@ class Hdf5Reader:
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of the file, with JSON decoded."""
-        with _readable(self._path):
+        with readable(self._path):
             return {key: decode_attribute(value) for key, value in self._file.attrs.items()}
 
     def names(self) -> list[str]:
         """Return the names of all datasets, including their groups."""
         found: list[str] = []
-        with _readable(self._path):
+        with readable(self._path):
             self._file.visititems(
                 lambda name, item: found.append(name) if hasattr(item, "shape") else None
             )
@@ -206,7 +233,7 @@ class Hdf5Reader:
 
     def whole(self, name: str) -> np.ndarray:
         """Return a dataset in memory; two threads read and verify it block by block."""
-        with _readable(self._path):
+        with readable(self._path):
             dataset = self._dataset(name)
             if not self._has_checksum(dataset):
                 return np.asarray(dataset[()])
@@ -220,7 +247,7 @@ class Hdf5Reader:
         If its blocks have checksums, each block is verified when a row in it is first read.
         Otherwise the whole dataset is verified now.
         """
-        with _readable(self._path):
+        with readable(self._path):
             dataset = self._dataset(name)
             checked = self._has_checksum(dataset)
             blocks = None
@@ -280,7 +307,7 @@ class Hdf5Rows:
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
         if not isinstance(which, slice) and ((which < 0) | (which >= self.shape[0])).any():
             raise IndexError(f"rows {which.min()} ... {which.max()} of {self.shape[0]}")
-        with _readable(self._path):
+        with readable(self._path):
             if self._blocks is not None and self._descriptor is not None:
                 self._verify(which, self._blocks, self._descriptor)
             if isinstance(which, slice):

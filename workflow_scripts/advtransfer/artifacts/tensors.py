@@ -47,8 +47,6 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such checkpoint.")
     try:
         with open(path, "rb", buffering=0) as raw:
             seals.check_safetensors(path, raw.fileno())
@@ -56,6 +54,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             attributes = json.loads((file.metadata() or {}).get(ATTRIBUTES_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         artefact = attributes.pop(seals.KEY, {}).get("artefact")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint.") from None
     except OSError as error:
         raise file_error(path, error, "read") from None
     except (SafetensorError, ValueError, AttributeError, TypeError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.hdf5 import decode_attribute
+from ..artifacts.hdf5 import decode_attribute, open_foreign_hdf5, readable
 from ..characters import CONTROL
 from ..errors import UserError
 from ..home import expanded
@@ -31,42 +31,35 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
         sha256: expected sha256 of the file; None: any.
 
     Raises:
-        UserError: The pack is missing, truncated, has another sha256, or does not have the form in
-            this module's docstring.
+        UserError: The pack is missing, cannot be read, is being written, is truncated, has another
+            sha256, or does not have the form in this module's docstring.
     """
     import h5py
 
     path = expanded(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such HDF5 pack. Correct the path, or put the file there.")
+    _check_exists(path)
     if sha256 is not None:
-        with open(path, "rb") as handle:
+        with readable(path), open(path, "rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
         if found != sha256.lower():
             raise UserError(
                 f"{path}: this is another file than the config asks for: sha256 expected {sha256}, "
                 f"found {found}. Restore the file, or set the key sha256 to the new value."
             )
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {key: _plain(value) for key, value in file.attrs.items()}
-            missing = [
-                name
-                for name in ("images", "labels", "split")
-                if not isinstance(file.get(name), h5py.Dataset)
-            ]
-            if missing:
-                raise UserError(
-                    f"{path}: this HDF5 pack lacks {', '.join(missing)}; it has {sorted(file)}. "
-                    "A pack holds images, labels and split."
-                )
-            _check_images(path, file["images"])
-            images, labels, split = (file[name][()] for name in ("images", "labels", "split"))
-    except OSError as error:
-        raise UserError(
-            f"{path}: this HDF5 pack is truncated, damaged or no HDF5 file, {path.stat().st_size} "
-            f"bytes ({error}). Copy it anew from where it came."
-        ) from None
+    with open_foreign_hdf5(path) as file:
+        attributes = {key: _plain(value) for key, value in file.attrs.items()}
+        missing = [
+            name
+            for name in ("images", "labels", "split")
+            if not isinstance(file.get(name), h5py.Dataset)
+        ]
+        if missing:
+            raise UserError(
+                f"{path}: this HDF5 pack lacks {', '.join(missing)}; it has {sorted(file)}. "
+                "A pack holds images, labels and split."
+            )
+        _check_images(path, file["images"])
+        images, labels, split = (file[name][()] for name in ("images", "labels", "split"))
     class_names = _class_names(path, attributes)
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
@@ -99,20 +92,21 @@ def class_names_of_pack(path: Path) -> tuple[str, ...]:
     Raises:
         UserError: The pack is missing, damaged or names no classes.
     """
-    import h5py
-
     path = expanded(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such HDF5 pack. Correct the path, or put the file there.")
-    try:
-        with h5py.File(path, "r") as file:
-            names = _plain(file.attrs.get("class_names", ""))
-    except OSError as error:
-        raise UserError(
-            f"{path}: this HDF5 pack is truncated, damaged or no HDF5 file ({error}). Copy it anew "
-            "from where it came."
-        ) from None
+    _check_exists(path)
+    with open_foreign_hdf5(path) as file:
+        names = _plain(file.attrs.get("class_names", ""))
     return _class_names(path, {"class_names": names})
+
+
+def _check_exists(path: Path) -> None:
+    with readable(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            raise UserError(
+                f"{path}: no such HDF5 pack. Correct the path, or put the file there."
+            ) from None
 
 
 def _check_images(path: Path, images: Any) -> None:

@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..recipes import from_plain, to_plain
 from .network import Network
 from .recipe import ModelRecipe
+from .strided import mend_strided
 
 FAMILIES = Path(__file__).parent / "families"
 
@@ -72,6 +73,7 @@ def build_network(recipe: ModelRecipe, classes: int, size: int) -> Network:
             f"model family '{recipe.family}' cannot be built for {size}x{size} images with "
             f"{recipe.parameters}: {error}"
         ) from None
+    mend_strided(network)
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

@@ -38,16 +38,17 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_pack(path: Path) -> None:
     with h5py.File(path, "w") as file:
-        file["images"] = np.zeros((4, 32, 32, 3), np.uint8)
+        grey = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)  # no picture stands twice
+        file["images"] = np.tile(grey, (1, 32, 32, 3))
         file["labels"] = [0, 1, 0, 1]
         file["split"] = [b"train", b"train", b"test", b"test"]
         file.attrs["class_names"] = json.dumps(CLASSES)
 
 
 def write_folder(path: Path) -> None:
-    for name in ("dog/1.png", "dog/2.png", "horse/1.png", "horse/2.png"):
+    for grey, name in enumerate(("dog/1.png", "dog/2.png", "horse/1.png", "horse/2.png")):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8)).save(path / name)
+        Image.new("RGB", (8, 8), (grey, grey, grey)).save(path / name)
     (path.parent / "tests.txt").write_text("dog/2.png\nhorse/2.png\n")
 
 

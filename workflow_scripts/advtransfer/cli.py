@@ -30,12 +30,14 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose ``--help`` can be piped into ``head``."""
 
     def print_help(self, file: Any = None) -> None:
-        super().print_help(file)
-        if file is None:
-            try:
-                _flush()
-            except OSError as error:
-                leave(_unwritable(error))
+        if file is not None or sys.stdout is None:
+            super().print_help(file)
+            return
+        try:
+            sys.stdout.write(self.format_help())  # argparse itself drops what it cannot write
+            sys.stdout.flush()
+        except OSError as error:
+            leave(_unwritable(error))
 
 
 def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:

@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
 
 
 def _shown(names: Any) -> str:
-    text = listed(map(repr, names)) if isinstance(names, list) else repr(names)
+    text = f"[{listed(map(repr, names))}]" if isinstance(names, list) else repr(names)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 

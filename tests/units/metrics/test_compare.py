@@ -151,7 +151,7 @@ def test_a_model_on_another_device() -> None:
         ({"epsilon": 8.0}, "8 grey levels are 8/255"),
         ({"epsilon": float("inf")}, "cannot be meant"),
         ({"epsilon": float("nan")}, "cannot be meant"),
-        ({"epsilon": -0.1}, "cannot be meant"),
+        ({"epsilon": -0.1}, "not be negative"),
         ({"epsilon": 0.0}, "above 0"),
         ({"norm": "l2", "epsilon": 128.0}, "0 to 6.928"),  # sqrt(3 * 4 * 4), black to white
         ({"step_size": 2.0}, "step_size: 2 cannot be meant"),

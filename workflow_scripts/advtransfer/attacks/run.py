@@ -50,10 +50,10 @@ def load_attack(recipe: AttackRecipe, pixels: int | None = None) -> Perturb:
             f"unknown attack '{recipe.attack}'; there are {', '.join(known_attacks())} "
             "(docs/add-an-attack.md says how to add one)."
         )
-    if recipe.steps < 1 or recipe.restarts < 1:
+    if recipe.epsilon < 0 or recipe.steps < 1 or recipe.restarts < 1:
         raise UserError(
-            f"attack '{recipe.attack}': steps ({recipe.steps}) and restarts ({recipe.restarts}) "
-            "must be at least 1."
+            f"attack '{recipe.attack}': epsilon must not be negative ({recipe.epsilon}), steps "
+            f"({recipe.steps}) and restarts ({recipe.restarts}) must be at least 1."
         )
     module = import_module(f".{recipe.attack}", __package__)
     norms = getattr(module, "NORMS", NORMS)

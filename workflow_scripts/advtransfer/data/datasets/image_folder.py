@@ -5,7 +5,7 @@ from pathlib import Path
 from ...errors import UserError
 from ..folders import class_folders
 from ..photographs import RawPhotographs
-from ..recipe import DatasetRecipe
+from ..recipe import DROP, DatasetRecipe
 from ..trees import FolderTree
 
 
@@ -23,7 +23,7 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
             f"{recipe.path}: its files are not those that were planned with: sha256 of their names "
             f"and sizes expected {recipe.sha256}, found {found.digest}. Run the same command again."
         )
-    return RawPhotographs(
+    raw = RawPhotographs(
         tree=FolderTree(Path(recipe.path)),
         listing=found.listing,
         size=recipe.size,
@@ -31,4 +31,6 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
         source=f"image folder {Path(recipe.path).name}",
         licence="not stated: a folder of the user's own",
         prepared=True,
+        separate=True,
     )
+    return raw.separated() if recipe.shared_images == DROP else raw

@@ -30,6 +30,7 @@ from workflow_scripts.advtransfer.seals import artefact_at
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe
 from workflow_scripts.advtransfer.transfer.compared import compared
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
+from workflow_scripts.config.load import check_files, study_files
 from workflow_scripts.studies import folders
 from workflow_scripts.studies import plan as plans
 
@@ -53,6 +54,7 @@ def guarded(function, *arguments):
 
 large_files.compare_by_seal()
 if workflow.is_main_process:  # not the Snakemake of a job
+    guarded(check_files, [*study_files(Path()), "config.yaml", *workflow.configfiles])
     runs.name_jobs()
 PLAN = guarded(plans.make_plan, config, class_names)
 guarded(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])

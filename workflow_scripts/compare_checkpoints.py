@@ -12,7 +12,7 @@ of this project; results/index.csv lists the ones that the studies made.
 
 import argparse
 
-from .advtransfer.cli import log, run, step_parser
+from .advtransfer.cli import log, positive, radius, run, seed_index, step_parser
 
 COLUMNS = ("direction", "attack", "norm", "epsilon", "steps", "metric", "value", "n_images")
 
@@ -24,10 +24,18 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--pack", required=True, help="dataset (HDF5 pack)")
     parser.add_argument("--attack", default="pgd", help="pgd, fgsm, singular (default: pgd)")
     parser.add_argument("--norm", default="linf", choices=("linf", "l2"), help="default: linf")
-    parser.add_argument("--epsilon", default="8/255", help="default: 8/255")
-    parser.add_argument("--steps", type=int, default=10, help="steps of pgd (default: 10)")
     parser.add_argument(
-        "--images", type=int, default=1000, help="greatest number of images (default: 1000)"
+        "--epsilon",
+        type=radius,
+        default="8/255",
+        help="radius, a decimal or a fraction; pixels are in [0, 1] (default: 8/255)",
+    )
+    parser.add_argument("--steps", type=positive, default=10, help="steps of pgd (default: 10)")
+    parser.add_argument(
+        "--images",
+        type=positive,
+        default=1000,
+        help="greatest number of images (default: 1000)",
     )
     parser.add_argument(
         "--mask",
@@ -36,7 +44,10 @@ def parser() -> argparse.ArgumentParser:
         help="which images count (default: reference_correct)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the random starts (default: 0)"
+        "--seed",
+        type=seed_index,
+        default=0,
+        help="seed of the random starts (default: 0)",
     )
     parser.add_argument("--output", help="CSV to write (default: print a table)")
     return parser
@@ -52,22 +63,21 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.attacks.recipe import AttackRecipe
     from .advtransfer.data.batches import as_float, to_device
     from .advtransfer.data.packs import read_pack
+    from .advtransfer.data.views import check_square
     from .advtransfer.device import prepare
-    from .advtransfer.epsilon import parse_epsilon
-    from .advtransfer.errors import UserError
+    from .advtransfer.epsilon import check_radius
     from .advtransfer.metrics.compare import compare
     from .advtransfer.models.network import inference_copy
     from .advtransfer.models.zoo import load_checkpoint
+    from .advtransfer.wording import listed
 
-    try:
-        epsilon = parse_epsilon(arguments.epsilon)
-    except ValueError:
-        raise UserError(
-            f"--epsilon {arguments.epsilon}: write a decimal number or a fraction such as 8/255."
-        ) from None
+    epsilon = arguments.epsilon
+    check_radius("--epsilon", arguments.norm, epsilon)
     device = prepare(arguments.device, arguments.threads)
     pack = read_pack(Path(arguments.pack))
     pixels, numbers = pack.splits["test"]
+    check_square(arguments.pack, pixels.shape)
+    check_radius("--epsilon", arguments.norm, epsilon, pixels[0].size)
     size = pixels.shape[1]
     source, _ = load_checkpoint(arguments.source, device, size=size)
     reference, classes = load_checkpoint(arguments.reference, device, size=size)
@@ -85,8 +95,8 @@ def main(arguments: argparse.Namespace) -> None:
                 "%d test images are left out: the reference does not know their classes, %s. Its "
                 "classes without a test image are %s",
                 len(names) - len(known),
-                ", ".join(left_out[:10]) + (" and others" if len(left_out) > 10 else ""),
-                ", ".join([name for name in classes if name not in names][:10]) or "none",
+                listed(left_out),
+                listed(name for name in classes if name not in names) or "none",
             )
     else:
         chosen = np.arange(min(arguments.images, len(names)))

@@ -12,13 +12,13 @@ docs/import-a-checkpoint.md has the details. Nothing is unpickled or executed.
 
 import argparse
 
-from .advtransfer.cli import log, run, step_parser
+from .advtransfer.cli import log, positive, run, step_parser
 
 
 def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", recipe=False)
     parser.add_argument("--pretrained", required=True, help="name of the weights, as above")
-    parser.add_argument("--size", type=int, default=224, help="pixels a side (default: 224)")
+    parser.add_argument("--size", type=positive, default=224, help="pixels a side (default: 224)")
     parser.add_argument("--sha256", help="expected SHA-256 of the file with the weights")
     parser.add_argument(
         "--downloads", default="results/data/downloads", help="folder of downloaded files"
@@ -31,6 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from .advtransfer.models.pretrained import import_pretrained
+    from .advtransfer.wording import counted
 
     classes = import_pretrained(
         arguments.pretrained,
@@ -39,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         Path(arguments.downloads) / "pretrained",
         arguments.sha256,
     )
-    log.info("%s: %d classes, %s, ...", arguments.output, len(classes), ", ".join(classes[:3]))
+    log.info("%s: %s", arguments.output, counted(classes))
 
 
 if __name__ == "__main__":

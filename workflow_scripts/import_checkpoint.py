@@ -13,7 +13,7 @@ robustness library, or as in the family itself. docs/import-a-checkpoint.md has 
 
 import argparse
 
-from .advtransfer.cli import log, run, step_parser
+from .advtransfer.cli import finite, log, positive, run, step_parser
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,9 +26,11 @@ def parser() -> argparse.ArgumentParser:
     names = parser.add_mutually_exclusive_group(required=True)
     names.add_argument("--classes", nargs="+", help="class names in the order of the logits")
     names.add_argument("--classes-file", help="file with one class name a line, in that order")
-    parser.add_argument("--size", type=int, required=True, help="pixels a side of the images")
-    parser.add_argument("--mean", type=float, nargs="+", help="normaliser's mean: one value or 3")
-    parser.add_argument("--std", type=float, nargs="+", help="normaliser's deviation: 1 value or 3")
+    parser.add_argument("--size", type=positive, required=True, help="pixels a side of the images")
+    parser.add_argument("--mean", type=finite, nargs="+", help="normaliser's mean: one value or 3")
+    parser.add_argument(
+        "--std", type=finite, nargs="+", help="normaliser's deviation: 1 value or 3"
+    )
     parser.add_argument("--entry", help="set of weights to take, if the file holds several")
     parser.add_argument("--sha256", help="expected SHA-256 of the file")
     parser.add_argument("--output", required=True, help="checkpoint to write (safetensors)")

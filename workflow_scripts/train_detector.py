@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .advtransfer.cli import log, run, step_parser
+from .advtransfer.cli import log, run, seed_index, step_parser, whole_number
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +21,12 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__ or "", hardware=True)
     parser.add_argument(
         "--workers",
-        type=int,
+        type=whole_number(0),
         help="number of processes that decode images (default: all threads but one)",
     )
-    parser.add_argument("--seed", type=int, required=True, help="seed index, the source's own")
+    parser.add_argument(
+        "--seed", type=seed_index, required=True, help="seed index, the source's own"
+    )
     parser.add_argument("--source", required=True, help="weights of the source (safetensors)")
     parser.add_argument("--data", required=True, help="detection data (HDF5)")
     parser.add_argument("--resume", help="progress file: written every epoch, used if it is there")

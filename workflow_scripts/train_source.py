@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .advtransfer.cli import log, run, step_parser
+from .advtransfer.cli import log, positive, run, seed_index, step_parser
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +20,11 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
     parser.add_argument(
         "--processes",
-        type=int,
+        type=positive,
         default=1,
         help="number of processes, each on its own GPU; it changes no result (default: 1)",
     )
-    parser.add_argument("--seed", type=int, required=True, help="seed index")
+    parser.add_argument("--seed", type=seed_index, required=True, help="seed index")
     parser.add_argument("--view", required=True, help="training view (HDF5)")
     parser.add_argument("--dataset", required=True, help="dataset of the views (HDF5)")
     parser.add_argument("--test-view", help="test view (HDF5), only for checkpoint: best_on_test")
@@ -63,6 +63,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
     from .advtransfer.training.accuracy import accuracy_and_loss
     from .advtransfer.training.fit import COLUMNS, Execution, fit
     from .advtransfer.training.recipe import SourceRecipe
+    from .advtransfer.wording import counted
 
     recipe = from_json(SourceRecipe, arguments.recipe)
     device = processes.prepare(arguments.device, arguments.threads)
@@ -75,7 +76,7 @@ def train(arguments: argparse.Namespace, processes: Processes) -> None:
         "%s on %d images of %s, seed %d, on %s",
         recipe.model.family,
         len(view),
-        ", ".join(view.classes),
+        counted(view.classes),
         arguments.seed,
         processes.describe(device),
     )

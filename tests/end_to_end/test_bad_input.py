@@ -217,6 +217,13 @@ def test_all_mistakes_are_told_at_once(workflow: Path) -> None:
     assert_told(told, "3 problems", "evaluation.imges", "evaluation.images", "label")
 
 
+def test_key_that_stands_twice(workflow: Path) -> None:
+    """In a file given with --configfile; YAML itself would take the second without a word."""
+    (workflow / "twice.yaml").write_text("label: a\nevaluation:\n  images: 3\nlabel: b\n")
+    told = snakemake(workflow, "-n", *SMOKE, "twice.yaml")
+    assert_told(told, "twice.yaml: label, lines 1 and 4", "remove one of the two")
+
+
 def test_target_that_nothing_makes(workflow: Path) -> None:
     told = snakemake(workflow, "results/data/views/no-such-view.h5", "-n", *SMOKE)
     # Snakemake itself adds the lines of the rules, under the heading "Traceback:".

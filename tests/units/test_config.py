@@ -77,6 +77,16 @@ BOTH = ["main", "more"]
         ({f"{TRAINING}.epochs": -1}, [f"{TRAINING}.epochs", "minimum of 0"]),
         ({f"{TRAINING}.batch_size": 0}, [f"{TRAINING}.batch_size", "minimum of 1"]),
         ({f"{TRAINING}.nesterov": "yes"}, [f"{TRAINING}.nesterov", "boolean"]),
+        # To JSON Schema, 6.0 is an integer, and to Python, True is 1.
+        ({f"{TRAINING}.epochs": 6.0}, [f"{TRAINING}.epochs", "whole number", "write 6."]),
+        ({f"{SOURCES}.seeds": [[0.0]]}, [f"{SOURCES}.seeds[0][0]", "write 0."]),
+        ({f"{SOURCES}.seeds": [[True]]}, [f"{SOURCES}.seeds[0][0]", "got true", "yes"]),
+        ({f"{TRAINING}.momentum": False}, [f"{TRAINING}.momentum", "got false", "no"]),
+        ({f"{ATTACK}.epsilon": True}, ["attacks.main[0].epsilon", "got true"]),
+        ({f"{ATTACK}.epsilon": "８/255"}, ["attacks.main[0].epsilon", "８/255", "8/255"]),
+        ({f"{ATTACK}.epsilon": "8/255 "}, ["attacks.main[0].epsilon", "'8/255 '"]),
+        ({f"{TRAINING}.weight_decay": -1.0}, [f"{TRAINING}.weight_decay", "minimum of 0"]),
+        ({f"{TRAINING}.momentum": 1.5}, [f"{TRAINING}.momentum", "1.5"]),
         ({f"{TRAINING}.learning_rate": 0}, [f"{TRAINING}.learning_rate", "0"]),
         ({f"{TRAINING}.schedule": "linear"}, [f"{TRAINING}.schedule", "one_cycle"]),
         ({f"{ATTACK}.epsilon": -0.1}, ["attacks.main[0].epsilon: -0.1", "not negative"]),
@@ -264,6 +274,23 @@ def test_checking_changes_nothing():
         ({f"{ATTACK}.attack": "pdg"}, ["attacks.main[0].attack", "pdg", "fgsm, pgd"]),
         ({"data.datasets.cifar10": {"pack": "no/such.h5"}}, ["datasets.cifar10.pack", "no/such"]),
         ({f"{ATTACK}.epsilon": "8/0"}, ["8/0", "division by zero"]),
+        # Grey levels instead of pixels in [0, 1].
+        ({f"{ATTACK}.epsilon": 8}, ["attacks.main[0].epsilon: 8 cannot", "8/255"]),
+        ({f"{ATTACK}.step_size": 2}, ["attacks.main[0].step_size: 2 cannot", "2/255"]),
+        ({f"{ATTACK}.step_size": 0}, ["attacks.main[0].step_size", "leads nowhere"]),
+        (
+            {f"{TRAINING}.attack": {"attack": "pgd", "norm": "linf", "epsilon": 8}},
+            [f"{TRAINING}.attack.epsilon: 8 cannot", "8/255"],
+        ),
+        (
+            {
+                f"{ATTACK}.norm": "l2",
+                f"{ATTACK}.epsilon": 128,
+                f"{SOURCES}.size": 32,
+                f"studies.{FIRST}.targets.held_out.size": 32,
+            },
+            ["pgd10-l2-128 on 32x32 images", "0 to 55.43", "128/255"],
+        ),
         # Overlap of training images: the same classes without halves.
         (
             {f"{SOURCES}.classes": ["cat", "dog", "horse"]},

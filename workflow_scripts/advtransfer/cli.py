@@ -8,7 +8,10 @@ answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import logging
+import math
 import os
 import re
 import sys
@@ -16,32 +19,91 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from .epsilon import parse_epsilon
 from .errors import UserError
 from .home import expanded
 
 log = logging.getLogger("advtransfer")
+LAST_SEED = 999_999_999  # the config's limit, too
+READER_GONE = 141  # exit code of a program that SIGPIPE ended, as a shell reports it
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose ``--help`` can be piped into ``head``."""
+
+    def print_help(self, file: Any = None) -> None:
+        if file is not None or sys.stdout is None:
+            super().print_help(file)
+            return
+        try:
+            sys.stdout.write(self.format_help())  # argparse itself drops what it cannot write
+            sys.stdout.flush()
+        except OSError as error:
+            leave(_unwritable(error))
+
+
+def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Return a type of options: a whole number of at least ``least``."""
+    expected = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None  # type: ignore[assignment]
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected a whole number {expected}, got '{text}'")
+        return value
+
+    return number
+
+
+positive = whole_number(1)
+seed_index = whole_number(0, LAST_SEED)
+
+
+def finite(text: str) -> float:
+    """Return a finite number; a type of options."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got '{text}'")
+    return value
+
+
+def radius(text: str) -> float:
+    """Return the radius of a ball of perturbations, above 0; a type of options."""
+    try:
+        value = parse_epsilon(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"expected a number above 0 such as 8/255 or 0.5, got '{text}'"
+        )
+    return value
 
 
 def step_parser(
     description: str, *, recipe: bool = True, hardware: bool = False
 ) -> argparse.ArgumentParser:
     """Return a parser with ``--recipe``, and with ``--device`` and ``--threads`` for networks."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if recipe:
         parser.add_argument("--recipe", required=True, help="canonical JSON of the recipe")
     if hardware:
         parser.add_argument(
             "--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ..."
         )
-        parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+        parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1)")
     return parser
 
 
 def add_seeds(parser: argparse.ArgumentParser) -> None:
     """Add ``--seeds``, the block of seed indices of a job."""
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed indices")
+    parser.add_argument("--seeds", type=seed_index, nargs="+", required=True, help="seed indices")
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +147,8 @@ class _Named(argparse.Action):
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
     """Parse the arguments, run ``main`` and exit.
 
-    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 130 after Ctrl-C.
+    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 130 after Ctrl-C, or
+    141 without a word if the reader of the output is gone (``| head``).
     """
     arguments = parser.parse_args([_from_home(word) for word in sys.argv[1:]])
     if getattr(arguments, "study", None) and not arguments.kind:
@@ -96,12 +159,15 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     started = time.perf_counter()
     try:
         main(arguments)
+        _flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         leave(1)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
         leave(130)
+    except OSError as error:
+        leave(_unwritable(error))
     log.info("done in %.1f s", time.perf_counter() - started)
     leave(0)
 
@@ -115,11 +181,31 @@ def _from_home(word: str) -> str:
     return f"{name}{expanded(path)}" if re.match("~[^/]*/", path) else word
 
 
+def _flush() -> None:
+    if sys.stdout is not None:  # closed by >&-
+        sys.stdout.flush()
+
+
+def _unwritable(error: OSError) -> int:
+    """Return the exit code after standard output could not be written, with a line that says why.
+
+    Raises:
+        OSError: The error is another one.
+    """
+    if isinstance(error, BrokenPipeError):
+        return READER_GONE
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        print(f"error: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
+    raise error
+
+
 def leave(code: int) -> NoReturn:
     """Exit at once, without the tear-down of torch and HDF5; all files must be closed.
 
     The tear-down takes time, and that of HDF5 crashes after a failed write.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, AttributeError):  # full, its reader gone, or closed
+            stream.flush()
     os._exit(code)

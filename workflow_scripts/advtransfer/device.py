@@ -33,8 +33,13 @@ def prepare(device: str, threads: int) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
+        if chosen.type == "meta":
+            raise RuntimeError("it holds no numbers")
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {device}: not available here ({error}).") from None
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise UserError(
+            f"--device {device}: not available here ({reason}). Use auto, cpu, or cuda."
+        ) from None
     if chosen.type == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True

@@ -25,8 +25,11 @@ def check_config(config: Mapping[str, Any]) -> None:
         UserError: every problem, by key, with what was expected and the nearest known key.
     """
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
+    # To JSON Schema, 5.0 is an integer; as epochs or as a seed it is a mistake.
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: _is_int(value))
+    validator = extend(Draft202012Validator, type_checker=types)(json.loads(SCHEMA.read_text()))
     errors = list(validator.iter_errors(config))
     if any(_is_named(error) for error in errors):
         errors = [error for error in errors if not _may_be_named(error)]
@@ -69,6 +72,14 @@ def _unfit(value: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {_shown(value)} has a line break or another control character."
 
 
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()
+
+
 def _is_named(error: Any) -> bool:
     """Whether an error is in an entry of `sources` or `targets`, which several studies use."""
     return list(error.absolute_path)[:1] in (["sources"], ["targets"])
@@ -98,6 +109,14 @@ def _lines(error: Any, schema: Any) -> list[str]:
             for key in missing
         ]
     value = error.instance
+    if error.validator == "type" and error.validator_value == "integer" and _is_whole(value):
+        return [f"{path}: expected a whole number, got {value}; write {int(value)}."]
+    if isinstance(value, bool) and error.validator in ("type", "anyOf"):
+        kind = error.validator_value if isinstance(error.validator_value, str) else "number or text"
+        return [
+            f"{path}: expected {kind}, got {str(value).lower()} (as which YAML also reads yes, no, "
+            "on and off)."
+        ]
     if error.validator == "pattern":
         what = _description(error.schema, schema)
         return [f"{path}: {_shown(value)} does not fit. {what}."]

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..advtransfer.errors import UserError
+from ..advtransfer.wording import listed
 
 USE = "use"
 
@@ -57,8 +58,7 @@ def _complete(part: Any, config: Mapping[str, Any], section: str, key: str) -> A
         near = get_close_matches(str(wanted), known, 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise UserError(
-            f"{key}.{USE}: no '{wanted}' in `{section}`; {hint}There are "
-            f"{', '.join(map(str, known)) or 'none'}."
+            f"{key}.{USE}: no '{wanted}' in `{section}`; {hint}There are {listed(known) or 'none'}."
         )
     entry = entries[wanted]
     return {**entry, **own} if isinstance(entry, Mapping) else own

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..advtransfer.data.text_lists import read_class_names
-from ..advtransfer.epsilon import parse_epsilon
+from ..advtransfer.epsilon import check_radius, parse_epsilon
 from ..advtransfer.errors import UserError
 from ..advtransfer.home import expanded
 from ..advtransfer.models.recipe import ModelRecipe
@@ -87,6 +87,7 @@ def trained_against(config: Config, name: str) -> tuple[str, float | None]:
         return "", radius
     if "norm" not in part:
         raise UserError(f"checkpoints.{name}.norm is missing: that of its epsilon.")
+    check_radius(f"checkpoints.{name}.epsilon", part["norm"], radius)
     return part["norm"], radius
 
 

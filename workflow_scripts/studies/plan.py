@@ -16,9 +16,13 @@ from shlex import quote
 from typing import Any
 
 from ..advtransfer.addresses import address
+from ..advtransfer.attacks.recipe import attack_label
 from ..advtransfer.data.text_lists import composed
+from ..advtransfer.data.view_recipe import ViewRecipe
+from ..advtransfer.epsilon import check_radius
 from ..advtransfer.errors import UserError
 from ..advtransfer.recipes import Addressed, to_json
+from ..advtransfer.training.recipe import SourceRecipe
 from ..config.check import Config, check_config, without_nulls
 from ..config.named import resolved
 from . import folders
@@ -27,6 +31,7 @@ from .checkpoints import check_checkpoints
 
 ALL_CLASSES = "all"
 ClassNames = Callable[[str, Mapping[str, Any]], Sequence[str]]
+CHANNELS = 3  # of every dataset's images
 MAX_RECIPE = 112 << 10  # bytes, quoted: a command of at most 128 KiB, to Linux, has more to say
 
 
@@ -46,6 +51,7 @@ class Plan:
         where = address(recipe)
         if where not in self.recipes:
             _check_length(to_json(recipe), f"the recipe of '{where}'")
+            _check_radii(recipe)
             self.recipes[where] = recipe
             for part in _with_address(recipe):
                 self.register(part)
@@ -176,6 +182,24 @@ def _with_address(recipe: Any) -> list[Any]:
             if isinstance(part, Addressed):
                 found.append(part)
     return found
+
+
+def _check_radii(recipe: Any) -> None:
+    """Refuse attacks in l2 whose ball holds all images, where the size of the images is known.
+
+    Of other images (packs, datasets with a size of their own), the job refuses them.
+    """
+    fields = [getattr(recipe, item.name) for item in dataclasses.fields(recipe)]
+    views = [value for value in fields if isinstance(value, ViewRecipe)]
+    size = next((view.size or view.dataset.size for view in views), None)
+    if size is None:
+        return
+    attacks = list(getattr(recipe, "attacks", ()))
+    if isinstance(recipe, SourceRecipe) and recipe.training.attack is not None:
+        attacks.append(recipe.training.attack)
+    for attack in attacks:
+        label = f"the attack {attack_label(attack)} on {size}x{size} images"
+        check_radius(f"{label}, epsilon", attack.norm, attack.epsilon, CHANNELS * size**2)
 
 
 def _check_length(text: str, what: str) -> None:

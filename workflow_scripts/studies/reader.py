@@ -20,13 +20,14 @@ from ..advtransfer.attacks.recipe import AttackRecipe, attack_label
 from ..advtransfer.data.folders import class_folders
 from ..advtransfer.data.recipe import DROP, REFUSE, DatasetRecipe
 from ..advtransfer.data.view_recipe import ViewRecipe
-from ..advtransfer.epsilon import parse_epsilon
+from ..advtransfer.epsilon import check_radius, parse_epsilon
 from ..advtransfer.errors import UserError
 from ..advtransfer.home import expanded
 from ..advtransfer.models.recipe import ModelRecipe
 from ..advtransfer.training.recipe import SourceRecipe, TrainingRecipe, check_replays
 from ..advtransfer.transfer.modes import check_mode
 from ..advtransfer.transfer.recipe import ModeRecipe
+from ..advtransfer.wording import listed
 from ..config.check import Config
 
 LIBRARY = Path(__file__).parents[1] / "advtransfer"
@@ -82,7 +83,7 @@ def check_module(kind: str, name: str, key: str, way_out: str) -> None:
         near = get_close_matches(name, known, 1)
         hint = f"Did you mean '{near[0]}'? " if near else ""
         raise UserError(
-            f"{key}: unknown {kind} '{name}'. {hint}There are {', '.join(known)} ({way_out})."
+            f"{key}: unknown {kind} '{name}'. {hint}There are {listed(known)} ({way_out})."
         )
 
 
@@ -198,8 +199,11 @@ class StudyReader(ABC):
         """
         named = _section(self.config, section)
         if name not in named:
-            known = ", ".join(named) or "none"
-            raise UserError(f"{key}: no '{name}' in `{section}`; there are {known}.")
+            near = get_close_matches(name, named, 1)
+            hint = f"did you mean '{near[0]}'? There" if near else "there"
+            raise UserError(
+                f"{key}: no '{name}' in `{section}`; {hint} are {listed(named) or 'none'}."
+            )
         self._used.setdefault(section, set()).add(name)
         return named[name]
 
@@ -281,7 +285,7 @@ class StudyReader(ABC):
                 if name not in classes:
                     raise UserError(
                         f"{key}: '{superclass}' has '{name}', which is none of the classes "
-                        f"{', '.join(classes)}."
+                        f"{listed(classes)}."
                     )
                 if name in above:
                     raise UserError(
@@ -292,7 +296,7 @@ class StudyReader(ABC):
         left = [name for name in classes if name not in above]
         if left:
             raise UserError(
-                f"{key}: class '{left[0]}' is in none of {', '.join(part['superclasses'])}; add "
+                f"{key}: class '{left[0]}' is in none of {listed(part['superclasses'])}; add "
                 "it to one, or leave it out of classes."
             )
         return tuple(above[name] for name in classes)
@@ -308,8 +312,16 @@ class StudyReader(ABC):
                 f"{key}: '{part['attack']}' has one answer; leave out random_start and restarts."
             )
         fields["epsilon"] = parse_epsilon(fields["epsilon"])
+        where = key.removesuffix(".attack")
+        check_radius(f"{where}.epsilon", part["norm"], fields["epsilon"])
         if "step_size" in fields:
             fields["step_size"] = parse_epsilon(fields["step_size"])
+            check_radius(f"{where}.step_size", part["norm"], fields["step_size"])
+            if not fields["step_size"]:
+                raise UserError(
+                    f"{where}.step_size: a step of length 0 leads nowhere; give a length above 0, "
+                    "or leave it out for the attack's own rule."
+                )
         return AttackRecipe(**fields, precision=self.config["precision"]["attacks"])
 
     def attack_block(self, name: str, key: str) -> tuple[AttackRecipe, ...]:
@@ -419,6 +431,6 @@ class StudyReader(ABC):
         if shared and {first.half, second.half} != {0, 1}:
             raise UserError(
                 f"{self.key}: sources and target '{name}' would share images of "
-                f"{', '.join(shared)}. Give them different classes, or `half: 0` to the sources "
+                f"{listed(shared)}. Give them different classes, or `half: 0` to the sources "
                 "and `half: 1` to the target."
             )

@@ -601,6 +601,22 @@ def test_a_pack(tmp_path: Path) -> None:
     assert raw.attributes == {"note": "small", "coarse": {"cat": 1}}
 
 
+@pytest.mark.parametrize("names", [["0", "1"], ["true", "null"], ["cat", "[1]"], ["1e3", "nan"]])
+@pytest.mark.parametrize("dtype", [h5py.string_dtype(), "S5"], ids=["text", "bytes"])
+def test_class_names_of_a_pack_as_an_array(names: list[str], dtype: Any, tmp_path: Path) -> None:
+    """What looks like JSON in an array of text is a name."""
+    path = write_pack(tmp_path / "pets.h5", class_names=np.array(names, dtype=dtype))
+    assert fetch_pack(path).class_names == tuple(names)
+    assert class_names("pets", {"pack": str(path)}) == tuple(names)
+
+
+def test_a_pack_with_many_class_names_is_refused_in_few_words(tmp_path: Path) -> None:
+    names = json.dumps([f"class {k}" for k in range(150)] + ["class 0"])
+    with pytest.raises(UserError, match=r"'class 4' and 146 more\]; expected") as told:
+        fetch_pack(write_pack(tmp_path / "pets.h5", class_names=names))
+    assert len(str(told.value)) < 400
+
+
 def test_class_names_of_a_pack_are_in_one_form_of_unicode(tmp_path: Path) -> None:
     path = write_pack(tmp_path / "pets.h5", class_names=json.dumps(["cat", "do\u0308g"]))
     assert fetch_pack(path).class_names == ("cat", "d\u00f6g")

@@ -229,3 +229,33 @@ def test_fingerprints_are_of_the_pixels():
     assert found[0] == found[2] != found[1]
     expected = int.from_bytes(hashlib.sha256(images[0].tobytes()).digest()[:8], "big")
     assert int(found[0]) == expected and found.dtype == np.uint64
+
+
+def test_images_that_are_not_square_need_a_size(tmp_path: Path) -> None:
+    """Networks for 32x32 pixels would give numbers for 32x48, too."""
+    images = np.random.default_rng(0).integers(0, 256, (len(LABELS), 8, 12, 3), np.uint8)
+    arrays = {"train/images": images, "train/labels": LABELS}
+    write_hdf5(tmp_path / "wide.h5", arrays, {"class_names": NAMES})
+    with pytest.raises(UserError, match=r"wide\.h5: its images are 8x12 .*`size: 8`"):
+        make_view(VIEW, tmp_path / "wide.h5", tmp_path / "view.h5")
+    make_view(dataclasses.replace(VIEW, size=8), tmp_path / "wide.h5", tmp_path / "view.h5")
+    assert load_view(tmp_path / "view.h5", tmp_path / "wide.h5").images.shape[1:] == (8, 8, 3)
+
+
+def test_a_view_without_pixels_of_images_that_are_not_square(dataset: Path, tmp_path: Path) -> None:
+    """As views that were made before this was refused."""
+    make_view(VIEW, dataset, tmp_path / "view.h5")
+    arrays, attributes = read_hdf5(dataset)
+    wide = {name: a[:, :8] if name.endswith("images") else a for name, a in arrays.items()}
+    write_hdf5(tmp_path / "wide.h5", wide, attributes)
+    with pytest.raises(UserError, match=r"wide\.h5: its images are 8x12"):
+        load_view(tmp_path / "view.h5", tmp_path / "wide.h5")
+
+
+def test_many_classes_are_counted_in_messages() -> None:
+    names = [f"c{k}" for k in range(150)]
+    recipe = dataclasses.replace(VIEW, classes=tuple(names), images=1000)
+    with pytest.raises(UserError, match=r"150 classes \(c0, c1, c2, c3, c4 and 145 more\)"):
+        select(recipe, np.arange(150), names)
+    with pytest.raises(UserError, match="its classes are c0, c1, c2, c3, c4 and 145 more"):
+        select(dataclasses.replace(recipe, classes=("x",)), np.arange(150), names)

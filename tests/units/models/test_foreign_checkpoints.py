@@ -706,6 +706,32 @@ def test_images_of_classes_that_the_reference_lacks_are_counted(tmp_path, caplog
 @pytest.mark.parametrize(
     ("words", "part"),
     [
+        (["--epsilon", "8"], "--epsilon: 8 cannot be meant.*8/255"),
+        (["--norm", "l2", "--epsilon", "128"], r"--epsilon: 128 cannot be meant.*0 to 55\.43"),
+        ([], "wide.h5: its images are 32x48"),
+        (["--device", "banana"], "--device banana: not available here.*Use auto"),
+        (["--device", "meta"], "--device meta: not available here"),
+    ],
+    ids=str,
+)
+def test_comparisons_that_cannot_be_meant(words, part, tmp_path):
+    """Each is said before a checkpoint is read."""
+    path = pack(tmp_path / ("pack.h5" if words else "wide.h5"))
+    if not words:
+        with h5py.File(path, "r+") as file:
+            del file["images"]
+            file["images"] = np.zeros((24, 32, 48, 3), np.uint8)
+    with pytest.raises(UserError, match=part):
+        call(
+            compare_checkpoints,
+            *("--source", tmp_path / "no.safetensors", "--reference", tmp_path / "no.safetensors"),
+            *("--pack", path, "--steps", "1", *words),
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
         (["--parameters", "{"], "not JSON"),
         (["--parameters", "[1]"], "expected a JSON object"),
         (["--mean", "0.5"], "go together"),

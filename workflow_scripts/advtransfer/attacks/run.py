@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from ..data.batches import as_float
+from ..epsilon import check_radius
 from ..errors import UserError
 from ..models.inference import BATCH, predict
 from ..models.network import Network, inference_copy
@@ -34,8 +35,12 @@ def known_attacks() -> list[str]:
     return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in NOT_ATTACKS)
 
 
-def load_attack(recipe: AttackRecipe) -> Perturb:
+def load_attack(recipe: AttackRecipe, pixels: int | None = None) -> Perturb:
     """Return the ``perturb`` function of a recipe's attack.
+
+    Args:
+        pixels: number of values of an image (C * H * W), from which the largest radius in l2
+            follows; None: unknown.
 
     Raises:
         UserError: There is no such attack, or a setting is invalid.
@@ -56,6 +61,9 @@ def load_attack(recipe: AttackRecipe) -> Perturb:
         raise UserError(
             f"attack '{recipe.attack}': norm is {' or '.join(norms)}, not '{recipe.norm}'."
         )
+    check_radius(f"attack '{recipe.attack}', epsilon", recipe.norm, recipe.epsilon, pixels)
+    if recipe.step_size is not None:
+        check_radius(f"attack '{recipe.attack}', step_size", recipe.norm, recipe.step_size, pixels)
     perturb: Perturb = module.perturb
     return perturb
 
@@ -79,7 +87,7 @@ def attack_images(
     Returns:
         float32 (N, C, H, W) on the images' device.
     """
-    perturb = load_attack(recipe)
+    perturb = load_attack(recipe, images.shape[1:].numel())
     restarts = recipe.restarts
     count = max(1, BATCH // restarts)  # a batch holds all restarts of its images
     deltas = []

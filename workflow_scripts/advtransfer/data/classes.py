@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from ..errors import UserError
+from ..wording import listed
 from .known import description
 from .view_recipe import ViewRecipe
 
@@ -28,5 +29,5 @@ def check_classes(views: Iterable[ViewRecipe]) -> None:
                 hint = f"Did you mean '{near[0]}'? " if near else ""
                 raise UserError(
                     f"studies: dataset '{view.dataset.name}' has no class '{name}'. {hint}Its "
-                    f"classes are {', '.join(known)}."
+                    f"classes are {listed(known)}."
                 )

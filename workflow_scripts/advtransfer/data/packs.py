@@ -1,8 +1,8 @@
 """HDF5 packs: files of labelled images, in which users can bring their own data.
 
 A pack has the arrays ``images`` uint8 (N, H, W, 3), ``labels`` integer (N,) and ``split`` bytes
-(N,), each ``train`` or ``test``. Its attributes are ``class_names`` (a JSON list), ``source`` and
-``licence``.
+(N,), each ``train`` or ``test``. Its attributes are ``class_names`` (a JSON list or an array of
+text), ``source`` and ``licence``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from ..artifacts.hdf5 import decode_attribute, open_foreign_hdf5, readable
 from ..characters import CONTROL
 from ..errors import UserError
 from ..home import expanded
+from ..wording import listed
 from .dataset import RawDataset, checked_splits
 from .text_lists import composed
 
 SPLITS = ("train", "test")
+SHOWN = 200  # characters of an attribute that a message repeats
 
 
 def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
@@ -133,8 +135,8 @@ def _class_names(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
         or len(set(names)) != len(names)
     ):
         raise UserError(
-            f"{path}: the attribute 'class_names' is {names!r}; expected a JSON list of different "
-            'names of one line, one per label, like ["cat", "dog"].'
+            f"{path}: the attribute 'class_names' is {_shown(names)}; expected a JSON list or an "
+            'array of different names of one line, one per label, like ["cat", "dog"].'
         )
     return tuple(names)
 
@@ -143,12 +145,18 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
+def _shown(names: Any) -> str:
+    text = f"[{listed(map(repr, names))}]" if isinstance(names, list) else repr(names)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
 def _plain(value: Any) -> Any:
     """Return an HDF5 attribute as a value of a JSON type."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        # An array of text, whose items are names and not JSON: "0" is the name of a class.
+        return [_text(item) if isinstance(item, str | bytes) else _plain(item) for item in value]
     if isinstance(value, str | bytes):
-        return decode_attribute(value)
+        return decode_attribute(_text(value))
     return value if isinstance(value, int | float) else str(value)

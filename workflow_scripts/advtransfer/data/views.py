@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ..artifacts.hdf5 import hdf5_writer, open_hdf5, read_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import derived_seed, from_plain, to_plain
+from ..wording import counted, listed
 from .fingerprints import fingerprints
 from .view_recipe import ViewRecipe
 
@@ -57,8 +58,8 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
     unknown = [name for name in recipe.classes if name not in class_names]
     if unknown:
         raise UserError(
-            f"dataset '{recipe.dataset.name}' has no class {unknown}; its classes are "
-            f"{', '.join(class_names)}."
+            f"dataset '{recipe.dataset.name}' has no class [{listed(map(repr, unknown))}]; its "
+            f"classes are {listed(class_names)}."
         )
     # The order within a class is seeded by dataset, split and class alone. If it depended on the
     # other classes of the view, halves of two views of one dataset would not be disjoint. It must
@@ -75,7 +76,7 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
     wanted = recipe.images
     if not any(map(len, columns)):
         raise UserError(
-            f"view of '{recipe.dataset.name}' ({recipe.split}, {', '.join(recipe.classes)}) has no "
+            f"view of '{recipe.dataset.name}' ({recipe.split}, {counted(recipe.classes)}) has no "
             "image: name other classes, or leave `half` out."
         )
     longest = max(len(column) for column in columns)
@@ -86,7 +87,7 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
     chosen = chosen[chosen >= 0]
     if wanted is not None and len(chosen) < wanted:
         raise UserError(
-            f"view of '{recipe.dataset.name}' ({recipe.split}, {', '.join(recipe.classes)}"
+            f"view of '{recipe.dataset.name}' ({recipe.split}, {counted(recipe.classes)}"
             + (f", half {recipe.half}" if recipe.half is not None else "")
             + f") asks for {wanted} images but there are {len(chosen)}: lower `images` in the "
             "config, or add classes."
@@ -119,6 +120,8 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
     with open_hdf5(dataset_file) as dataset, hdf5_writer(output, attributes) as writer:
         rows = dataset.rows(f"{split}/images")
         size = recipe.size if rows.shape[1:3] != (recipe.size, recipe.size) else None
+        if recipe.size is None:
+            check_square(dataset_file, rows.shape)
         if recipe.detail is not None and recipe.detail > min(rows.shape[1:3]):
             raise UserError(
                 f"view of '{recipe.dataset.name}': detail {recipe.detail} is more than the "
@@ -139,6 +142,22 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
             if size is not None or recipe.detail is not None:
                 writer.append("images", full, len(indices))
         writer.append("fingerprints", np.concatenate(prints), len(indices))
+
+
+def check_square(where: str | Path, shape: Sequence[int]) -> None:
+    """Refuse images (N, H, W, 3) that are not square, as every network and crop here expects.
+
+    Raises:
+        UserError: Height and width differ.
+    """
+    height, width = shape[1:3]
+    if height != width:
+        raise UserError(
+            f"{where}: its images are {height}x{width} pixels (height x width), and networks take "
+            f"square ones. Crop or resize them when the file is made; in the config, "
+            f"`size: {min(height, width)}` where the dataset is named resizes them, which changes "
+            "their proportions."
+        )
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
@@ -198,4 +217,5 @@ def open_view(view_file: str | Path, dataset_file: str | Path) -> Iterator[OpenV
         rows = dataset.rows(f"{recipe.split}/images")
         if indices.min(initial=0) < 0 or indices.max(initial=-1) >= rows.shape[0]:
             raise UserError(f"{view_file} does not belong to {dataset_file}: indices out of range.")
+        check_square(dataset_file, rows.shape)
         yield OpenView(labels, indices, recipe, rows.shape[1], lambda which: rows[indices[which]])

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..recipes import derived_seed
+from ..wording import listed
 from .data_recipe import ComposedRecipe
 
 MIN_PIXELS = 8  # smallest visible mask of an object to detect
@@ -125,7 +126,7 @@ def of_classes(
     """
     unknown = [name for name in wanted if name not in names]
     if unknown:
-        raise UserError(f"{where}: no class '{unknown[0]}'; there are {', '.join(names)}.")
+        raise UserError(f"{where}: no class '{unknown[0]}'; there are {listed(names)}.")
     position = np.full(len(names), -1)
     for k, name in enumerate(wanted):
         position[list(names).index(name)] = k

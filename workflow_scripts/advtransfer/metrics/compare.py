@@ -6,16 +6,21 @@ The models are plain callables.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..attacks.recipe import AttackRecipe
-from ..attacks.run import load_attack
+from ..attacks.run import attack_images, load_attack
+from ..errors import UserError
 from ..models.inference import BATCH
 from .transferability import PairMetrics, measure_pair, tau_1
 
 Model = Callable[[torch.Tensor], torch.Tensor]
+MASKS = ("reference_correct", "all")
+# Parts of a model that do something else in training, beside whatever is called a kind of dropout.
+TRAINED_OTHERWISE = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
 
 
 def compare(
@@ -45,29 +50,40 @@ def compare(
         `PairMetrics` by direction, ``source_to_reference`` and ``reference_to_source``.
 
     Raises:
-        UserError: The attack is unknown, no image counts, or logits are not finite.
+        UserError: The attack is unknown or cannot be meant, images, labels or logits do not have
+            the form above, no image counts, or a model is in training mode.
     """
-    perturb = load_attack(attack)
+    _check_images(images)
+    images = images.detach()
+    _check_attack(attack, images)
+    if mask not in MASKS:
+        raise UserError(f"mask: {mask!r} is unknown; it is {' or '.join(map(repr, MASKS))}.")
     models = {"source": source, "reference": reference}
-    clean = {side: _logits(model, images) for side, model in models.items()}
+    for side, model in models.items():
+        _check_mode(side, model, images)
+    if labels is not None:
+        _check_labels(labels, len(images))
+    clean = {side: _logits(side, model, images) for side, model in models.items()}
+    predicted = clean["reference"].argmax(1)
+    true = predicted if labels is None else labels.cpu().numpy().astype(np.int64)
+    classes = clean["reference"].shape[1]
+    if true.min() < 0 or true.max() >= classes:
+        raise UserError(
+            f"labels: they run from {true.min()} to {true.max()}, but the reference has {classes} "
+            f"logits, so that labels are 0 to {classes - 1}. Number them by its classes; if it has "
+            "none of the images' classes, give labels=None."
+        )
+    counts = np.ones(len(images), dtype=bool)
+    if mask == "reference_correct":
+        counts = predicted == true
     deltas = {}
     for side, model in models.items():
         generator = torch.Generator().manual_seed(seed)
         own = torch.from_numpy(clean[side].argmax(1)).to(images.device)
-        deltas[side] = torch.cat(
-            [
-                perturb(model, images[k : k + BATCH], own[k : k + BATCH], attack, generator)  # type: ignore[arg-type]
-                for k in range(0, len(images), BATCH)
-            ]
-        )
-    predicted = clean["reference"].argmax(1)
-    true = predicted if labels is None else labels.cpu().numpy()
-    counts = np.ones(len(images), dtype=bool)
-    if mask == "reference_correct":
-        counts = predicted == true
+        deltas[side] = attack_images(model, images, own, attack, generator)  # type: ignore[arg-type]
     against = {"source": clean["source"].argmax(1), "reference": true}
     responses = {
-        (responder, attacked): _logits(models[responder], images + deltas[attacked])
+        (responder, attacked): _logits(responder, models[responder], images + deltas[attacked])
         for responder in models
         for attacked in models
     }
@@ -87,7 +103,118 @@ def compare(
     }
 
 
+def _check_images(images: Any) -> None:
+    if not isinstance(images, torch.Tensor) or images.ndim != 4 or not images.numel():
+        raise UserError(
+            f"images: expected a float tensor (N, C, H, W) in [0, 1] with N > 0, got "
+            f"{_form(images)}."
+        )
+    if not images.is_floating_point():
+        raise UserError(
+            f"images: expected floats in [0, 1], got {_form(images)}. Convert pixels in 0 to 255 "
+            "with images.float() / 255."
+        )
+    if not torch.isfinite(images).all():
+        raise UserError("images: some pixels are nan or infinite; expected values in [0, 1].")
+    low, high = float(images.min()), float(images.max())
+    if low >= 0 and high <= 1:
+        return
+    if low < 0:
+        way_out = (
+            "If they are normalised, undo it and make the normalisation the first layer of the "
+            "models; if they were resized, add .clamp(0, 1)"
+        )
+    elif high > 2:
+        way_out = "Divide pixels in 0 to 255 by 255"
+    else:
+        way_out = "Resizing may overshoot: add .clamp(0, 1)"
+    raise UserError(
+        f"images: their values run from {low:.4g} to {high:.4g}; expected [0, 1]. {way_out}."
+    )
+
+
+def _check_attack(attack: AttackRecipe, images: torch.Tensor) -> None:
+    load_attack(attack, images.shape[1:].numel())
+    if not attack.epsilon:
+        raise UserError("attack: epsilon is 0, so that nothing is perturbed; give one above 0.")
+    if attack.labels != "predicted" or attack.precision != "fp32":
+        raise UserError(
+            "attack: here it moves away from each model's own predictions, and the models run as "
+            "they are given; leave labels and precision at their defaults."
+        )
+
+
+def _check_labels(labels: Any, count: int) -> None:
+    numbers = isinstance(labels, torch.Tensor) and not (
+        labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool
+    )
+    if numbers and labels.shape == (count,):
+        return
+    one_hot = isinstance(labels, torch.Tensor) and labels.ndim == 2 and len(labels) == count
+    way_out = " Of one-hot labels, take labels.argmax(1)." if one_hot else ""
+    raise UserError(
+        f"labels: expected a tensor with one whole number for each of the {count} images, got "
+        f"{_form(labels)}.{way_out}"
+    )
+
+
+def _check_mode(side: str, model: Any, images: torch.Tensor) -> None:
+    """Refuse a model whose outputs change from call to call, or which is on another device."""
+    if not isinstance(model, torch.nn.Module):
+        return
+    for name, part in model.named_modules():
+        kind = type(part).__name__
+        otherwise = isinstance(part, TRAINED_OTHERWISE) or "drop" in kind.lower()
+        if part.training and otherwise:
+            raise UserError(
+                f"{side}: the model is in training mode, in which its {kind} '{name}' makes its "
+                "logits depend on chance or on the other images. Call .eval() on it first."
+            )
+    devices = {str(one.device) for one in model.parameters()}
+    if devices and str(images.device) not in devices:
+        raise UserError(
+            f"{side}: the model is on {' and '.join(sorted(devices))}, the images are on "
+            f"{images.device}; move one with .to(device)."
+        )
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
 @torch.no_grad()
-def _logits(model: Model, images: torch.Tensor) -> np.ndarray:
-    parts = [model(images[k : k + BATCH]).float().cpu() for k in range(0, len(images), BATCH)]
-    return torch.cat(parts).numpy()
+def _logits(side: str, model: Model, images: torch.Tensor) -> np.ndarray:
+    parts = []
+    for k in range(0, len(images), BATCH):
+        batch = images[k : k + BATCH]
+        found = model(batch)
+        if not isinstance(found, torch.Tensor):
+            raise UserError(f"{side}: expected logits, got a {type(found).__name__}. {_way(found)}")
+        if found.ndim != 2 or len(found) != len(batch) or found.shape[1] < 2:
+            raise UserError(
+                f"{side}: expected logits (N, classes) of at least 2 classes, got {_form(found)} "
+                f"for {len(batch)} images."
+            )
+        parts.append(found.float().cpu())
+    logits = torch.cat(parts)
+    probabilities = (logits >= 0).all() and ((logits.sum(1) - 1).abs() < 1e-4).all()
+    if probabilities and len(logits) > 1:
+        raise UserError(
+            f"{side}: expected logits, got probabilities (every row sums to 1). Leave out the last "
+            "softmax: all metrics are defined on logits."
+        )
+    return logits.numpy()
+
+
+def _way(found: Any) -> str:
+    """Return how logits are taken from what a model returned instead."""
+    if isinstance(found, dict) and found:
+        key = "logits" if "logits" in found else next(iter(found))
+        return f"Wrap the model: lambda images: model(images)[{key!r}]."
+    if isinstance(getattr(found, "logits", None), torch.Tensor):
+        return "Wrap the model: lambda images: model(images).logits."
+    if isinstance(found, tuple | list):
+        return "Wrap the model: lambda images: model(images)[0], if its first item are the logits."
+    return "Wrap the model in a function that returns a tensor (N, classes)."

@@ -56,6 +56,7 @@ def make_perturbation(
     """
     if recipe.attack is None:
         return Perturbation()
+    load_attack(recipe.attack, images.shape[1:].numel())  # checks the recipe
     if recipe.replays:
         bounds = batch_bounds(len(images), recipe.batch_size)
         widest = max((stop - start for start, stop in bounds), default=0)
@@ -96,7 +97,6 @@ class FreePerturbation(Perturbation):
     delta: torch.Tensor
 
     def __init__(self, like: torch.Tensor, recipe: AttackRecipe) -> None:
-        load_attack(recipe)  # checks the recipe
         self.norm, self.epsilon = recipe.norm, recipe.epsilon
         self.size = recipe.epsilon if recipe.step_size is None else recipe.step_size
         self.delta = torch.zeros_like(like, dtype=torch.float32)

@@ -23,6 +23,7 @@ from ...advtransfer.detection.recipe import DetectorRecipe
 from ...advtransfer.errors import UserError
 from ...advtransfer.home import expanded
 from ...advtransfer.training.recipe import SourceRecipe
+from ...advtransfer.wording import listed
 from ...config.check import Config
 from ..base import IndexRow, Study
 from ..facts import selection_warning, sources_in_words, trainings_of
@@ -233,7 +234,7 @@ class Reader(StudyReader):
             shared = sorted(set(classes) & set(source.recipe.view.classes))
             if dataset == source.recipe.view.dataset and shared:
                 raise UserError(
-                    f"{self.key}.tasks.{task.name}: sources are trained on {', '.join(shared)}, "
+                    f"{self.key}.tasks.{task.name}: sources are trained on {listed(shared)}, "
                     f"which are among the {what} of its data; give the data other classes."
                 )
 

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from torch import nn
 
 from ...errors import UserError
+from ...wording import listed
 from ..library import split
 from ..network import Blocks
 
@@ -22,7 +25,9 @@ def library(name: str = "resnet18") -> tuple[nn.Module, str]:
 
     known = models.list_models(module=models)
     if name not in known:
-        raise UserError(f"torchvision has no model '{name}'; it has {', '.join(known)}.")
+        near = get_close_matches(str(name), known, 1)
+        hint = f"did you mean '{near[0]}'? It" if near else "it"
+        raise UserError(f"torchvision has no model '{name}'; {hint} has {listed(known)}.")
     model = models.get_model(name, weights=None)
     if isinstance(
         model, models.DenseNet

@@ -26,6 +26,7 @@ from workflow_scripts.advtransfer.training.recipe import SourceRecipe
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.studies import folders
 from workflow_scripts.studies import plan as plans
+from workflow_scripts.studies.sizes import check_sizes
 
 min_version("9.0")
 
@@ -47,6 +48,8 @@ PLAN = guarded(plans.make_plan, config, class_names)
 guarded(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 for study in PLAN.studies.values():
     guarded(check_classes, study.class_views())
+if workflow.is_main_process:
+    guarded(check_sizes, PLAN.studies.values())
 AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))

@@ -155,8 +155,8 @@ def load_foreign(
     schemes = {"native": _native, **SCHEMES.get(model.family, {}), **_library_schemes(model, size)}
     scheme = max(schemes, key=lambda kind: sum(schemes[kind](name) in tensors for name in own))
     expected = {schemes[scheme](name): name for name in own}
-    _check_one_network(expected, tensors)
     if not any(name in tensors for name in expected):
+        _check_one_network([schemes[kind](name) for kind in schemes for name in own], tensors)
         raise UserError(
             f"the names fit none of the schemes known for the family {model.family} "
             f"({', '.join(schemes)}): the file has {first_few(tensors)}, for instance; expected "
@@ -220,12 +220,10 @@ def _check_head(
         )
 
 
-def _check_one_network(expected: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse tensors of several networks, as student and teacher, before anything else is said."""
-    if any(name in tensors for name in expected):
-        return
+def _check_one_network(known: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors of several networks, as student and teacher, by the first part of names."""
     firsts = dict.fromkeys(name.partition(".")[0] for name in tensors)
-    fitting = [first for first in firsts if any(f"{first}.{name}" in tensors for name in expected)]
+    fitting = [first for first in firsts if any(f"{first}.{name}" in tensors for name in known)]
     if fitting:
         raise UserError(
             f"the network is not alone in the file: names begin with {first_few(firsts)}. Choose "

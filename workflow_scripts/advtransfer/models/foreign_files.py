@@ -256,9 +256,10 @@ def _damaged(path: Path, reason: object) -> UserError:
 def _load_without_executing(path: Path) -> Any:
     """Return the content as torch's reader of plain weights gives it, or explain its failure."""
     try:
-        with warnings.catch_warnings():
+        # Torch takes the ending's word for a file that it opens itself.
+        with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # the error repeats the warning on the protocol
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise file_error(path, error, "read") from None
     except MemoryError:
@@ -298,7 +299,7 @@ def _is_pickle(path: Path) -> bool:
     return start == b"PK" or (start[:1] == b"\x80" and start[1:] in b"\x02\x03\x04\x05")
 
 
-# Which tensors are the weights ---------------------------------------------------------------------
+# Which tensors are the weights --------------------------------------------------------------------
 
 
 def _state_dict(path: Path, content: Any, entry: str | None) -> Mapping[Any, Any]:

@@ -19,6 +19,7 @@ from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.config.load import load
 from workflow_scripts.config.named import resolved
 from workflow_scripts.studies.plan import make_plan
+from workflow_scripts.studies.sizes import check_sizes
 
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
@@ -86,4 +87,5 @@ def refusal(config: dict[str, Any]) -> str:
     with pytest.raises(UserError) as raised:
         plan = make_plan(config, class_names)
         check_classes([r for r in plan.recipes.values() if isinstance(r, ViewRecipe)])
+        check_sizes(plan.studies.values())
     return str(raised.value)

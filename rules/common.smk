@@ -26,7 +26,7 @@ from workflow_scripts.advtransfer.training.recipe import SourceRecipe
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.studies import folders
 from workflow_scripts.studies import plan as plans
-from workflow_scripts.studies.sizes import check_sizes
+from workflow_scripts.studies.sizes import check_size
 
 min_version("9.0")
 
@@ -48,8 +48,6 @@ PLAN = guarded(plans.make_plan, config, class_names)
 guarded(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 for study in PLAN.studies.values():
     guarded(check_classes, study.class_views())
-if workflow.is_main_process:
-    guarded(check_sizes, PLAN.studies.values())
 AS_GIVEN = config  # laid over config.yaml it is itself again: what was removed is null
 config = PLAN.config  # without the entries that an overlay removed
 OUTPUT = "/".join(filter(None, (addresses.RESULTS, config["label"])))
@@ -151,10 +149,12 @@ def checkpoint_paths(source, seeds):
 
 
 def checkpoints(wildcards):
-    """Input: the weights of a block of a source's seeds."""
-    return checkpoint_paths(
-        guarded(PLAN.get, wildcards.source), seeds_of(wildcards.seeds)
-    )
+    """Input: the weights of a block of a source's seeds, if it takes the job's images."""
+    network = guarded(PLAN.get, wildcards.source)
+    for recipe in (PLAN.recipes[name] for name in wildcards if name in PLAN.recipes):
+        if recipe is not network:
+            guarded(check_size, network, recipe, PLAN.studies.values())
+    return checkpoint_paths(network, seeds_of(wildcards.seeds))
 
 
 def pair_of_attacks(source, seeds, pairing):

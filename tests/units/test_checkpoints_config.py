@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from support.config import DEFAULTS, ROOT, changed, message, refusal
+from support.config import DEFAULTS, ROOT, changed, check_all_sizes, message, refusal
 from support.efficiency_config import PART, SOURCES, STUDY, TARGETS
 from support.told import as_collected
 from workflow_scripts.advtransfer.addresses import address
@@ -22,7 +22,6 @@ from workflow_scripts.advtransfer.models.registry import REGISTRY
 from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
 from workflow_scripts.studies.plan import index_rows, make_plan
-from workflow_scripts.studies.sizes import check_sizes
 
 TORCHVISION = "torchvision/ResNet50_Weights.IMAGENET1K_V1"
 TIMM = "timm/resnet50.a1_in1k"
@@ -129,11 +128,11 @@ def test_entry_and_head_of_a_file() -> None:
         # Of a file and of published weights; a target that resizes, and one as it is stored.
         (
             {"checkpoints.mine.size": 64},
-            ["checkpoints.mine.size: 'resnet8/l2_3' takes images of 64x64 pixels", "32x32 ones"],
+            ["checkpoints.mine.size: this network takes images of 64x64 pixels", "32x32 ones"],
         ),
         (
             {"checkpoints.mine": {"pretrained": TIMM, "training": "l2_3", "size": 128}},
-            ["checkpoints.mine.size: 'resnet50/l2_3' takes images of 128x128 pixels"],
+            ["checkpoints.mine.size: this network takes images of 128x128 pixels"],
         ),
         (
             {f"{TARGETS}.near.size": 48},
@@ -164,7 +163,7 @@ def test_sizes_that_fit(tmp_path: Path) -> None:
 
 
 def make_and_check(changes: dict[str, Any]) -> None:
-    check_sizes(make_plan(changed(changes)).studies.values())
+    check_all_sizes(make_plan(changed(changes)))
 
 
 def test_the_tables_step_plans_with_what_the_study_uses() -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 # The working directory's own code, whatever is installed: it is what `code_of` lists as input.
@@ -17,12 +18,15 @@ from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.classes import check_classes
+from workflow_scripts.advtransfer.data.comparison_recipe import ComparisonRecipe
 from workflow_scripts.advtransfer.data.known import class_names
+from workflow_scripts.advtransfer.data.recipe import REFUSE
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.detection import paths as detection_paths
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.seals import artefact_at
 from workflow_scripts.advtransfer.training.recipe import SourceRecipe
+from workflow_scripts.advtransfer.transfer.compared import compared
 from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.studies import folders
 from workflow_scripts.studies import plan as plans
@@ -67,6 +71,7 @@ wildcard_constraints:
     seeds=r"\d+(-\d+)*",
     dataset=r"[^/]+",
     view=r"[^/]+",
+    comparison=r"[^/]+",
     source=r"[^/]+",
     transfer=r"[^/]+",
     block=r"[^/]+",

@@ -7,6 +7,10 @@
 def training_inputs(wildcards):
     recipe = guarded(PLAN.get, wildcards.source)
     inputs = view_and_dataset(recipe.view)
+    where = addresses.address(recipe.view)
+    inputs["admitted"] = ancient(
+        f"{addresses.RESULTS}/data/comparisons/{where}.admitted"
+    )
     if recipe.test is not None:
         inputs["test_view"] = addresses.view_path(recipe.test)
     return inputs

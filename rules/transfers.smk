@@ -1,4 +1,4 @@
-# REQUIRED INPUTS: sources of rules/sources.smk, views of rules/data.smk
+# REQUIRED INPUTS: sources of rules/sources.smk, views and comparisons of rules/data.smk
 # OUTPUTS: results/transfers/<source>/seeds<k>/<transfer>.h5, .csv; results/features/<source>/
 # seeds<k>/<features>.h5; results/subsets/<source>/seeds<k>/<subsets>.csv; results/similarity/ and
 # results/granularity/ in the same form
@@ -13,12 +13,16 @@ def target_views(recipe):
     }
 
 
+def comparison_of(source, recipe):
+    """Which of the target's images the source is trained on, where that is known."""
+    found = compared(source, recipe)
+    return {} if found is None else {"comparison": addresses.comparison_path(found)}
+
+
 def transfer_inputs(wildcards):
     source = guarded(PLAN.get, wildcards.source)
-    inputs = target_views(guarded(PLAN.get, wildcards.transfer))
-    if isinstance(source, SourceRecipe):
-        inputs["source_view"] = addresses.view_path(source.view)
-    return inputs
+    recipe = guarded(PLAN.get, wildcards.transfer)
+    return {**target_views(recipe), **comparison_of(source, recipe)}
 
 
 rule transfer_source:
@@ -40,13 +44,13 @@ rule transfer_source:
     params:
         recipe=recipe_of("transfer"),
         seeds=lambda w: seeds_of(w.seeds),
-        source_view=lambda w, input: given(w, input, "--source-view"),
+        comparison=lambda w, input: given(w, input, "--comparison"),
     shell:
         "python -m workflow_scripts.transfer_source --recipe {params.recipe:q}"
         " --seeds {params.seeds}"
         " --threads {threads}"
         " --checkpoints {input.checkpoints:q}"
-        " {params.source_view}"
+        " {params.comparison}"
         " --train-view {input.train_view:q}"
         " --test-view {input.test_view:q}"
         " --dataset {input.dataset:q}"
@@ -94,9 +98,7 @@ def subsets_inputs(wildcards):
         inputs["features"] = addresses.block_path(
             "features", source, seeds_of(wildcards.seeds), features, "h5"
         )
-    if isinstance(source, SourceRecipe):
-        inputs["source_view"] = addresses.view_path(source.view)
-    return inputs
+    return inputs | comparison_of(source, recipe)
 
 
 rule transfer_subsets:
@@ -118,13 +120,13 @@ rule transfer_subsets:
         recipe=recipe_of("subsets"),
         seeds=lambda w: seeds_of(w.seeds),
         features=lambda w, input: given(w, input, "--features"),
-        source_view=lambda w, input: given(w, input, "--source-view"),
+        comparison=lambda w, input: given(w, input, "--comparison"),
     shell:
         "python -m workflow_scripts.transfer_subsets --recipe {params.recipe:q}"
         " --seeds {params.seeds}"
         " --threads {threads}"
         " --checkpoints {input.checkpoints:q}"
-        " {params.source_view}"
+        " {params.comparison}"
         " --train-view {input.train_view:q}"
         " --test-view {input.test_view:q}"
         " --dataset {input.dataset:q}"

@@ -79,6 +79,15 @@ def main(arguments: argparse.Namespace) -> None:
         position = {name: k for k, name in enumerate(classes)}
         labels = torch.tensor([position[name] for name in names[chosen]], device=device)
         log.info("%d test images of the reference's classes", len(chosen))
+        left_out = sorted(set(names) - set(classes))
+        if left_out:
+            log.warning(
+                "%d test images are left out: the reference does not know their classes, %s. Its "
+                "classes without a test image are %s",
+                len(names) - len(known),
+                ", ".join(left_out[:10]) + (" and others" if len(left_out) > 10 else ""),
+                ", ".join([name for name in classes if name not in names][:10]) or "none",
+            )
     else:
         chosen = np.arange(min(arguments.images, len(names)))
         log.info("the reference has none of the pack's classes: all %d images count", len(chosen))

@@ -40,9 +40,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: argparse.Namespace) -> None:
     import json
-    from pathlib import Path
 
-    from .advtransfer.artifacts.files import file_error
+    from .advtransfer.data.text_lists import composed, read_class_names
     from .advtransfer.errors import UserError
     from .advtransfer.models.foreign import NO_HEAD, import_checkpoint
     from .advtransfer.models.recipe import ModelRecipe
@@ -58,13 +57,12 @@ def main(arguments: argparse.Namespace) -> None:
         )
     if (arguments.mean is None) != (arguments.std is None):
         raise UserError("--mean and --std go together: give both or neither.")
-    classes = [NO_HEAD] if arguments.no_head else arguments.classes
-    if classes is None:
-        try:
-            text = Path(arguments.classes_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise file_error(arguments.classes_file, error, "read") from None
-        classes = [line.strip() for line in text.strip().splitlines()]
+    if arguments.no_head:
+        classes: tuple[str, ...] = (NO_HEAD,)
+    elif arguments.classes is None:
+        classes = read_class_names(arguments.classes_file)
+    else:
+        classes = composed(tuple(arguments.classes))
     scheme = import_checkpoint(
         arguments.checkpoint,
         arguments.output,

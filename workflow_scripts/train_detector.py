@@ -60,6 +60,10 @@ def main(arguments: argparse.Namespace) -> None:
         # repeats only up to rounding.
         torch.use_deterministic_algorithms(False)
     scenes, _ = load_scenes(arguments.data, "train")
+    measured, _ = load_scenes(arguments.data, "val")
+    # What would stop the step after the training stops it before.
+    scenes.check("train", recipe.masks)
+    measured.check("val", recipe.masks)
     detector = untrained(recipe, len(scenes.categories), arguments.source, arguments.seed, device)
     with open(arguments.source, "rb") as handle:
         source = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -83,7 +87,6 @@ def main(arguments: argparse.Namespace) -> None:
         identity=f"{source}/seed{arguments.seed}",
         workers=arguments.threads - 1 if arguments.workers is None else arguments.workers,
     )
-    measured, _ = load_scenes(arguments.data, "val")
     results = detect(detector, measured, device, recipe.batch_size)
     columns = [name for name in HISTORY if not history or name in history[0]]
     write_measurements(arguments.history, history, columns)

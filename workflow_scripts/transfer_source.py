@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     add_seeds(parser)
     parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
     parser.add_argument(
-        "--source-view", help="view that the source was trained on, if there is one"
+        "--comparison", help="images of the target that the source is trained on (compare_views)"
     )
     parser.add_argument("--train-view", required=True, help="target images to train on")
     parser.add_argument("--test-view", required=True, help="target images to measure on")
@@ -35,13 +35,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import dataclasses
+
     import torch
 
     from .advtransfer.artifacts.hdf5 import write_hdf5
     from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.artifacts.versions import provenance
     from .advtransfer.data.batches import to_device
-    from .advtransfer.data.views import check_disjoint, load_view
+    from .advtransfer.data.comparisons import read_shared, without
+    from .advtransfer.data.recipe import DROP
+    from .advtransfer.data.views import load_view
     from .advtransfer.device import describe, prepare
     from .advtransfer.models.zoo import load_checkpoint
     from .advtransfer.recipes import derived_seed, from_json, to_plain
@@ -50,10 +54,16 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(TransferRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
-    if arguments.source_view:
-        for view in (arguments.train_view, arguments.test_view):
-            check_disjoint(arguments.source_view, view)
-    views = [load_view(v, arguments.dataset) for v in (arguments.train_view, arguments.test_view)]
+    # Where nothing is shared, refusing shared images gives the numbers that dropping them gives.
+    seeded = dataclasses.replace(recipe, shared_images=DROP)
+    shared = read_shared(arguments.comparison)
+    views = [
+        without(load_view(file, arguments.dataset), positions)
+        for file, positions in (
+            (arguments.train_view, shared.train),
+            (arguments.test_view, shared.test),
+        )
+    ]
     train, test = (
         (to_device(view.images, device), torch.from_numpy(view.labels).to(device)) for view in views
     )
@@ -62,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
         network, _ = load_checkpoint(checkpoint, device, size=train[0].shape[-1])
         for mode in recipe.modes:
-            start = derived_seed(recipe, seed, mode.mode)
+            start = derived_seed(seeded, seed, mode.mode)
             outcome = transfer(network, train, test, len(views[1].classes), mode, start)
             arrays[f"seed{seed}/{mode.mode}/logits"] = outcome.logits.cpu().numpy()
             if outcome.candidates is not None:

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     add_seeds(parser)
     parser.add_argument("--checkpoints", required=True, nargs="+", help="weights, in seed order")
     parser.add_argument(
-        "--source-view", help="view that the source was trained on, if there is one"
+        "--comparison", help="images of the target that the source is trained on (compare_views)"
     )
     parser.add_argument("--train-view", required=True, help="target images to draw subsets from")
     parser.add_argument("--test-view", required=True, help="target images to measure on")
@@ -53,8 +53,10 @@ def main(arguments: argparse.Namespace) -> None:
 
     from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.data.batches import to_device
-    from .advtransfer.data.views import check_disjoint, open_view
+    from .advtransfer.data.comparisons import kept, read_shared
+    from .advtransfer.data.views import open_view
     from .advtransfer.device import prepare
+    from .advtransfer.errors import UserError
     from .advtransfer.models.zoo import load_checkpoint
     from .advtransfer.recipes import from_json, to_json
     from .advtransfer.transfer.features import read_features
@@ -63,9 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     recipe = from_json(SubsetsRecipe, arguments.recipe)
     device = prepare(arguments.device, arguments.threads)
-    if arguments.source_view:
-        for view in (arguments.train_view, arguments.test_view):
-            check_disjoint(arguments.source_view, view)
+    shared = read_shared(arguments.comparison)
     cached = cached_features(recipe) is not None
     with contextlib.ExitStack() as stack:
         pool, measured = (
@@ -78,28 +78,39 @@ def main(arguments: argparse.Namespace) -> None:
         train_images = to_device(pool.images(slice(0 if cached else len(pool))), device)
     subsets = {
         images: torch.from_numpy(
-            draw_subsets(pool.labels, images, recipe.subset_seeds, to_json(recipe.train))
+            draw_subsets(
+                pool.labels, images, recipe.subset_seeds, to_json(recipe.train), shared.train
+            )
         ).to(device)
         for images in recipe.images
     }
+    # Test images that the source has not seen, and how many of them are to be attacked.
+    unseen = torch.from_numpy(kept(len(measured), shared.test)).to(device)
+    attacked_images = int((unseen < recipe.attacked_images).sum())
+    if recipe.attacks and not attacked_images:
+        raise UserError(
+            f"the source is trained on all {recipe.attacked_images} test images that are to be "
+            "attacked: raise `attacked_images`."
+        )
+    test_images = rows_at(unseen[unseen < len(test_images)], test_images)
     classes = len(pool.classes)
     rows: list[dict[str, Any]] = []
     for seed, checkpoint in zip(arguments.seeds, arguments.checkpoints, strict=True):
         network, _ = load_checkpoint(checkpoint, device, size=measured.size)
         if cached:
             train, test = read_features(arguments.features, seed, device)
+            test = rows_at(unseen, test[0]), rows_at(unseen, test[1])
         else:
             labels = [torch.from_numpy(view.labels).to(device) for view in (pool, measured)]
-            train, test = (train_images, labels[0]), (test_images, labels[1])
+            train, test = (train_images, labels[0]), (test_images, rows_at(unseen, labels[1]))
         for images, chosen in subsets.items():
-            found = list(transferred(network, train, test, chosen, classes, recipe))
+            found = list(transferred(network, train, test, chosen, images, classes, recipe))
             for subset_seed, (history, make) in zip(recipe.subset_seeds, found, strict=True):
                 run_of = {"seed": seed, "images": images, "subset_seed": subset_seed}
-                rows += [{**run_of, **row, "n_images": len(measured)} for row in history]
+                rows += [{**run_of, **row, "n_images": len(unseen)} for row in history]
                 if recipe.attacks:
                     last = run_of | {"epoch": history[-1]["epoch"]}
-                    number = recipe.attacked_images
-                    attacked = test_images[:number], test[1][:number]
+                    attacked = test_images[:attacked_images], test[1][:attacked_images]
                     robust = robust_rows(make(), attacked, recipe, subset_seed)
                     rows += [{**last, **row} for row in robust]
             accuracies = [float(history[-1]["test_accuracy"]) for history, _ in found]
@@ -108,17 +119,24 @@ def main(arguments: argparse.Namespace) -> None:
     write_measurements(arguments.output, rows, COLUMNS)
 
 
+def rows_at(positions: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return the rows at some positions, without a copy if those are all of them."""
+    return rows if len(positions) == len(rows) else rows[positions]
+
+
 def transferred(
     network: Network,
     train: tuple[torch.Tensor, torch.Tensor],
     test: tuple[torch.Tensor, torch.Tensor],
     subsets: torch.Tensor,
+    size: int,
     classes: int,
     recipe: SubsetsRecipe,
 ) -> Iterator[tuple[list[dict[str, Any]], Any]]:
     """Yield the learning curve of every subset and a function that makes its transferred network.
 
-    A learning curve has one row per epoch.
+    A learning curve has one row per epoch. ``size`` is the number of images that a subset was to
+    have.
     """
     import functools
 
@@ -146,7 +164,6 @@ def transferred(
         return
     # The initial head and the order of the images depend on the subset alone, so that sources are
     # compared under the same draws.
-    size = subsets.shape[1]
     seeds = [derived_seed([recipe.train, mode], k, f"{size} images") for k in recipe.subset_seeds]
     cached = cached_features(recipe) is not None
     for tuned in tune_subsets(network, train, test, subsets, classes, mode, seeds, cached=cached):

@@ -23,8 +23,10 @@ def main(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from .advtransfer.artifacts.files import atomic
+    from .advtransfer.artifacts.table_reader import read_rows
     from .advtransfer.recipes import from_plain
     from .advtransfer.report.page import embedded, render
+    from .advtransfer.report.shared import shared_in_words
     from .advtransfer.report.words import fact_text
     from .studies import folders
 
@@ -42,11 +44,13 @@ def main(arguments: argparse.Namespace) -> None:
         files = " and ".join(origins[table].file for table in figure.tables)
         drawn = f"Drawn by {figure.module.as_posix()}" + (f" from {files}." if files else ".")
         figures[name] = {**embedded(Path(file), figure.alt, caption), "origin": drawn}
+    counted = "table" in arguments.tables  # a study's main table counts shared images
     context = {
         "study": study,
         "facts": [(name, fact_text(value)) for name, value in facts.items()],
         "figures": figures,
         "origins": origins,
+        "shared": shared_in_words(read_rows(arguments.tables["table"])) if counted else "",
         **page.context(arguments.tables, settings),
     }
     text = render("page.html.j2", folders.templates(study, kind), context)

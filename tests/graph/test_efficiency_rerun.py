@@ -172,7 +172,7 @@ def test_features_are_an_input_of_what_stays_frozen(everything: tuple[Path, DryR
     assert 0 < len(without) < len(jobs)
     for job in jobs:
         assert ("--features " in job.command) == (job.output[0] not in without)
-        assert len(kept[job.output[0]]) < 2 and "--source-view " in job.command
+        assert len(kept[job.output[0]]) < 2 and "--comparison " in job.command
         # The same source and seeds.
         assert all(x.split("/")[2:4] == job.output[0].split("/")[2:4] for x in kept[job.output[0]])
     # Solved heads, heads over epochs, attacked heads: one file of each source, target and seeds.

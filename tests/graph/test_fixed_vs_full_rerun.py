@@ -54,7 +54,7 @@ CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
                 }
             },
         ),
-        {"make_view": 2, "transfer_source": SOURCES} | TABLES | DRAWN,
+        {"make_view": 2, "compare_views": 1, "transfer_source": SOURCES} | TABLES | DRAWN,
     ),
     "one more trial": (study(STUDY, trials=2), {"transfer_source": 2 * SOURCES} | TABLES | DRAWN),
     "the summaries": (

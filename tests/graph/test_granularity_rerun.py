@@ -55,6 +55,7 @@ CHANGES: dict[str, tuple[Edit, dict[str, int]]] = {
         ),
         {
             "make_view": 2,
+            "compare_views": 1,
             "transfer_source": TRAININGS,
             "measure_granularity": 1,
             **TABLES,

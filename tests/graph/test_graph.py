@@ -195,7 +195,7 @@ def test_rule_keeps_the_rules_of_the_house(name: str) -> None:
     # Digits by the wildcards' constraints, or quoted where they are put together.
     bare = {"threads", "resources.gpu", "wildcards.seed", "params.seeds", "params.test_view"}
     bare |= {"PROVIDERS", "LOCAL_DATA", "DOWNLOADS"}
-    bare |= {"params.features", "params.source_view", "params.options"}
+    bare |= {"params.features", "params.comparison", "params.options"}
     bare |= {"params.study", "params.tables", "params.figures", "params.files", "params.output"}
     unquoted = set(re.findall(r"{([^{}:]+)}", shell)) - bare
     assert unquoted == set()

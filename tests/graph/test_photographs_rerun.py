@@ -44,6 +44,7 @@ def test_a_target_makes_its_own_cells_and_nothing_else(workflow: Path, dataset: 
     for job in new:
         stages[job.rule] = stages.get(job.rule, 0) + 1
     assert stages.pop("fetch_dataset") == 1 and stages.pop("make_view") == 2
+    assert stages.pop("compare_views") == 1
     assert set(stages) <= {"extract_features", "transfer_subsets", "measure_similarity"}, stages
     assert stages["transfer_subsets"] > 0
     fetch = next(job for job in new if job.rule == "fetch_dataset")

@@ -150,6 +150,7 @@ CASES = [
         "the module of the dataset",
         append(f"{LIBRARY}/data/datasets/cifar10.py"),
         {"fetch_dataset": 1, "make_view": 27, "train_source": 14, "transfer_source": 20}
+        | {"compare_views": 16}  # five mixtures with three targets, and one with one
         | {"attack_source": 24, "evaluate_source": 10, "respond": 20, "compute_metrics": 20}
         | collected(*BOTH),
     ),
@@ -160,7 +161,7 @@ CASES = [
         study(
             SECOND, sources={"mixtures": {"animals_new": ["cat", "automobile", "ship", "truck"]}}
         ),
-        {"make_view": 2}
+        {"make_view": 2, "admit_view": 1, "compare_views": 3}
         | one_network(transfer_source=3, attack_source=3, respond=3, compute_metrics=3)
         | collected(SECOND)
         | RECORDED,

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from workflow_scripts.advtransfer.plotting.save import save
 from workflow_scripts.advtransfer.recipes import from_plain
 from workflow_scripts.studies import folders
@@ -72,14 +73,18 @@ def page(
     facts: Mapping[str, Any] | None = None,
     figures: Mapping[str, Path] | None = None,
 ) -> str:
-    """A study's page. ``figures``: files of its figures by name; the others are left out."""
+    """A study's page. ``figures``: files of its figures by name; the others are left out. A main
+    table that is not given has no rows."""
     module = folders.load(study, study, "page")
     told = {**chosen(module, study, settings), "facts": dict(facts or {})}
-    named = {
-        "--tables": {table: tables[table] for table in module.TABLES},
-        "--figures": figures or {},
-    }
     with TemporaryDirectory() as folder:
+        empty = Path(folder, "table.csv")
+        write_rows(empty, [], SHARED_COLUMNS)
+        tables = {"table": str(empty), **tables}
+        named = {
+            "--tables": {table: tables[table] for table in module.TABLES},
+            "--figures": figures or {},
+        }
         output = Path(folder, "page.html")
         line = ["--study", study, "--kind", study, "--recipe", json.dumps(told)]
         for option, paths in named.items():

@@ -43,7 +43,7 @@ MODULES = "ADVTRANSFER_TEST_MODULES"
 # Whatever else a call imports, it imports by itself.
 IMPORTED = (
     *("numpy", "h5py", "scipy.stats", "scipy.optimize", "scipy.sparse.linalg", "pandas"),
-    *("torch", "torch.nn.functional", "safetensors.torch", "tqdm"),
+    *("torch", "torch.nn.functional", "torch._dynamo", "safetensors.torch", "tqdm"),
     *("matplotlib.pyplot", "seaborn", "PIL.Image", "yaml", "jsonschema", "jinja2"),
     *("snakemake.cli", "snakemake.report", "rich.progress", "boto3", "yte", "docutils.core"),
     *("snakemake_logger_plugin_rich", "snakemake_storage_plugin_s3", "pulp"),

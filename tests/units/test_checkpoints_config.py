@@ -166,6 +166,38 @@ def make_and_check(changes: dict[str, Any]) -> None:
     check_all_sizes(make_plan(changed(changes)))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cat\nh\xc3\xb6rn owl\n",
+        b"\xef\xbb\xbfcat\r\n\r\nh\xc3\xb6rn owl  \r\n",
+        b"cat\n\n\tho\xcc\x88rn owl",
+    ],
+)
+def test_class_names_of_every_system(data: bytes, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_bytes(data)
+    part = FILE | {"classes_file": str(names)}
+    recipe = recipe_of({"checkpoints.mine": part, f"{SOURCES}.checkpoints": ["mine"]})
+    assert recipe.classes == ("cat", "h\N{LATIN SMALL LETTER O WITH DIAERESIS}rn owl")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"cat\ndog\ncat\n", "the class 'cat' is in line 1 and again in line 3"),
+        (b"cat\nh\xf6rn\n", "line 2 seems to be in Latin-1"),
+        (b"", "no class name in it"),
+    ],
+)
+def test_class_names_that_cannot_be_meant(data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_bytes(data)
+    part = FILE | {"classes_file": str(tmp_path / "names.txt")}
+    text = message(changed({"checkpoints.mine": part, f"{SOURCES}.checkpoints": ["mine"]}))
+    assert text.startswith(f"checkpoints.mine.classes_file: {tmp_path}/names.txt: ")
+    assert says in text
+
+
 def test_the_tables_step_plans_with_what_the_study_uses() -> None:
     """It is given the used part of the configuration alone."""
     plan = make_plan(changed(published("registry/efficientnet_lite0")))

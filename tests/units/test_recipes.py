@@ -12,6 +12,7 @@ import pytest
 
 from workflow_scripts.advtransfer.attacks.block_recipe import AttackBlockRecipe
 from workflow_scripts.advtransfer.attacks.recipe import AttackRecipe, attack_label
+from workflow_scripts.advtransfer.data.comparison_recipe import ComparisonRecipe
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.detection.data_recipe import (
@@ -105,6 +106,7 @@ EXAMPLES = [
     ModeRecipe("last_layer", solver="lbfgs", regularization=0.001),
     FeaturesRecipe(VIEW, TEST, blocks=3, precision="bf16"),
     SubsetsRecipe(VIEW, TEST, FINE_TUNED, (20, 40), (0, 1), (ATTACK,), attacked_images=20),
+    ComparisonRecipe(VIEW, VIEW, TEST, shared_images="refuse"),
     SimilarityRecipe(TEST, dataclasses.replace(TEST, classes=("ship",))),
     GranularityRecipe(
         dataclasses.replace(VIEW, detail=14, superclasses=("animal", "animal")),

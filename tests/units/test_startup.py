@@ -54,6 +54,15 @@ for folder in ("models/families", "attacks", "metrics", "training", "transfer"):
 print(json.dumps([network_steps, sorted({name.split(".")[0] for name in sys.modules})]))
 """
 
+PREPARE = """
+import json, sys
+from workflow_scripts.advtransfer.device import prepare
+
+prepare("cpu", 1)
+import torch
+print(json.dumps([torch.are_deterministic_algorithms_enabled(), sorted(sys.modules)]))
+"""
+
 
 def answer(code: str, argument: str) -> list:
     """The JSON on the last line that a fresh Python prints."""
@@ -78,3 +87,11 @@ def test_network_steps_import_no_tables_or_plots() -> None:
     assert {"extract_features", "transfer_subsets", "measure_similarity"} <= set(network_steps)
     assert "torch" in modules  # the imports were made
     assert NOT_FOR_NETWORKS.isdisjoint(modules)
+
+
+def test_preparing_a_device_leaves_the_compiler_alone() -> None:
+    deterministic, modules = answer(PREPARE, "")
+    assert deterministic
+    assert "torch" in modules
+    # Nearly two seconds of every job that trains nothing.
+    assert {"torch._dynamo", "torch._inductor"}.isdisjoint(modules)

@@ -25,6 +25,10 @@ def view_path(recipe: Addressed) -> str:
     return f"{RESULTS}/data/views/{address(recipe)}.h5"
 
 
+def comparison_path(recipe: Addressed) -> str:
+    return f"{RESULTS}/data/comparisons/{address(recipe)}.h5"
+
+
 def source_path(source: Addressed, seed: int, file: str) -> str:
     return f"{RESULTS}/sources/{address(source)}/seed{seed}/{file}"
 

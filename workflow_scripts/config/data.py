@@ -43,6 +43,11 @@ class Dataset(Section):
         description="Of a folder of classes: so many of each train, or a file that lists the test "
         "images",
     )
+    shared_images: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="Of a pack or a folder: images that are in training and test images, or in two "
+        "classes, are an error or left out",
+    )
     metric: Literal["accuracy", "class_mean_accuracy"] | None = Field(
         None,
         description="What it is scored by: accuracy over images, or the mean of the classes' "

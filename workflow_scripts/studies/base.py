@@ -6,11 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..advtransfer.addresses import Seeds, block_path, dataset_path, source_path, view_path
+from ..advtransfer.addresses import (
+    Seeds,
+    block_path,
+    comparison_path,
+    dataset_path,
+    source_path,
+    view_path,
+)
 from ..advtransfer.attacks.recipe import AttackRecipe
+from ..advtransfer.data.comparison_recipe import ComparisonRecipe
 from ..advtransfer.data.view_recipe import ViewRecipe
 from ..advtransfer.training.evaluation_recipe import EvaluationRecipe
 from ..advtransfer.training.recipe import SourceRecipe
+from ..advtransfer.transfer.compared import compared
+from ..advtransfer.transfer.recipe import TransferRecipe
+from ..advtransfer.transfer.subsets_recipe import SubsetsRecipe
 from ..config.check import Config
 from .sources import Source, Target
 
@@ -64,12 +75,24 @@ class Study:
         if evaluation is not None:
             yield Artefact("evaluations", "", evaluation, "csv")
 
+    def comparisons(self) -> list[ComparisonRecipe]:
+        """What tells which images of a target a source is trained on, for every transfer."""
+        found: dict[ComparisonRecipe, None] = {}
+        for source in self.sources:
+            for artefact in self.artefacts(source):
+                if isinstance(artefact.recipe, TransferRecipe | SubsetsRecipe):
+                    comparison = compared(source.recipe, artefact.recipe)
+                    if comparison is not None:
+                        found[comparison] = None
+        return list(found)
+
     def recipes(self) -> Iterator[Any]:
         """Everything that is made for the study; what those recipes hold, the plan finds."""
         for source in self.sources:
             yield source.recipe
             for artefact in self.artefacts(source):
                 yield artefact.recipe
+        yield from self.comparisons()
 
     def index(self) -> Iterator[IndexRow]:
         """Its artefacts by the names of the configuration."""
@@ -86,7 +109,7 @@ class Study:
 
     def files(self) -> list[str]:
         """Every file that the study's tables are gathered from."""
-        files: dict[str, None] = {}
+        files = dict.fromkeys(map(comparison_path, self.comparisons()))
         for source in self.sources:
             for seeds in source.seed_blocks:
                 if isinstance(source.recipe, SourceRecipe):

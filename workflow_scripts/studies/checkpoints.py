@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..advtransfer.data.text_lists import read_class_names
 from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
 from ..advtransfer.models.recipe import ModelRecipe
@@ -117,7 +118,8 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
         return Checkpoint(recipe, model, part["training"])
     given = reader.lookup("models", part["model"], f"{where}.model")
     # Without its files a study can be planned, not made: other studies need not wait for them.
-    content, names = part.get("sha256", MISSING), []
+    content = part.get("sha256", MISSING)
+    names: tuple[str, ...] = ()
     if Path(part["file"]).is_file():
         with open(part["file"], "rb") as handle:
             content = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -127,7 +129,10 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
             f"(it has {content}); download it again."
         )
     if "classes_file" in part and Path(part["classes_file"]).is_file():
-        names = Path(part["classes_file"]).read_text(encoding="utf-8").split("\n")
+        try:
+            names = read_class_names(part["classes_file"])
+        except UserError as error:
+            raise UserError(f"{where}.classes_file: {error}") from None
     recipe = ImportedRecipe(
         name=name,
         sha256=content,
@@ -135,7 +140,7 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
             given["family"],
             {k: v for k, v in given.items() if k not in ("family", "learning_rate")},
         ),
-        classes=tuple(line.strip() for line in names if line.strip()),
+        classes=names,
         size=part["size"],
         mean=tuple(part.get("mean", ())),
         std=tuple(part.get("std", ())),

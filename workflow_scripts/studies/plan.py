@@ -16,6 +16,7 @@ from shlex import quote
 from typing import Any
 
 from ..advtransfer.addresses import address
+from ..advtransfer.data.text_lists import composed
 from ..advtransfer.errors import UserError
 from ..advtransfer.recipes import Addressed, to_json
 from ..config.check import Config, check_config, without_nulls
@@ -98,6 +99,9 @@ def make_plan(config: Config, class_names: ClassNames | None = None) -> Plan:
         UserError: a problem, by key.
     """
     config = without_nulls(resolved(config))
+    # Names of classes are compared with those of datasets, which `text_lists` composes.
+    if "studies" in config:
+        config["studies"] = composed(config["studies"])
     check_config(config)
     check_checkpoints(config)
     _check_length(json.dumps(config), "the configuration")

@@ -18,7 +18,7 @@ from typing import Any
 from ..advtransfer.addresses import Seeds, seeds_name
 from ..advtransfer.attacks.recipe import AttackRecipe, attack_label
 from ..advtransfer.data.folders import class_folders
-from ..advtransfer.data.recipe import DatasetRecipe
+from ..advtransfer.data.recipe import DROP, REFUSE, DatasetRecipe
 from ..advtransfer.data.view_recipe import ViewRecipe
 from ..advtransfer.epsilon import parse_epsilon
 from ..advtransfer.errors import UserError
@@ -125,7 +125,13 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
         raise UserError(f"{where}: a pack or a folder, not both.")
     if folder is None and "split" in entry:
         raise UserError(f"{where}.split: only a folder is split; leave it out.")
+    shared = entry.get("shared_images", REFUSE)
     if folder is None and pack is None:
+        if "shared_images" in entry:
+            raise UserError(
+                f"{where}.shared_images: only for data of your own, a pack or a folder; published "
+                "datasets are used as they are. Leave it out."
+            )
         way_out = f"your own: {where}.pack: path/to/file.h5, or {where}.folder: path/to/folder"
         check_module("dataset", name, where, way_out)
     photographs = folder is not None or (pack is None and _is_of_photographs(name))
@@ -145,7 +151,12 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
         return DatasetRecipe(
-            "image_folder", path=folder, sha256=digest, size=size, split=entry.get("split")
+            "image_folder",
+            path=folder,
+            sha256=digest,
+            size=size,
+            split=entry.get("split"),
+            shared_images=shared,
         )
     if pack is None:
         return DatasetRecipe(name, size=size)
@@ -154,7 +165,7 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
     # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
     with open(pack, "rb") as handle:
         content = hashlib.file_digest(handle, "sha256").hexdigest()
-    return DatasetRecipe("hdf5_pack", path=pack, sha256=content)
+    return DatasetRecipe("hdf5_pack", path=pack, sha256=content, shared_images=shared)
 
 
 def _section(config: Config, dotted: str) -> Config:
@@ -387,13 +398,20 @@ class StudyReader(ABC):
             modes.append(recipe)
         return tuple(modes)
 
+    def shared_images(self) -> str:
+        """What happens to images of a target that a source is trained on."""
+        return str(self.part.get("shared_images", DROP))
+
     def evaluation_attacks(self) -> tuple[AttackRecipe, ...]:
         return self.attack_block(self.config["evaluation"]["attacks"], "evaluation.attacks")
 
     def check_disjoint(self, first: ViewRecipe, name: str, second: ViewRecipe) -> None:
         """Refuse sources whose images are among those that target ``name`` trains on."""
         # The same photographs decoded to two sizes are the same images.
-        datasets = {dataclasses.replace(view.dataset, size=None) for view in (first, second)}
+        datasets = {
+            dataclasses.replace(view.dataset, size=None, shared_images=REFUSE)
+            for view in (first, second)
+        }
         if len(datasets) > 1 or first.split != second.split:
             return
         shared = sorted(set(first.classes) & set(second.classes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ..config.section import Classes, Half, Names, Section, SeedBlocks
@@ -14,6 +16,16 @@ class StudySettings(Section):
         None,
         description="What the study is: the name of a folder of workflow_scripts/studies or of its "
         "kinds/; default: the study's own name",
+    )
+
+
+class TransferSettings(StudySettings):
+    """A study that transfers sources to targets."""
+
+    shared_images: Literal["drop", "refuse"] = Field(
+        "drop",
+        description="Images of a target that the source is trained on: left out of the transfer "
+        "and of its measurement, or an error before anything is trained",
     )
 
 

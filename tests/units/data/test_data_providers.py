@@ -24,7 +24,7 @@ from support.servers import Server, put
 from workflow_scripts.advtransfer.data import packages
 from workflow_scripts.advtransfer.data.dataset import Dataset, Mirror, Unavailable, split_digests
 from workflow_scripts.advtransfer.data.formats import read_idx
-from workflow_scripts.advtransfer.data.known import known_datasets
+from workflow_scripts.advtransfer.data.known import class_names, known_datasets
 from workflow_scripts.advtransfer.data.providers import RawDataset, fetch
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.errors import UserError
@@ -601,6 +601,12 @@ def test_a_pack(tmp_path: Path) -> None:
     assert raw.attributes == {"note": "small", "coarse": {"cat": 1}}
 
 
+def test_class_names_of_a_pack_are_in_one_form_of_unicode(tmp_path: Path) -> None:
+    path = write_pack(tmp_path / "pets.h5", class_names=json.dumps(["cat", "do\u0308g"]))
+    assert fetch_pack(path).class_names == ("cat", "d\u00f6g")
+    assert class_names("pets", {"pack": str(path)}) == ("cat", "d\u00f6g")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -619,6 +625,8 @@ def test_a_pack(tmp_path: Path) -> None:
         ({"class_names": json.dumps([])}, r"'class_names' is \[\]"),
         ({"class_names": json.dumps(["cat", "a\nb"])}, r"'class_names'.*one line"),
         ({"class_names": json.dumps(["cat", "\x1b[31m"])}, r"'class_names'.*one line"),
+        ({"class_names": json.dumps(["\ufeffcat", "dog"])}, r"'class_names'.*'\\ufeffcat'"),
+        ({"class_names": json.dumps(["\u00f6", "o\u0308"])}, r"'class_names'.*different names"),
         ({"class_names": "cat, dog"}, r"'class_names' is 'cat, dog'; expected a JSON list"),
         ({"labels": np.full(20, 2)}, r"labels run from 2 to 2.*0\.\.1"),
         ({"labels": np.full(20, -1)}, r"labels run from -1 to -1"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,19 +103,18 @@ def test_the_first_images_of_every_class_train(tmp_path: Path) -> None:
     ]
 
 
-def test_a_list_of_test_images_as_birdsnap_has_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A heading, and images that can no longer be downloaded."""
+def test_a_list_of_test_images_as_birdsnap_has_it(tmp_path: Path) -> None:
+    """With a heading. Of photographs that can no longer be downloaded, lines have to go."""
     names = [f"images/{c}/{k}.jpg" for c in ("Acadian_Flycatcher", "Wren") for k in range(3)]
     tree(tmp_path, *names)
     lists = tmp_path / "test_images.txt"
     lists.write_text("path\nWren/2.jpg\nAcadian_Flycatcher/0.jpg\nWren/gone.jpg\n")
+    with pytest.raises(UserError, match="1 of its 4 lines name no image.*\n  line 4: 'Wren/gone"):
+        class_folders(tmp_path / "images", str(lists))
+    lists.write_text("path\nWren/2.jpg\nAcadian_Flycatcher/0.jpg\n")
     raw = fetched(recipe(tmp_path / "images", str(lists)))
     assert raw.listing["test"] == [("Acadian_Flycatcher/0.jpg", 0), ("Wren/2.jpg", 1)]
-    assert len(raw.listing["train"]) == 4
-    assert "1 test images that" in caplog.text and "about the 2 that are" in caplog.text
-    assert raw.attributes == {"test_images_missing": 1}
+    assert len(raw.listing["train"]) == 4 and raw.attributes == {}
 
 
 def test_an_image_that_has_the_size_already_stays_as_it_is(tmp_path: Path) -> None:
@@ -131,6 +133,147 @@ def test_links_are_followed_and_a_circle_ends(tmp_path: Path) -> None:
     (tmp_path / "shared/train/jay/round").symlink_to(tmp_path / "shared/train")
     found = class_folders(tmp_path / "mine")
     assert found.class_names == ("jay", "wren") and len(found.listing["train"]) == 4
+
+
+# Text from other systems ------------------------------------------------------------------------
+
+NFC = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+NFD = unicodedata.normalize("NFD", NFC)
+
+
+@pytest.mark.parametrize(("on_disk", "in_list"), [(NFC, NFD), (NFD, NFC), (NFD, NFD)])
+@pytest.mark.parametrize("line", ["{}/{}2.jpg", ".\\{}\\{}2.jpg", "./{}/{}2.jpg 0"])
+def test_a_list_from_another_system_leaves_no_test_image_to_train_on(
+    on_disk: str, in_list: str, line: str, tmp_path: Path
+) -> None:
+    folder = tree(tmp_path / "places", *(f"{on_disk}/{on_disk}{k}.jpg" for k in range(3)))
+    text = f"\ufeff{line.format(in_list, in_list)}\r\n"
+    (tmp_path / "test.txt").write_bytes(text.encode())
+    raw = fetched(recipe(folder, str(tmp_path / "test.txt")))
+    assert raw.listing["test"] == [(f"{on_disk}/{on_disk}2.jpg", 0)]
+    assert len(raw.listing["train"]) == 2 and raw.class_names == (NFC,)
+    assert len(stored(raw, tmp_path)["test/images"]) == 1
+
+
+def test_a_line_without_an_image_stops_the_plan(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "birds", *(f"jay/{k}.jpg" for k in range(3)))
+    (tmp_path / "test.txt").write_text("jay/2.jpg\nJay/1.jpg\n")
+    keys = {"folder": str(folder), "size": 64, "split": str(tmp_path / "test.txt")}
+    text = message(changed(entry(**keys) | {f"{TARGET}.classes": ["jay"]}))
+    assert text.startswith(f"data.datasets.mine: {tmp_path}/test.txt: 1 of its 2 lines name no ")
+    assert "\n  line 2: 'Jay/1.jpg' (there is 'jay/1.jpg')\n" in text
+
+
+def test_a_class_in_both_forms_of_unicode_is_one(tmp_path: Path) -> None:
+    """As when one split was copied on macOS."""
+    found = class_folders(tree(tmp_path, f"train/{NFC}/1.jpg", f"test/{NFD}/2.jpg"))
+    assert found.class_names == (NFC,)
+    assert found.listing == {
+        "train": [(f"train/{NFC}/1.jpg", 0)],
+        "test": [(f"test/{NFD}/2.jpg", 0)],
+    }
+    tree(tmp_path, f"train/{NFD}/1.jpg")
+    with pytest.raises(UserError, match=r"two images have one name, 'train/cafe\\u0301/1.jpg' and"):
+        class_folders(tmp_path)
+
+
+@pytest.mark.parametrize(("on_disk", "in_config"), [(NFC, NFD), (NFD, NFC)])
+def test_the_configuration_names_a_class_in_either_form(
+    on_disk: str, in_config: str, tmp_path: Path
+) -> None:
+    names = [
+        f"{part}/{c}/{k}.jpg" for part in ("train", "test") for c in (on_disk, "a") for k in "1"
+    ]
+    folder = tree(tmp_path / "places", *names)
+    changes = entry(folder=str(folder), size=64) | {f"{TARGET}.classes": [in_config, "a"]}
+    assert {view.classes for view in views(changed(changes))} == {(NFC, "a")}
+    assert class_names("mine", {"folder": str(folder)}) == ("a", NFC)
+    twice = entry(folder=str(folder), size=64) | {f"{TARGET}.classes": [NFC, NFD]}
+    assert "near.classes" in message(changed(twice))
+
+
+def test_files_of_operating_systems_are_no_images(tmp_path: Path) -> None:
+    found = class_folders(tree(tmp_path, *TREE))
+    extra = ("__MACOSX/train/jay/1.jpg", "train/jay/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg")
+    tree(tmp_path, *extra, "train/jay/._1.jpg", "train/jay/Thumbs.db", "train/.DS_Store")
+    assert class_folders(tmp_path) == found
+
+
+# What would silently be left out -----------------------------------------------------------------
+
+
+def test_links_that_lead_nowhere_are_counted_and_named(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "birds", *TREE)
+    for k in range(7):
+        (folder / f"train/jay/lost{k}.jpg").symlink_to(tmp_path / "unmounted" / f"{k}.jpg")
+    (folder / "train/owl").symlink_to(tmp_path / "unmounted")  # a whole class
+    says = (
+        rf"8 of the 14 files and folders.*train/jay/lost0.jpg \(a link to {tmp_path}.* and 3 more"
+    )
+    with pytest.raises(UserError, match=says):
+        class_folders(folder)
+    for link in [*folder.glob("train/jay/lost*"), folder / "train/owl"]:
+        link.unlink()
+    (folder / "train/jay/loop.jpg").symlink_to("loop.jpg")
+    with pytest.raises(UserError, match="1 of the 7 files.*train/jay/loop.jpg .*[Ss]ymbolic link"):
+        class_folders(folder)
+
+
+def test_folders_without_permission_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path, *TREE)
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if str(path).endswith("wren"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    says = r"2 of the 4 files.*test/wren \(Permission denied\), train/wren \(Permission denied\)"
+    with pytest.raises(UserError, match=says):
+        class_folders(folder)
+
+
+def test_files_without_permission_are_counted_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = fetched(recipe(tree(tmp_path / "birds", *TREE)))
+    read = Path.read_bytes
+
+    def closed(path: Path) -> bytes:
+        if path.parent.name == "wren":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    with pytest.raises(
+        UserError, match="no permission to read 3 of its 6 files: test/wren/d.jpg, "
+    ):
+        stored(raw, tmp_path)
+    assert not (tmp_path / "stored.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("empty.jpg", b"", "1 of its 7 images are empty files: train/jay/empty.jpg. Copy them"),
+        (
+            "a.HEIC",
+            b"x",
+            "1 photographs in it are of kinds that are not read, beside 6 others: tra",
+        ),
+        ("a.jfif", b"x", "of kinds that are not read.*train/jay/a.jfif. Convert them"),
+    ],
+)
+def test_images_that_cannot_be_read_stop_the_plan(
+    name: str, data: bytes, says: str, tmp_path: Path
+) -> None:
+    tree(tmp_path, *TREE)
+    (tmp_path / "train/jay" / name).write_bytes(data)
+    with pytest.raises(UserError, match=says):
+        class_folders(tmp_path)
 
 
 # What a plan notices -----------------------------------------------------------------------------
@@ -174,7 +317,7 @@ def test_a_folder_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None
         ((*TREE, "train/1.jpg"), None, "1.jpg: an image beside the classes' folders"),
         (("1.jpg", "jay/1.jpg"), 1, "1.jpg: an image beside the classes' folders"),
         (("jay/1.jpg", "jay/2.jpg", "wren/1.jpg"), 1, "class 'wren' has 1 images.*`split: 1`"),
-        (("jay/1.jpg", "jay/2.jpg"), "no/list.txt", "no/list.txt: the list of test images cannot"),
+        (("jay/1.jpg", "jay/2.jpg"), "no/list.txt", "no/list.txt: no such list of test images"),
         (("jay\n2/1.jpg", "jay\n2/2.jpg"), 1, "control character"),
     ],
 )
@@ -189,8 +332,11 @@ def test_no_folder_and_no_test_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone: no such folder"):
         class_folders(tmp_path / "gone")
     (tmp_path / "list.txt").write_text("other/1.jpg\n")
-    with pytest.raises(UserError, match="no test images in it"):
+    with pytest.raises(UserError, match="1 of its 1 lines name no image in "):
         class_folders(tree(tmp_path / "a", "jay/1.jpg"), str(tmp_path / "list.txt"))
+    (tmp_path / "list.txt").write_text("path\n")
+    with pytest.raises(UserError, match="no test images in it"):
+        class_folders(tmp_path / "a", str(tmp_path / "list.txt"))
     with pytest.raises(UserError, match="needs the keys path and size"):
         fetch(DatasetRecipe("image_folder", str(tmp_path)), ["local"], None, tmp_path)
 

@@ -339,16 +339,19 @@ def test_the_paper_s_test_transform(width: int, height: int, size: int) -> None:
     np.testing.assert_array_equal(found, by_torchvision(buffer.getvalue(), size))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "LA", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "LA", "I;16"])
 def test_every_mode_becomes_rgb(mode: str) -> None:
+    """`test_pictures` has more of them."""
     from workflow_scripts.advtransfer.data.dataset import Blob
 
     buffer = io.BytesIO()
     kind = {"CMYK": "TIFF"}.get(mode, "PNG")
     base = Image.new("L", (30, 40), 100)
-    (Image.new("I;16", (30, 40)) if mode == "I;16" else base.convert(mode)).save(buffer, kind)
+    deep = Image.fromarray(np.full((40, 30), 100 << 8, np.uint16))
+    (deep if mode == "I;16" else base.convert(mode)).save(buffer, kind)
     found = decoded(Blob("x", buffer.getvalue()), SIZE)
     assert found.shape == (SIZE, SIZE, 3) and found.dtype == np.uint8
+    assert (found == 100).all()
 
 
 def test_a_strip_without_end_is_refused() -> None:
@@ -459,7 +462,8 @@ def test_a_folder_that_is_not_whole(
             b"Abyssinian_0test 38 1 1\n",
             r"labels have 37, but with 37",
         ),
-        ("pets", "annotations/test.txt", b"\xff\xfe", "not a text file"),
+        ("pets", "annotations/test.txt", b"\xff\xfe", "not a text file in UTF-8 but in UTF-16"),
+        ("dtd", "labels/val1.txt", b"\n\xe9/a.jpg\n", "line 2 seems to be in Latin-1"),
         ("flowers", "setid.mat", b"MATLAB 5.0", "version 5 .mat file with trnid"),
         ("flowers", "imagelabels.mat", "other", "version 5 .mat file with labels"),
         ("flowers", "setid.mat", "beyond", "numbers of the 8 images, found 9 in tstid"),
@@ -483,6 +487,14 @@ def test_lists_that_are_damaged(
     with pytest.raises(UserError, match=says) as caught:
         local(name, lay_out(tmp_path, files))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["aircraft", "dtd", "pets", "sun397"])
+def test_lists_that_an_editor_of_another_system_saved(name: str, tmp_path: Path) -> None:
+    files, truth = unpacked(name)
+    for path in [path for path in files if path.endswith(".txt")]:
+        files[path] = b"\xef\xbb\xbf" + files[path].replace(b"\n", b"\r\n") + b"\r\n"
+    assert_is(local(name, lay_out(tmp_path, files)), truth, files, tmp_path)
 
 
 def test_too_few_images_of_a_class(tmp_path: Path) -> None:

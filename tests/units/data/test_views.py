@@ -16,7 +16,6 @@ from workflow_scripts.advtransfer.artifacts.hdf5 import read_hdf5, write_hdf5
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
 from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.data.views import (
-    check_disjoint,
     fingerprints,
     load_view,
     make_view,
@@ -220,7 +219,7 @@ def test_view_of_another_dataset_is_told(dataset, tmp_path):
         load_view(tmp_path / "view.h5", short)
 
 
-# Overlap by content ------------------------------------------------------------------------------
+# Fingerprints ------------------------------------------------------------------------------------
 
 
 def test_fingerprints_are_of_the_pixels():
@@ -230,36 +229,3 @@ def test_fingerprints_are_of_the_pixels():
     assert found[0] == found[2] != found[1]
     expected = int.from_bytes(hashlib.sha256(images[0].tobytes()).digest()[:8], "big")
     assert int(found[0]) == expected and found.dtype == np.uint64
-
-
-def test_overlap_is_found_by_content_across_datasets(dataset, tmp_path):
-    other = write_dataset(tmp_path / "other.h5", seed=1)
-    arrays, attributes = read_hdf5(other)
-    make_view(VIEW, dataset, tmp_path / "first.h5")
-    shared = load_view(tmp_path / "first.h5", dataset).images[3]
-    # One image of the first dataset hides in the second, elsewhere and under another label.
-    arrays["train/images"][np.flatnonzero(LABELS == 1)[0]] = shared
-    write_hdf5(other, arrays, attributes)
-    for name, file, classes in (
-        ("second.h5", other, ("bird", "cat")),
-        ("third.h5", other, ("dog", "airplane")),
-    ):
-        make_view(dataclasses.replace(VIEW, classes=classes), file, tmp_path / name)
-    with pytest.raises(UserError, match="share 1 images.*half: 0"):
-        check_disjoint(tmp_path / "first.h5", tmp_path / "second.h5")
-    check_disjoint(tmp_path / "first.h5", tmp_path / "third.h5")
-
-
-def test_an_image_with_less_detail_is_still_that_image(dataset, tmp_path):
-    for name, detail in (("full.h5", None), ("less.h5", 4)):
-        make_view(dataclasses.replace(VIEW, detail=detail), dataset, tmp_path / name)
-    with pytest.raises(UserError, match="share 55 images"):
-        check_disjoint(tmp_path / "full.h5", tmp_path / "less.h5")
-
-
-def test_halves_pass_and_a_view_overlaps_with_itself(dataset, tmp_path):
-    for half in (0, 1):
-        make_view(dataclasses.replace(VIEW, half=half), dataset, tmp_path / f"{half}.h5")
-    check_disjoint(tmp_path / "0.h5", tmp_path / "1.h5")
-    with pytest.raises(UserError, match="must not overlap"):
-        check_disjoint(tmp_path / "0.h5", tmp_path / "0.h5")

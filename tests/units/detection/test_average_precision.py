@@ -12,6 +12,7 @@ from pycocotools import mask as codes
 from pytest import approx
 
 from workflow_scripts.advtransfer.detection.evaluate import METRICS, average_precision
+from workflow_scripts.advtransfer.errors import UserError
 
 
 def rle(left: int, top: int, width: int, height: int) -> dict[str, Any]:
@@ -130,6 +131,75 @@ def test_size_of_a_detected_mask_is_its_own() -> None:
     assert (masks["AP_small"], masks["AP_medium"]) == approx((0.5, 1))
     boxes = average_precision(annotations, detections, "box")
     assert (boxes["AP_small"], boxes["AP_medium"]) == approx((1, 0.5))
+
+
+def many() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Twelve images of three objects each, and detections of all of them: AP 1."""
+    annotations, detections = [], []
+    for image in range(12):
+        for k in range(3):
+            box = [5.0 + 30 * k, 10.0, 20.0, 20.0]
+            item = {"image_id": image, "category_id": 1 + k % 2, "bbox": box}
+            item["segmentation"] = rle(*map(int, box))
+            annotations.append({**item, "area": 400.0, "iscrowd": 0})
+            detections.append({**item, "score": 0.9 - 0.01 * image})
+    images = [{"id": k, "file_name": f"{k}", "width": 100, "height": 100} for k in range(12)]
+    categories = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+    return {"images": images, "categories": categories, "annotations": annotations}, detections
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [range(1, 37), range(36), [k // 5 for k in range(36)], [0] * 36, [7] * 36],
+    ids=["from 1", "from 0", "recurring", "all 0", "all equal"],
+)
+def test_ids_of_annotations_do_not_matter(numbers: Any) -> None:
+    annotations, detections = many()
+    for item, number in zip(annotations["annotations"], numbers, strict=True):
+        item["id"] = number
+    before = copy.deepcopy(annotations)
+    for kind in ("box", "mask"):
+        assert average_precision(annotations, detections, kind)["AP"] == approx(1)
+    assert annotations == before
+
+
+@pytest.mark.parametrize(
+    "as_id",
+    [str, lambda k: f"picture {k}", lambda k: k if k % 2 else f"{k}", lambda k: 2**63 + k],
+    ids=["digits", "text", "mixed", "huge"],
+)
+def test_ids_of_images_and_categories_may_be_of_any_kind(as_id: Any) -> None:
+    """pycocotools itself sorts them as an array: mixed ones become text, huge ones floats."""
+    annotations, detections = many()
+    for item in annotations["images"] + annotations["categories"]:
+        item["id"] = as_id(item["id"])
+    for item in annotations["annotations"] + detections:
+        item |= {key: as_id(item[key]) for key in ("image_id", "category_id")}
+    detections.pop()
+    for kind in ("box", "mask"):
+        found = average_precision(annotations, detections, kind)["AP"]
+        assert 0.9 < found < 1
+        assert found == average_precision(many()[0], many()[1][:-1], kind)["AP"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_id": 8}, r"detections\[0\] is of image 8 and category 1"),
+        ({"category_id": 2}, r"detections\[0\] is of image 7 and category 2"),
+        ({"score": math.nan}, r"detections\[0\] has the score nan"),
+        ({"score": None}, r"detections\[0\] has the score None"),
+        ({"bbox": [1, 2, math.inf, 3]}, r"detections\[0\] has .* the box \[1, 2, inf, 3\]"),
+        ({"bbox": None}, r"detections\[0\] has .* the box None"),
+        ({"segmentation": None}, r"detections\[0\] has a mask of size None"),
+        ({"segmentation": {"size": [9, 9], "counts": "Q3"}}, r"a mask of size \[9, 9\]; image 7"),
+    ],
+)
+def test_detections_that_fit_nothing_are_refused(change: dict[str, Any], message: str) -> None:
+    detection = found(1, ONE, 0.9) | change
+    with pytest.raises(UserError, match=message):
+        for kind in ("box", "mask"):
+            average_precision(truth((1, ONE)), [detection], kind)
 
 
 def test_results_are_left_as_they_were() -> None:

@@ -263,10 +263,10 @@ def test_coco_as_it_is_published(coco: CocoRecipe, tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda c: c.pop("categories"), "no list of 'categories'"),
-        (lambda c: c["images"][0].pop("width"), r"images\[0\] has no 'width'"),
-        (lambda c: c["annotations"][0].update(category_id=7), "annotation 1 is of image 139 and"),
-        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "annotation 1 has the bbox"),
-        (lambda c: c["images"].clear(), "annotation 1|lists no images"),
+        (lambda c: c["images"][0].pop("width"), r"images\[0\] \(id 139\): it has no 'width'"),
+        (lambda c: c["annotations"][0].update(category_id=7), r"\(id 1\): 'category_id' is 7, and"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), r"\(id 1\): 'bbox' is \[1, 2, 3\]"),
+        (lambda c: c["images"].clear(), "lists no images"),
     ],
 )
 def test_broken_annotations_are_told(change: Any, message: str, tmp_path: Path) -> None:
@@ -300,6 +300,28 @@ def test_images_are_checked_when_they_are_read(coco: CocoRecipe, tmp_path: Path)
         scenes.image(0)
 
 
+def test_images_are_checked_before_any_training(coco: CocoRecipe, tmp_path: Path) -> None:
+    """Also those that only the measurement needs."""
+    recipe = DetectionDataRecipe("coco", coco=coco)
+    file = tmp_path / "val2017/000000000139.jpg"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (6, 8)).save(file, exif=turned)  # as a camera stores it; 8 x 6 upright
+    make_scenes(recipe, tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    assert scenes.image(0).shape == (6, 8, 3)
+    for size, message in (
+        ((6, 8), "has 6x8 pixels, its annotation says 8x6"),
+        (None, "not be read"),
+    ):
+        file.unlink()
+        if size:
+            Image.new("RGB", size).save(file)
+        with pytest.raises(UserError, match=rf"000000000139\.jpg: .*{message}"):
+            make_scenes(recipe, tmp_path / "other.h5")
+    assert not (tmp_path / "other.h5").exists()
+
+
 def test_annotations_that_changed_since_the_plan_are_refused(
     coco: CocoRecipe, tmp_path: Path
 ) -> None:
@@ -319,10 +341,25 @@ def test_splits_of_two_datasets_are_refused(coco: CocoRecipe, tmp_path: Path) ->
         make_scenes(DetectionDataRecipe("coco", coco=mixed), tmp_path / "coco.h5")
 
 
-def test_an_image_of_both_splits_is_refused(coco: CocoRecipe, tmp_path: Path) -> None:
+def test_images_of_16_bits_are_scaled_and_others_refused(coco: CocoRecipe, tmp_path: Path) -> None:
+    make_scenes(DetectionDataRecipe("coco", coco=coco), tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    file = tmp_path / "val2017/000000000139.jpg"  # Pillow goes by the content
+    values = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1300
+    Image.fromarray(values).save(file, "PNG")
+    assert (scenes.image(0) == (values >> 8)[..., None]).all()
+    Image.fromarray(values.astype(np.int32)).save(file, "TIFF")
+    with pytest.raises(UserError, match="id 139 could not be read.*32 bits.*8 bits a channel"):
+        scenes.image(0)
+
+
+@pytest.mark.parametrize("written", ["{0}", "{0}/", "{0}/../val2017", "{0}/../linked"])
+def test_an_image_of_both_splits_is_refused(written: str, coco: CocoRecipe, tmp_path: Path) -> None:
     folder = coco.val_images
-    same = CocoRecipe(coco.train_annotations, folder, coco.val_annotations, folder, coco.sha256)
-    with pytest.raises(UserError, match="is a training and a validation image"):
+    (tmp_path / "linked").symlink_to(folder)
+    train = written.format(folder)
+    same = CocoRecipe(coco.train_annotations, train, coco.val_annotations, folder, coco.sha256)
+    with pytest.raises(UserError, match=r"139.jpg is a training and a validation.*\(2 such images"):
         make_scenes(DetectionDataRecipe("coco", coco=same), tmp_path / "coco.h5")
 
 
@@ -392,15 +429,70 @@ def test_broken_voc_is_told(devkit: Path) -> None:
         read_voc(devkit, ["2007/trainvall"])
     file = devkit / "VOC2007/Annotations/000005.xml"
     good = file.read_text()
+    size, left, right = "<width>500</width>", "<xmin>263</xmin>", "<xmax>324</xmax>"
     for bad, message in (
         (good[:300], "is not XML"),
         (good.replace("chair", "stool"), "'stool' is none of the 20 classes"),
-        (good.replace("<width>500</width>", ""), "no 'size/width' in it"),
+        (good.replace(size, ""), "no 'size/width' in it"),
+        (good.replace(size, "<width></width>"), "'size/width' is ''; expected a number"),
+        (good.replace(size, "<width>0</width>"), "the size is 0x375; expected"),
+        (good.replace(size, "<width>500.5</width>"), "the size is 500.5x375"),
+        (good.replace(size, "<width>-500</width>"), "the size is -500x375"),
+        (good.replace(left, "<xmin>(88, 100)</xmin>"), r"'bndbox/xmin' is '\(88, 100\)'; expected"),
+        (good.replace(left, "<xmin/>"), r"object 1 \(chair\): 'bndbox/xmin' is ''; expected"),
+        (good.replace(left, "<xmin>nan</xmin>"), "'bndbox/xmin' is 'nan'; expected"),
+        (good.replace(left, "<xmin>-inf</xmin>"), "'bndbox/xmin' is '-inf'; expected"),
+        (good.replace(left, ""), r"object 1 \(chair\): no 'bndbox/xmin' in it"),
+        (good.replace(left, "<xmin>400</xmin>"), r"object 1 \(chair\): xmin is 400 and xmax 324"),
+        (
+            good.replace(left, "<xmin>600</xmin>").replace(right, "<xmax>700</xmax>"),
+            r"object 1 \(chair\): 'bbox' is .* outside its image of 500x375",
+        ),
+        (good.replace("<difficult>1<", "<difficult>yes<"), r"object 2 \(person\): 'difficult' is"),
         (f'<!DOCTYPE a [<!ENTITY x "y">]>{good}', "declares no entities"),
+        (f'<?xml version="1.0" encoding="gb2312"?>{good}', "is not XML"),
+        (f'<?xml version="1.0" encoding="latin-0"?>{good}', "is not XML"),
     ):
         file.write_text(bad)
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=message) as told:
             read_voc(devkit, ["2007/trainval"])
+        assert str(file) in str(told.value)
     file.unlink()
     with pytest.raises(UserError, match=r"000005\.xml: could not read"):
         read_voc(devkit, ["2007/trainval"])
+
+
+def test_every_broken_annotation_of_voc_is_told(devkit: Path) -> None:
+    for name in ("000005", "000007"):
+        file = devkit / f"VOC2007/Annotations/{name}.xml"
+        file.write_text(file.read_text().replace("<width>500</width>", "<width>0</width>"))
+    with pytest.raises(UserError, match=r"2 problems:\n  .*000005\.xml: .*\n  .*000007\.xml: "):
+        read_voc(devkit, ["2007/trainval"])
+
+
+def test_voc_as_other_tools_write_it(devkit: Path) -> None:
+    expected = read_voc(devkit, ["2007/trainval"])
+    file = devkit / "VOC2007/Annotations/000005.xml"
+    text = file.read_text().replace(">500<", ">500.0<", 1).replace(">263<", "> 263.0\n<")
+    file.write_text(text.replace("<difficult>0</difficult>", "<difficult/>", 1))
+    assert read_voc(devkit, ["2007/trainval"]) == expected
+    # A list of a spreadsheet: a byte-order mark, other line ends, labels.
+    file = devkit / "VOC2007/ImageSets/Main/trainval.txt"
+    file.write_bytes("\ufeff000005  1\r\n\r\n000007 -1\r\n".encode())
+    assert read_voc(devkit, ["2007/trainval"]) == expected
+
+
+def test_lists_of_voc_are_text_that_names_every_image_once(devkit: Path) -> None:
+    file = devkit / "VOC2007/ImageSets/Main/trainval.txt"
+    file.write_bytes("000005\nB\xe4r\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"trainval\.txt: .*UTF-8.*(?i:latin-?1)"):
+        read_voc(devkit, ["2007/trainval"])
+    file.write_text("000005\n000007\n000005\n")
+    with pytest.raises(UserError, match=r"trainval\.txt: the image '000005' is already listed in"):
+        read_voc(devkit, ["2007/trainval"])
+    file.write_text("000005\n000007\n")
+    file.with_name("train.txt").write_text("000007\n")
+    with pytest.raises(
+        UserError, match=r"train\.txt: .*'000007' is already listed in '2007/trainval"
+    ):
+        read_voc(devkit, ["2007/trainval", "2007/train"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,17 @@ import numpy as np
 import pytest
 import torch
 
+from support.steps import run_step
+from workflow_scripts.advtransfer.artifacts.hdf5 import write_hdf5
 from workflow_scripts.advtransfer.data.recipe import DatasetRecipe
+from workflow_scripts.advtransfer.detection.annotations import checked
 from workflow_scripts.advtransfer.detection.backbone import build_detector
 from workflow_scripts.advtransfer.detection.compose import compose
-from workflow_scripts.advtransfer.detection.data_recipe import ComposedRecipe, DetectionDataRecipe
+from workflow_scripts.advtransfer.detection.data_recipe import (
+    CocoRecipe,
+    ComposedRecipe,
+    DetectionDataRecipe,
+)
 from workflow_scripts.advtransfer.detection.evaluate import average_precision, detect
 from workflow_scripts.advtransfer.detection.recipe import DetectorRecipe
 from workflow_scripts.advtransfer.detection.scenes import Scenes, Target
@@ -24,6 +32,7 @@ from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.advtransfer.models.network import Network
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.zoo import build_network
+from workflow_scripts.advtransfer.recipes import to_json, to_plain
 
 CPU = torch.device("cpu")
 RECIPE = DetectorRecipe(
@@ -231,6 +240,50 @@ def test_results_are_in_cocos_format() -> None:
         left, top, width, height = row["bbox"]
         assert 0 <= left <= left + width <= 32 and 0 <= top <= top + height <= 32
     assert max([sum(r["image_id"] == i for r in results) for i in range(1, 9)]) <= 3
+
+
+def test_odd_annotations_are_learned_and_measured() -> None:
+    """Text as ids, fields that are null, and a box that torchvision's detectors do not take."""
+    scenes = squares()
+    content = copy.deepcopy(scenes.coco)
+    for item in content["images"] + content["categories"]:
+        item["id"] = f"no. {item['id']}"
+    for item in content["annotations"]:
+        item |= {key: f"no. {item[key]}" for key in ("image_id", "category_id")}
+        item |= {"id": 0, "area": None, "iscrowd": None}
+    tiny = {**content["annotations"][0], "bbox": [3, 3, 1e-6, 4], "segmentation": [[3, 3, 3, 7]]}
+    content["annotations"].append(tiny)
+    read = Scenes(checked(content, "odd"), scenes.pixels, "")
+    built = detector()
+    (first, *_) = fit_detector(built, read, RECIPE, seed=3, device=CPU)
+    assert first["train_loss"] == fit(detector())[0]["train_loss"]  # as without the tiny one
+    for kind in ("box", "mask"):
+        found = average_precision(read.coco, detect(built, read, CPU, batch_size=3), kind)
+        assert 0 <= found["AP"] <= 1
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_missing_mask_is_told_before_the_training(split: str, tmp_path: Path) -> None:
+    """Even one that only the measurement needs: the source is not so much as opened."""
+    scenes = squares(2)
+    texts = {}
+    for part in ("train", "val"):
+        content = copy.deepcopy(scenes.coco)
+        if part == split:
+            content["annotations"][1]["segmentation"] = []
+        text = json.dumps(checked(content, part))
+        texts[f"{part}/instances"] = np.frombuffer(text.encode(), np.uint8)
+    recipe = replace(RECIPE, data=DetectionDataRecipe("bare", coco=CocoRecipe(*"abcd", ())))
+    attributes = {"recipe": to_plain(recipe.data), "folders": {"train": "b", "val": "d"}}
+    write_hdf5(tmp_path / "data.h5", texts, attributes)
+    files = ("source", "checkpoint", "history", "table", "predictions")
+    line = ["--recipe", to_json(recipe), "--seed", "0", "--data", str(tmp_path / "data.h5")]
+    for name in files:
+        line += [f"--{name}", str(tmp_path / name)]
+    called = {"train": "training", "val": "validation"}[split]
+    message = rf"of \d+ {called} annotations have no segmentation.*first is annotations\[1\]"
+    with pytest.raises(UserError, match=message):
+        run_step("train_detector", [*line, "--device", "cpu"])
 
 
 def test_same_seed_same_numbers_and_resumed_alike(tmp_path: Path) -> None:

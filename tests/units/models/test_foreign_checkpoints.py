@@ -668,6 +668,41 @@ def test_import_then_compare(cifar, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        "\ufeffcat\r\nd\u00f6g\r\nowl\r\n".encode(),
+        "\ncat  \n\n\tdo\u0308g\nowl\n\n".encode(),
+    ],
+)
+def test_class_names_from_another_system(data, tmp_path):
+    """With a byte-order mark no image of the first class would be compared."""
+    (tmp_path / "names.txt").write_bytes(data)
+    given = ["--checkpoint", saved(tmp_path / "a.pt", tiny_state()), "--family", "resnet"]
+    given += ["--parameters", json.dumps(TINY.parameters), "--size", "32"]
+    stored = []
+    names = ["--classes-file", tmp_path / "names.txt"], ["--classes", "cat", "do\u0308g", "owl"]
+    for k, words in enumerate(names):
+        call(import_checkpoint, *given, *words, "--output", tmp_path / f"{k}.safetensors")
+        stored.append(load_checkpoint(tmp_path / f"{k}.safetensors", torch.device("cpu"))[1])
+    assert stored == [("cat", "d\u00f6g", "owl")] * 2
+    (tmp_path / "names.txt").write_text("cat\ndog\ncat\n")
+    with pytest.raises(UserError, match=r"names\.txt: the class 'cat' is in line 1 and again in"):
+        call(import_checkpoint, *given, *names[0], "--output", tmp_path / "b.safetensors")
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_images_of_classes_that_the_reference_lacks_are_counted(tmp_path, caplog):
+    given = ["--checkpoint", saved(tmp_path / "a.pt", tiny_state()), "--family", "resnet"]
+    given += ["--parameters", json.dumps(TINY.parameters), "--size", "32"]
+    file = tmp_path / "a.safetensors"
+    call(import_checkpoint, *given, "--classes", *CLASSES[:2], "Owl", "--output", file)
+    words = ["--pack", pack(tmp_path / "pack.h5"), "--steps", "1"]
+    call(compare_checkpoints, "--source", file, "--reference", file, *words)
+    assert "4 test images are left out" in caplog.text and ", owl. Its classes" in caplog.text
+    assert "without a test image are Owl" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("words", "part"),
     [
         (["--parameters", "{"], "not JSON"),

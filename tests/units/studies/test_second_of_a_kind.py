@@ -91,10 +91,15 @@ def test_artefacts_are_shared_where_recipes_are_equal(plan: Plan, before: Plan) 
     # What is new is of the new mixture: its images, its network, its accuracy on its classes.
     added = {where: plan.recipes[where] for where in plan.recipes.keys() - before.recipes.keys()}
     kinds = sorted(type(recipe).__name__ for recipe in added.values())
-    assert kinds == ["EvaluationRecipe", "SourceRecipe", "ViewRecipe", "ViewRecipe"]
+    compared = [kind for kind in kinds if kind == "ComparisonRecipe"]
+    assert len(compared) == len(own.targets)
+    others = ["EvaluationRecipe", "SourceRecipe", "ViewRecipe", "ViewRecipe"]
+    assert kinds == [*compared, *others]
     assert address(new.recipe) in added and address(new.recipe.view) in added
     files = set(own.files()) - set(like.files())
-    assert files and all(f"/{address(new.recipe)}/" in path for path in files)
+    made = {path for path in files if "/comparisons/" not in path}
+    assert len(files - made) == len(compared)
+    assert made and all(f"/{address(new.recipe)}/" in path for path in made)
     assert set(own.files()) & set(like.files())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.comparisons import write_comparisons
 from support.config import DEFAULTS, DELETE, IMPORTED, changed, message
 from support.steps import run_step
 from support.told import as_collected, facts_of, settings_of, slice_of
@@ -220,6 +221,7 @@ CANDIDATES = np.stack([np.eye(2)[[0, 1, 1, 0]], np.eye(2)[LABELS]]).astype(np.fl
 
 
 def write_artefacts(study: TransferStudy) -> None:
+    write_comparisons(study, train=[0, 7])
     for source in study.sources:
         assert isinstance(source.recipe, SourceRecipe)
         (seeds,) = source.seed_blocks
@@ -279,6 +281,7 @@ def test_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(ours["class_mean_accuracy"]) == pytest.approx((1 / 3 + 0) / 2)
     assert ours["validation_accuracy"] == "0.7" and theirs["validation_accuracy"] == "0.6"
     assert (ours["images"], ours["n_test"], ours["epochs"]) == ("40", "4", "30")
+    assert {(r["shared_images"], r["shared_test_images"]) for r in networks} == {("2", "0")}
     norms = {(r["source_norm"], r["source_epsilon"], r["robust"]) for r in networks}
     assert norms == {("", "0", "0"), ("l2", "0.5", "1")}
     assert {(r["source_seed"], r["trial"]) for r in networks} == {

@@ -55,6 +55,29 @@ def test_subsets_are_what_they_were():
     assert draw_subsets(POOL, 4, [0], "pool").tolist() == [[366, 271, 283, 642]]
 
 
+def test_images_that_are_left_out_are_replaced_by_the_next():
+    """So that sources which leave out few images are still compared on nearly the same subsets."""
+    whole = draw_subsets(POOL, 100, [0, 1], "pool")
+    left_out = np.array([whole[0, 3], whole[0, 50], whole[1, 0]])
+    drawn = draw_subsets(POOL, 100, [0, 1], "pool", left_out)
+    assert drawn.shape == (2, 100) and not np.isin(drawn, left_out).any()
+    for row, before in zip(drawn, whole, strict=True):
+        same = [position for position in before if position not in left_out]
+        assert len(set(row)) == 100 and row[: len(same)].tolist() == same
+
+
+def test_a_pool_without_enough_images_gives_what_it_has():
+    drawn = draw_subsets(POOL, 1000, [0, 1], "pool", np.array([7, 8]))
+    assert drawn.shape == (2, 998)
+    assert set(drawn[0]) == set(drawn[1]) == set(range(1000)) - {7, 8}
+
+
+def test_a_class_that_is_missing_is_not_replaced_by_an_image_left_out():
+    rare = np.array([0] * 5000 + [1, 1])
+    drawn = draw_subsets(rare, 2, range(20), "pool", np.array([5000]))
+    assert (drawn == 5001).any(1).all() and not (drawn == 5000).any()
+
+
 def test_subsets_are_uniform():
     drawn = draw_subsets(POOL, 100, range(400), "pool")
     counts = np.bincount(drawn.ravel(), minlength=1000)  # binomial: mean 40, deviation 6

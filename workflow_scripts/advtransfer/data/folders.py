@@ -13,9 +13,14 @@ from typing import NamedTuple
 
 from ..characters import CONTROL
 from ..errors import UserError
+from .text_lists import composed, files_in_list
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+UNREAD = (".jfif", ".jpe", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif")  # other photographs
 TESTS = ("test", "val", "valid")  # the first existing one has the test images
+# Folders of operating systems and storage, some with previews that have the endings of images.
+SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+NAMED_AT_MOST = 5  # greatest number of files that a message names
 
 
 class ClassFolders(NamedTuple):
@@ -24,40 +29,39 @@ class ClassFolders(NamedTuple):
     class_names: tuple[str, ...]
     listing: Mapping[str, Sequence[tuple[str, int]]]
     digest: str  # sha256 of names, splits and sizes
-    missing: int  # number of names in the list of test images without a file
 
 
 def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
     """Return the images of ``train/<class>/`` and ``test/<class>/``, or of ``<class>/`` folders.
 
-    Images are ordered by name; folders inside a class belong to it. The digest depends on the names
-    and sizes of the files, but not on their content.
+    Images are ordered by name; folders inside a class belong to it. Names of classes are in NFC,
+    see `text_lists`. The digest depends on the names and sizes of the files, but not on their
+    content.
 
     Args:
-        folder: the tree. Links are followed. Hidden files and files with other endings than those
-            of images are ignored.
+        folder: the tree. Links are followed. Hidden files, files of operating systems, and files
+            with other endings than those of images are ignored.
         split: None: use ``train/`` and ``test/`` (or ``val/``, or ``valid/``). A number: so many
             images of every class, from the first, are training images, the rest test images. A
-            path: a text file with the names of the test images, one per line, relative to
+            path: a text file with the names of the test images, see `files_in_list`, relative to
             ``folder``; the rest are training images.
 
     Raises:
-        UserError: The folder does not have this layout.
+        UserError: The folder does not have this layout, an image in it cannot be read or is of a
+            kind that is not read, or the list names an image that is not there.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Correct the path, or put the images there.")
     try:
-        sizes = {n: s for n, s in folder_files(folder).items() if n.lower().endswith(ENDINGS)}
+        sizes = _images(folder, folder_files(folder))
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed ({error}).") from None
-    missing = 0
     if split is None:
         by_split = _folders_say(folder, sizes)
     elif isinstance(split, int):
         by_split = _first_train(folder, sizes, split)
     else:
-        listed = _listed_names(Path(split))
-        missing = len(listed - sizes.keys())
+        listed = _listed(folder, sizes, split)
         by_split = {"train": [], "test": []}
         for name in sizes:
             by_split["test" if name in listed else "train"].append((_class(folder, name, 0), name))
@@ -83,12 +87,18 @@ def class_folders(folder: Path, split: int | str | None = None) -> ClassFolders:
         part: [(name, positions[class_name]) for class_name, name in images]
         for part, images in by_split.items()
     }
-    return ClassFolders(names, listing, whole.hexdigest(), missing)
+    return ClassFolders(names, listing, whole.hexdigest())
 
 
 def folder_files(folder: Path) -> dict[str, int]:
-    """Return the sizes in bytes of the files below a folder that are not hidden, sorted by name."""
+    """Return the sizes in bytes of the files below a folder that are not hidden, sorted by name.
+
+    Raises:
+        UserError: Links lead nowhere, or folders cannot be opened: files would be missing without
+            a word. The message counts and names them.
+    """
     found: dict[str, int] = {}
+    lost: list[str] = []
 
     def visit(path: str, prefix: str, above: tuple[tuple[int, int], ...]) -> None:
         about = os.stat(path)
@@ -97,15 +107,60 @@ def folder_files(folder: Path) -> dict[str, int]:
             return
         with os.scandir(path) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or entry.name in SYSTEM:
                     continue
-                if entry.is_dir():
-                    visit(entry.path, f"{prefix}{entry.name}/", (*above, here))
-                elif entry.is_file():
-                    found[prefix + entry.name] = entry.stat().st_size
+                name = prefix + entry.name
+                try:
+                    if entry.is_dir():
+                        visit(entry.path, f"{name}/", (*above, here))
+                    elif entry.is_file():
+                        found[name] = entry.stat().st_size
+                    elif entry.is_symlink() and not os.path.exists(entry.path):
+                        lost.append(f"{name} (a link to {os.readlink(entry.path)})")
+                except OSError as error:
+                    lost.append(f"{name} ({error.strerror})")
 
     visit(str(folder), "", ())
+    if lost:
+        raise UserError(
+            f"{folder}: {len(lost)} of the {len(lost) + len(found)} files and folders in it cannot "
+            f"be reached: {first_of(sorted(lost))}. Is a disk not mounted, or a permission "
+            "missing? Restore them, or remove them from the folder."
+        )
     return dict(sorted(found.items()))
+
+
+def _images(folder: Path, files: Mapping[str, int]) -> dict[str, int]:
+    """Return the images among ``files``; refuse some that would silently be left out or mixed."""
+    images = {name: size for name, size in files.items() if name.lower().endswith(ENDINGS)}
+    unread = [name for name in files if name.lower().endswith(UNREAD)]
+    if unread:
+        raise UserError(
+            f"{folder}: {len(unread)} photographs in it are of kinds that are not read, beside "
+            f"{len(images)} others: {first_of(unread)}. Convert them ({' '.join(ENDINGS)}), or "
+            "remove them."
+        )
+    empty = [name for name, size in images.items() if not size]
+    if empty:
+        raise UserError(
+            f"{folder}: {len(empty)} of its {len(images)} images are empty files: "
+            f"{first_of(empty)}. Copy them anew, or remove them."
+        )
+    seen: dict[str, str] = {}
+    for name in images:
+        other = seen.setdefault(composed(name), name)
+        if other != name:
+            raise UserError(
+                f"{folder}: two images have one name, {ascii(other)} and {ascii(name)}, which "
+                "differ only in how Unicode writes their letters. Remove or rename one."
+            )
+    return images
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Return the first of ``names`` for a message, and the number of the others."""
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 Images = dict[str, list[tuple[str, str]]]  # split to class and name
@@ -150,15 +205,14 @@ def _class(folder: Path, name: str, depth: int) -> str:
             f"{folder / name}: an image beside the classes' folders. Put it into the folder of its "
             "class, or remove it."
         )
-    return parts[depth]
+    return str(composed(parts[depth]))
 
 
-def _listed_names(path: Path) -> set[str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+def _listed(folder: Path, sizes: Mapping[str, int], split: str) -> set[str]:
+    """Return the images that the file ``split`` lists."""
+    if not Path(split).is_file():
         raise UserError(
-            f"{path}: the list of test images cannot be read ({error}). `split` is a number, or "
-            "the path of a text file with the name of one image a line."
-        ) from None
-    return {line.strip() for line in lines if line.strip().lower().endswith(ENDINGS)}
+            f"{split}: no such list of test images. `split` is a number, or the path of a text "
+            "file with the name of one image a line."
+        )
+    return files_in_list(split, sizes.keys(), ENDINGS, str(folder))

@@ -17,6 +17,7 @@ from ..artifacts.hdf5 import decode_attribute
 from ..characters import CONTROL
 from ..errors import UserError
 from .dataset import RawDataset, checked_splits
+from .text_lists import composed
 
 SPLITS = ("train", "test")
 
@@ -138,7 +139,7 @@ def _check_images(path: Path, images: Any) -> None:
 
 
 def _class_names(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
-    names = attributes.pop("class_names", None)
+    names = composed(attributes.pop("class_names", None))
     if (
         not isinstance(names, list)
         or not names

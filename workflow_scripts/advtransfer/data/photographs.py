@@ -14,7 +14,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -24,10 +24,12 @@ from tqdm import tqdm
 from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
 from .dataset import Blob, OfficialFile
+from .fingerprints import fingerprints
+from .pictures import FORMATS, to_rgb
+from .separation import Misplaced, check_separate, left_out, misplaced
 from .trees import Tree
 
 RESIZED, CROPPED = 256, 224  # their ratio is the same at every size
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 NAMED_AT_MOST = 10  # greatest number of broken images that a message names
 QUEUED = 64  # number of images per thread that are read and wait to be decoded
 
@@ -58,7 +60,8 @@ class RawPhotographs:
     """A dataset of photographs that are listed but not yet decoded.
 
     ``attributes`` says which provider supplied it and whether it is known to be the official data.
-    With ``prepared``, an image that already has the size is neither resized nor cropped.
+    With ``prepared``, an image that already has the size is neither resized nor cropped. With
+    ``separate``, no picture may stand in both splits or in two classes.
     """
 
     tree: Tree
@@ -69,6 +72,7 @@ class RawPhotographs:
     licence: str
     attributes: dict[str, Any] = field(default_factory=dict)
     prepared: bool = False
+    separate: bool = False
 
     def digests(self) -> dict[str, str]:
         """Return the sha256 of each split's labels; `store` computes that of the image files."""
@@ -76,6 +80,43 @@ class RawPhotographs:
             f"{split}/labels": hashlib.sha256(_labels(images).data).hexdigest()
             for split, images in self.listing.items()
         }
+
+    def separated(self) -> RawPhotographs:
+        """Return the dataset without pictures that stand in both splits, or in two classes.
+
+        Every photograph is decoded for this. Those that cannot be decoded stay: `store` tells.
+
+        Raises:
+            UserError: Too few images would be left.
+        """
+        prints = {split: np.zeros(len(images), np.uint64) for split, images in self.listing.items()}
+        places = self._places()
+        for name, (digest, pixels) in self._decoded(places):
+            split, where = places[name]
+            image = np.frombuffer(digest, np.uint8) if isinstance(pixels, str) else pixels
+            prints[split][where] = fingerprints(image[None])[0]
+        found = self._misplaced(prints)
+        if not found:
+            return self
+        labels = {split: _labels(images) for split, images in self.listing.items()}
+        attributes = self.attributes | left_out(found, labels, self.tree.where)
+        listing = {
+            split: [images[k] for k in np.flatnonzero(~found.leave[split]).tolist()]
+            for split, images in self.listing.items()
+        }
+        return replace(self, listing=listing, attributes=attributes)
+
+    def _places(self) -> dict[str, tuple[str, int]]:
+        """Return split and position of every file."""
+        return {
+            name: (split, position)
+            for split, images in self.listing.items()
+            for position, (name, _) in enumerate(images)
+        }
+
+    def _misplaced(self, prints: Mapping[str, np.ndarray]) -> Misplaced:
+        labels = {split: _labels(images) for split, images in self.listing.items()}
+        return misplaced(prints, labels, lambda split, k: self.listing[split][k][0])
 
     def store(self, writer: Hdf5Writer) -> None:
         """Decode every photograph into ``<split>/images``, uint8 (N, size, size, 3), in one pass.
@@ -89,11 +130,8 @@ class RawPhotographs:
         """
         for split, images in self.listing.items():
             writer.append(f"{split}/labels", _labels(images), len(images))
-        places = {
-            name: (split, position)
-            for split, images in self.listing.items()
-            for position, (name, _) in enumerate(images)
-        }
+        places = self._places()
+        prints = {split: np.zeros(len(images), np.uint64) for split, images in self.listing.items()}
         totals = {split: len(images) for split, images in self.listing.items()}
         broken: list[str] = []
         digests: dict[str, bytes] = {}
@@ -103,6 +141,7 @@ class RawPhotographs:
                 continue
             split, position = places[name]
             digests[name] = digest
+            prints[split][position] = fingerprints(pixels[None])[0]
             if not broken:
                 writer.place(f"{split}/images", position, pixels, totals[split])
         if broken:
@@ -119,6 +158,8 @@ class RawPhotographs:
         lost = sorted(set(places) - set(digests))
         if lost:
             raise UserError(f"{self.tree.where}: {lost[0]} was there and is gone; run again.")
+        if self.separate:
+            check_separate(self._misplaced(prints), self.tree.where)
         whole = hashlib.sha256()
         for name in places:
             whole.update(os.fsencode(name) + b"\0" + digests[name])
@@ -169,13 +210,14 @@ def decoded(blob: Blob, size: int, prepared: bool = False) -> np.ndarray:
         prepared: whether a photograph that already has this size is neither resized nor cropped.
 
     Raises:
-        UserError: The file is truncated, no image, or of absurd size; the message has one line.
+        UserError: The file is truncated, no image, of absurd size, or has pixels that `to_rgb`
+            refuses; the message has one line.
     """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(blob.data), formats=FORMATS) as image:
-            pixels = image.convert("RGB")
+            pixels = to_rgb(image)
             if not (prepared and pixels.size == (size, size)):
                 pixels = _resized_and_cropped(pixels, size)
             return np.asarray(pixels)
@@ -239,18 +281,6 @@ def checked_listing(listing: Listing, tree: Tree, class_names: Sequence[str]) ->
 def names_of(text: str) -> tuple[str, ...]:
     """Return the class names in a text that separates them by commas, over several lines."""
     return tuple(" ".join(text.split()).split(", "))
-
-
-def lines_of(blob: Blob) -> list[str]:
-    """Return the lines of a text file that are not empty.
-
-    Raises:
-        UserError: The file is no text.
-    """
-    try:
-        return [line.strip() for line in blob.data.decode().splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{blob.where}: not a text file ({error}).") from None
 
 
 def mat_of(blob: Blob, name: str) -> np.ndarray:

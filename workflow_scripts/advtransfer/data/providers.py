@@ -34,7 +34,8 @@ from .known import dataset_module, description
 from .packages import fetch_package
 from .packs import read_pack
 from .photographs import Photographs, RawPhotographs, checked_listing
-from .recipe import DatasetRecipe
+from .recipe import REFUSE, DatasetRecipe
+from .separation import separated
 from .trees import FolderTree, Tree, open_archives
 
 log = logging.getLogger("advtransfer")
@@ -128,6 +129,9 @@ def _from_local(
         )
         raw = _read_files(dataset, paths, f"local files {', '.join(path.name for path in paths)}")
     official = official or split_digests(raw.splits) == dataset.digests
+    if pack.is_file() and not official and dataset.digests is not None:
+        where = f"{pack} (not the published data: `{name}: {{pack: {pack}}}` makes it your own)"
+        raw = separated(raw, REFUSE, where)
     return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..recipes import Addressed, NamesModule
 
+REFUSE, DROP = "refuse", "drop"  # what happens to a picture that stands where it must not
+
 
 @dataclass(frozen=True)
 class DatasetRecipe(Addressed, NamesModule):
@@ -20,6 +22,9 @@ class DatasetRecipe(Addressed, NamesModule):
     # image_folder without train/ and test/: number of training images of each class, or the file
     # that lists the test images.
     split: int | str | None = None
+    # hdf5_pack, image_folder: what happens to a picture in training and test images, or in two
+    # classes (data.separation).
+    shared_images: str = REFUSE
 
     def label(self) -> str:
         return self.name

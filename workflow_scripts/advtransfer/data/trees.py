@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 from ..artifacts.files import file_error
 from ..errors import UserError
 from .dataset import Blob
-from .folders import folder_files
+from .folders import first_of, folder_files
 from .formats import damaged
 
 LISTS = (".txt", ".json", ".mat")  # files that list the images, kept on the first pass over a tar
@@ -89,15 +89,24 @@ class FolderTree:
         return self._names
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, Blob]]:
+        closed = []
         for name in self.names():
             if name in names:
                 path = self._folder / name
                 try:
                     _check_size(str(path), path.stat().st_size)
                     data = path.read_bytes()
+                except PermissionError:
+                    closed.append(name)
+                    continue
                 except OSError as error:
                     raise file_error(path, error, "read") from None
                 yield name, Blob(str(path), data)
+        if closed:
+            raise UserError(
+                f"{self._folder}: no permission to read {len(closed)} of its {len(names)} files: "
+                f"{first_of(closed)}. Correct their permissions, or remove them."
+            )
 
 
 class TarTree:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..artifacts.hdf5 import hdf5_writer, open_hdf5, read_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import derived_seed, from_plain, to_plain
+from .fingerprints import fingerprints
 from .view_recipe import ViewRecipe
 
 READ_BYTES = 256 << 20  # bytes of images in memory at a time while a view is made
@@ -131,8 +131,9 @@ def make_view(recipe: ViewRecipe, dataset_file: str | Path, output: str | Path) 
         for start in range(0, len(indices), several):
             images = rows[indices[start : start + several]]
             full = images if size is None else resize(images, size)
-            # Fingerprints are taken in full detail, since less detail does not make another image.
-            prints.append(fingerprints(full))
+            # Fingerprints are taken of the pixels as stored, since another size or less detail does
+            # not make another image.
+            prints.append(fingerprints(images))
             if recipe.detail is not None:
                 full = resize(resize(images, recipe.detail), full.shape[1])
             if size is not None or recipe.detail is not None:
@@ -149,14 +150,6 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
             np.asarray(Image.fromarray(i).resize((size, size), Image.Resampling.BICUBIC))
             for i in images
         ]
-    )
-
-
-def fingerprints(images: np.ndarray) -> np.ndarray:
-    """Return the first 8 bytes of the SHA-256 of every image's pixels, as uint64 (N,)."""
-    return np.array(
-        [int.from_bytes(hashlib.sha256(i.tobytes()).digest()[:8], "big") for i in images],
-        dtype=np.uint64,
     )
 
 
@@ -206,20 +199,3 @@ def open_view(view_file: str | Path, dataset_file: str | Path) -> Iterator[OpenV
         if indices.min(initial=0) < 0 or indices.max(initial=-1) >= rows.shape[0]:
             raise UserError(f"{view_file} does not belong to {dataset_file}: indices out of range.")
         yield OpenView(labels, indices, recipe, rows.shape[1], lambda which: rows[indices[which]])
-
-
-def check_disjoint(first_file: str | Path, second_file: str | Path) -> None:
-    """Refuse two views that share an image by content, whatever their datasets.
-
-    Raises:
-        UserError: They share images; the message gives their number and what to change.
-    """
-    first, second = (
-        read_hdf5(file, ["fingerprints"])[0]["fingerprints"] for file in (first_file, second_file)
-    )
-    shared = np.intersect1d(first, second)
-    if len(shared):
-        raise UserError(
-            f"{first_file} and {second_file} share {len(shared)} images: source and target images "
-            "must not overlap. Give them different classes, or `half: 0` and `half: 1`."
-        )

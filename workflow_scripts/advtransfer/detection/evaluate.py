@@ -6,12 +6,14 @@ import contextlib
 import io
 import math
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 
-from .formats import Coco
+from ..errors import UserError
+from .annotations import Coco, in_order
 from .scenes import Scenes
 
 Results = list[dict[str, Any]]
@@ -75,7 +77,8 @@ def average_precision(
     are at one IoU.
 
     Args:
-        truth: annotations in COCO's form.
+        truth: annotations in COCO's form, as `read_coco` returns them. Ids of annotations are not
+            used: pycocotools takes the id 0 for "not found" and mixes up ids that recur.
         results: detections in COCO's results format; may be empty.
         kind: ``box`` or ``mask``, between which the IoU is computed.
         areas: sides, in pixels, of the squares that separate small, medium and large objects.
@@ -83,6 +86,10 @@ def average_precision(
 
     Returns:
         Values in [0, 1] by name in ``METRICS``; nan if there is no such object.
+
+    Raises:
+        UserError: A detection is of an image or category that is not in ``truth``, or its score,
+            box or mask is not what it should be.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -94,12 +101,10 @@ def average_precision(
             metric: 0.0 if any(low <= a["area"] <= high for a in everything) else math.nan
             for metric, (low, high) in zip(METRICS, [bounds[0]] * 3 + bounds[1:], strict=True)
         }
-    # The rows are copied, because loadRes changes them. Masks go without boxes, or loadRes would
-    # take the areas of the boxes.
-    own = [{k: v for k, v in row.items() if kind == "box" or k != "bbox"} for row in results]
+    numbered, own = _numbered(truth, results, kind)
     with _silenced():
         ground = COCO()
-        ground.dataset = truth
+        ground.dataset = numbered
         ground.createIndex()
         evaluation = COCOeval(ground, ground.loadRes(own), KINDS[kind])
         evaluation.params.areaRng = [list(bounds) for bounds in _ranges(areas)]
@@ -111,6 +116,55 @@ def average_precision(
         metric: math.nan if value < 0 else float(value)
         for metric, value in zip(METRICS, values, strict=True)
     }
+
+
+def _numbered(truth: Coco, results: Results, kind: str) -> tuple[Coco, Results]:
+    """Return copies of both in which every id is a position from 1; pycocotools changes them.
+
+    The order of images and categories is that of their ids, in which pycocotools breaks ties.
+    """
+    images = {image["id"]: k for k, image in enumerate(in_order(truth["images"]), 1)}
+    categories = {c["id"]: k for k, c in enumerate(in_order(truth["categories"]), 1)}
+    sizes = {image["id"]: [image["height"], image["width"]] for image in truth["images"]}
+    numbered: Coco = {
+        "images": [{**image, "id": images[image["id"]]} for image in truth["images"]],
+        "categories": [{**c, "id": categories[c["id"]]} for c in truth["categories"]],
+        "annotations": [
+            {
+                **item,
+                "id": k,
+                "image_id": images[item["image_id"]],
+                "category_id": categories[item["category_id"]],
+            }
+            for k, item in enumerate(truth["annotations"], 1)
+        ],
+    }
+    own = []
+    for k, row in enumerate(results):
+        image, category = row.get("image_id"), row.get("category_id")
+        if image not in images or category not in categories:
+            raise UserError(
+                f"detections[{k}] is of image {image} and category {category}, of which the "
+                "annotations list no such one."
+            )
+        box, mask = row.get("bbox"), row.get("segmentation")
+        values = [row.get("score"), *([None] if box is None else box)]
+        values = values if kind == "box" else values[:1]
+        if not all(isinstance(v, Real) and math.isfinite(v) for v in values):
+            raise UserError(
+                f"detections[{k}] has the score {row.get('score')} and the box {box}; expected "
+                "finite numbers."
+            )
+        if kind == "mask" and (not mask or mask["size"] != sizes[image]):
+            raise UserError(
+                f"detections[{k}] has a mask of size {mask and mask['size']}; image {image} has "
+                f"{sizes[image]}, height first."
+            )
+        # Masks go without boxes, or loadRes would take the areas of the boxes.
+        part = {"bbox": box} if kind == "box" else {"segmentation": mask}
+        ids = {"image_id": images[image], "category_id": categories[category]}
+        own.append({**ids, "score": row["score"], **part})
+    return numbered, own
 
 
 def _ranges(areas: tuple[int, ...]) -> list[tuple[float, float]]:

@@ -1,83 +1,55 @@
 """Readers of annotations in the official formats: COCO's JSON, and Pascal VOC's XML.
 
 Both return COCO's form, a dictionary with ``images``, ``annotations`` and ``categories``
-(https://cocodataset.org/#format-data).
+(https://cocodataset.org/#format-data), as `annotations.checked` leaves it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..artifacts.files import file_error
+from ..data.text_lists import read_lines
 from ..errors import UserError
+from .annotations import Coco, checked, refusal, shown
 
-Coco = dict[str, Any]
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
     *("train", "tvmonitor"),
 )
-NEEDED = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": ("id", "image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
-}
 
 
 def read_coco(path: str | Path) -> Coco:
     """Return annotations in COCO's format, as in ``annotations/instances_val2017.json``.
 
-    Some tools omit ``area`` and ``iscrowd``; these become the area of the box and 0.
+    Some tools omit ``area`` and ``iscrowd``, or write null; these become the area of the box and 0.
 
     Raises:
-        UserError: The file is missing or no JSON, a part or a field is missing, or an annotation
-            names an image or a category that is not listed.
+        UserError: The file is missing or no JSON, has a key twice, or `checked` refuses it.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(Path(path).read_bytes(), object_pairs_hook=_each_key_once)
     except OSError as error:
         raise file_error(path, error, "read") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: this file is not JSON ({error}); is it complete?") from None
     return checked(content, str(path))
 
 
-def checked(content: Any, where: str) -> Coco:
-    """Return COCO's form with every field that is used here; see `read_coco`."""
-    for part, fields in NEEDED.items():
-        if not isinstance(content, dict) or not isinstance(content.get(part), list):
-            raise UserError(
-                f"{where}: no list of '{part}'; expected COCO's instances_*.json, with images, "
-                "annotations and categories."
-            )
-        for position, item in enumerate(content[part]):
-            missing = [f for f in fields if not isinstance(item, dict) or f not in item]
-            if missing:
-                raise UserError(f"{where}: {part}[{position}] has no '{missing[0]}'.")
-    images = {item["id"] for item in content["images"]}
-    categories = {item["id"] for item in content["categories"]}
-    if not images or not categories:
-        raise UserError(f"{where}: it lists no images or no categories.")
-    for item in content["annotations"]:
-        if item["image_id"] not in images or item["category_id"] not in categories:
-            raise UserError(
-                f"{where}: annotation {item['id']} is of image {item['image_id']} and category "
-                f"{item['category_id']}, of which the file lists no such one."
-            )
-        box = item["bbox"]
-        if len(box) != 4 or min(box[2:]) < 0:
-            raise UserError(
-                f"{where}: annotation {item['id']} has the bbox {box}; expected x, y, width, "
-                "height."
-            )
-        item.setdefault("area", float(box[2] * box[3]))
-        item.setdefault("iscrowd", 0)
-    result: Coco = content
-    return result
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Python itself keeps the last of two values of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {shown(twice)} is twice in one object")
+    return found
 
 
 def same_categories(train: Coco, val: Coco, where: str) -> None:
@@ -88,17 +60,11 @@ def same_categories(train: Coco, val: Coco, where: str) -> None:
     """
     first, second = ({c["id"]: c["name"] for c in part["categories"]} for part in (train, val))
     if first != second:
-        odd = sorted(set(first.items()) ^ set(second.items()))[0]
+        odd = min(set(first.items()) ^ set(second.items()), key=str)
         raise UserError(
             f"{where}: the categories of training and validation differ, first in id {odd[0]} "
             f"('{odd[1]}'); use annotations of one dataset."
         )
-
-
-def same_images(train: Coco, val: Coco) -> str | None:
-    """Return the name of a file that is in both splits, or None."""
-    first, second = ({image["file_name"] for image in part["images"]} for part in (train, val))
-    return min(first & second, default=None)
 
 
 def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
@@ -114,51 +80,88 @@ def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
         sets: sets ``<year>/<set>``, whose images ``VOC<year>/ImageSets/Main/<set>.txt`` lists.
 
     Raises:
-        UserError: A list, an annotation or a field is missing, or a class is none of VOC's 20.
+        UserError: A list or an annotation is missing, an image is listed twice, a class is none of
+            VOC's 20, or a field is not what it should be. All annotations are looked at first.
     """
+    where = f"{root} ({', '.join(sets)})"
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    names: list[str] = []  # what messages call the annotations
+    problems: list[str] = []
+    listed: dict[str, str] = {}
     for name in sets:
-        year, _, part = name.partition("/")
-        folder = Path(root) / f"VOC{year}"
+        year = name.partition("/")[0]
         for stem in voc_names(root, name):
-            path = folder / "Annotations" / f"{stem}.xml"
-            tree = _xml(path)
-            number = len(images) + 1
-            width, height = (int(_text(tree, f"size/{side}", path)) for side in ("width", "height"))
             file_name = f"VOC{year}/JPEGImages/{stem}.jpg"
+            if file_name in listed:
+                raise UserError(
+                    f"{voc_list(root, name)}: the image '{stem}' is already listed in "
+                    f"'{listed[file_name]}'; list every image once."
+                )
+            listed[file_name] = name
+            path = Path(root) / f"VOC{year}" / "Annotations" / f"{stem}.xml"
+            try:
+                width, height, objects = _voc_annotation(path)
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            number = len(images) + 1
             images.append({"id": number, "file_name": file_name, "width": width, "height": height})
-            for item in tree.iter("object"):
-                label = _text(item, "name", path)
-                if label not in VOC_CLASSES:
-                    raise UserError(
-                        f"{path}: '{label}' is none of the 20 classes of Pascal VOC "
-                        f"({', '.join(VOC_CLASSES)}); bring other data in COCO's format."
-                    )
-                left, top, right, bottom = (
-                    float(_text(item, f"bndbox/{side}", path))
-                    for side in ("xmin", "ymin", "xmax", "ymax")
+            for position, item in enumerate(objects, 1):
+                annotations.append({"id": len(annotations) + 1, "image_id": number, **item})
+                label = VOC_CLASSES[item["category_id"] - 1]
+                names.append(f"{path}: object {position} ({label})")
+    if problems:
+        raise refusal(where, [text.removesuffix(".") for text in problems], named=True)
+    content = {
+        "info": {"description": f"Pascal VOC {', '.join(sets)}, boxes"},
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": k + 1, "name": name} for k, name in enumerate(VOC_CLASSES)],
+    }
+    return checked(content, where, names)
+
+
+def _voc_annotation(path: Path) -> tuple[int, int, list[dict[str, Any]]]:
+    """Return an image's width and height, and its objects in COCO's form without ids."""
+    tree = _xml(path)
+    width, height = (_number(tree, f"size/{side}", str(path)) for side in ("width", "height"))
+    if min(width, height) < 1 or not (width.is_integer() and height.is_integer()):
+        raise UserError(
+            f"{path}: the size is {width:g}x{height:g}; expected the image's width and height in "
+            "whole pixels."
+        )
+    objects = []
+    for position, item in enumerate(tree.iter("object"), 1):
+        label = _text(item, "name", str(path))
+        if label not in VOC_CLASSES:
+            raise UserError(
+                f"{path}: '{label}' is none of the 20 classes of Pascal VOC "
+                f"({', '.join(VOC_CLASSES)}); bring other data in COCO's format."
+            )
+        where = f"{path}: object {position} ({label})"
+        left, top, right, bottom = (
+            _number(item, f"bndbox/{side}", where) for side in ("xmin", "ymin", "xmax", "ymax")
+        )
+        for side, low, high in (("x", left, right), ("y", top, bottom)):
+            if low > high:
+                raise UserError(
+                    f"{where}: {side}min is {low:g} and {side}max {high:g}; expected {side}min to "
+                    f"be at most {side}max."
                 )
-                box = [left - 1, top - 1, right - left + 1, bottom - top + 1]
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": number,
-                        "category_id": VOC_CLASSES.index(label) + 1,
-                        "bbox": box,
-                        "area": box[2] * box[3],
-                        "iscrowd": int(item.findtext("difficult", "0").strip() == "1"),
-                    }
-                )
-    return checked(
-        {
-            "info": {"description": f"Pascal VOC {', '.join(sets)}, boxes"},
-            "images": images,
-            "annotations": annotations,
-            "categories": [{"id": k + 1, "name": name} for k, name in enumerate(VOC_CLASSES)],
-        },
-        f"{root} ({', '.join(sets)})",
-    )
+        difficult = item.findtext("difficult", "").strip()
+        if difficult not in ("", "0", "1"):
+            raise UserError(f"{where}: 'difficult' is '{difficult}'; expected 0 or 1.")
+        box = [left - 1, top - 1, right - left + 1, bottom - top + 1]
+        objects.append(
+            {
+                "category_id": VOC_CLASSES.index(label) + 1,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": int(difficult == "1"),
+            }
+        )
+    return int(width), int(height), objects
 
 
 def voc_list(root: str | Path, name: str) -> Path:
@@ -169,12 +172,7 @@ def voc_list(root: str | Path, name: str) -> Path:
 
 def voc_names(root: str | Path, name: str) -> list[str]:
     """Return the names of the images of ``<year>/<set>``."""
-    path = voc_list(root, name)
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    return [line.split()[0] for line in lines if line.strip()]
+    return [line.split()[0] for line in read_lines(voc_list(root, name))]
 
 
 def _xml(path: Path) -> ElementTree.Element:
@@ -187,12 +185,24 @@ def _xml(path: Path) -> ElementTree.Element:
         return ElementTree.fromstring(text)
     except OSError as error:
         raise file_error(path, error, "read") from None
-    except ElementTree.ParseError as error:
+    # ValueError, LookupError: an encoding that is not known
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise UserError(f"{path}: this file is not XML ({error}); is it complete?") from None
 
 
-def _text(element: ElementTree.Element, name: str, path: Path) -> str:
+def _text(element: ElementTree.Element, name: str, where: str) -> str:
     found = element.findtext(name)
     if found is None:
-        raise UserError(f"{path}: no '{name}' in it; expected an annotation of Pascal VOC.")
+        raise UserError(f"{where}: no '{name}' in it; expected an annotation of Pascal VOC.")
     return found.strip()
+
+
+def _number(element: ElementTree.Element, name: str, where: str) -> float:
+    text = _text(element, name, where)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{where}: '{name}' is '{text}'; expected a number of pixels.")
+    return number

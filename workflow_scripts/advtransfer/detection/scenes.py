@@ -23,9 +23,11 @@ from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import from_plain, to_plain
+from .annotations import Coco, encoded, in_order, is_empty
 from .compose import compose, of_classes
 from .data_recipe import DetectionDataRecipe
-from .formats import Coco, read_coco, read_voc, same_categories, same_images, voc_list
+from .formats import read_coco, read_voc, same_categories, voc_list
+from .image_files import pixels_of, same_images, with_files
 
 SPLITS = ("train", "val")
 
@@ -57,10 +59,10 @@ class Scenes:
     @cached_property
     def categories(self) -> list[dict[str, Any]]:
         """Return the categories in the order of labels: label 1 is the first."""
-        return sorted(self.coco["categories"], key=lambda item: int(item["id"]))
+        return in_order(self.coco["categories"])
 
     @cached_property
-    def _of_image(self) -> dict[int, list[dict[str, Any]]]:
+    def _of_image(self) -> dict[int | str, list[dict[str, Any]]]:
         found = defaultdict(list)
         for item in self.coco["annotations"]:
             found[item["image_id"]].append(item)
@@ -69,7 +71,29 @@ class Scenes:
     def objects(self, position: int) -> list[dict[str, Any]]:
         """Return the annotations of an image's objects to learn: no crowds, no empty boxes."""
         of_image = self._of_image.get(self.coco["images"][position]["id"], [])
-        return [a for a in of_image if not a["iscrowd"] and min(a["bbox"][2:]) > 0]
+        return [a for a in of_image if not a["iscrowd"] and not is_empty(a["bbox"])]
+
+    def check(self, split: str, masks: bool) -> None:
+        """Refuse a split on which a detector cannot be trained (``train``) or measured (``val``).
+
+        Raises:
+            UserError: No image has an object, or masks are wanted and annotations have none.
+        """
+        called = {"train": "training", "val": "validation"}[split]
+        learned = [item for k in range(len(self)) for item in self.objects(k)]
+        if not learned:
+            raise UserError(f"the {called} annotations have no object in any image.")
+        needed = learned if split == "train" else self.coco["annotations"]
+        without = [item for item in needed if not item.get("segmentation")]
+        if masks and without:
+            first = without[0]
+            names = {image["id"]: image["file_name"] for image in self.coco["images"]}
+            raise UserError(
+                f"{len(without)} of {len(needed)} {called} annotations have no segmentation, or "
+                f"one of fewer than three points; the first is annotations[{first['id'] - 1}], of "
+                f"{names[first['image_id']]}. Instance segmentation needs a mask of every "
+                "object. Leave the task out for data with boxes alone."
+            )
 
     def image(self, position: int) -> np.ndarray:
         """Return an image, uint8 (H, W, 3).
@@ -80,24 +104,7 @@ class Scenes:
         if self.pixels is not None:
             pixels: np.ndarray = self.pixels[position]
             return pixels
-        from PIL import Image
-
-        entry = self.coco["images"][position]
-        path = Path(self.folder) / entry["file_name"]
-        try:
-            with Image.open(path) as file:
-                found = np.asarray(file.convert("RGB"))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: the image of id {entry['id']} could not be read ({error}); put it there, "
-                "or copy it anew."
-            ) from None
-        if found.shape[:2] != (entry["height"], entry["width"]):
-            raise UserError(
-                f"{path}: the image has {found.shape[1]}x{found.shape[0]} pixels, its annotation "
-                f"says {entry['width']}x{entry['height']}; they are not of one dataset."
-            )
-        return found
+        return pixels_of(self.folder, self.coco["images"][position])
 
     def target(self, position: int, masks: bool) -> Target:
         """Return the objects of an image, with masks if they are wanted."""
@@ -121,22 +128,19 @@ def mask_of(annotation: dict[str, Any], height: int, width: int) -> np.ndarray:
     """Return the mask, uint8 (height, width), of polygons or of a run-length code.
 
     Raises:
-        UserError: The annotation has no segmentation.
+        UserError: The annotation has no segmentation, or one of an image of another size.
     """
     from pycocotools import mask as codes
 
-    found = annotation.get("segmentation")
-    if not found:
+    try:
+        code = encoded(annotation.get("segmentation"), height, width)
+    except ValueError as error:
+        raise UserError(f"annotation {annotation['id']}: {error}.") from None
+    if code is None:
         raise UserError(
             f"annotation {annotation['id']} has no segmentation; instance segmentation needs one "
             "of every object. Leave the task out for data with boxes alone."
         )
-    if isinstance(found, list):
-        code = codes.merge(codes.frPyObjects(found, height, width))
-    elif isinstance(found["counts"], list):
-        code = codes.frPyObjects(found, height, width)
-    else:
-        code = found
     mask: np.ndarray = codes.decode(code)
     return mask
 
@@ -152,7 +156,8 @@ def make_scenes(
             that no object or background is in both.
 
     Raises:
-        UserError: see `compose`, `read_coco` and `read_voc`.
+        UserError: see `compose`, `read_coco`, `read_voc` and `with_files`; or an image is in
+            both splits.
     """
     arrays: dict[str, np.ndarray] = {}
     folders = dict.fromkeys(SPLITS, "")
@@ -192,12 +197,14 @@ def make_scenes(
     else:
         raise UserError(f"detection data '{recipe.name}': composed, coco or voc is missing.")
     same_categories(found["train"], found["val"], f"detection data '{recipe.name}'")
-    shared = same_images(found["train"], found["val"])
-    if recipe.composed is None and shared and len(set(folders.values())) == 1:
-        raise UserError(
-            f"detection data '{recipe.name}': {shared} is a training and a validation image; take "
-            "it out of one of them."
-        )
+    if recipe.composed is None:
+        found = {split: with_files(found[split], folders[split]) for split in SPLITS}
+        shared = same_images(found["train"], found["val"], folders)
+        if shared:
+            raise UserError(
+                f"detection data '{recipe.name}': {shared[0]} is a training and a validation image "
+                f"({len(shared)} such images); take it out of one of them."
+            )
     for split in SPLITS:
         text = json.dumps(found[split], separators=(",", ":"))
         arrays[f"{split}/instances"] = np.frombuffer(text.encode(), np.uint8)

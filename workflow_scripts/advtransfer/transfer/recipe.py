@@ -36,6 +36,8 @@ class TransferRecipe(Addressed):
     test: ViewRecipe
     modes: tuple[ModeRecipe, ...]
     trial: int = 0  # repeats the transfer with other initial heads and orders of the images
+    # What happens to images of the target that the source is trained on (data.comparison_recipe).
+    shared_images: str = "drop"
 
     def label(self) -> str:
         return self.train.label()

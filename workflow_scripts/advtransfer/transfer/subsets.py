@@ -47,7 +47,11 @@ BATCH = 250
 
 
 def draw_subsets(
-    labels: NDArray[np.int64], images: int, seeds: Sequence[int], identity: str
+    labels: NDArray[np.int64],
+    images: int,
+    seeds: Sequence[int],
+    identity: str,
+    without: Indices | tuple[()] = (),
 ) -> Indices:
     """Draw random subsets of a pool, in random order, uniformly among those with every class.
 
@@ -56,11 +60,15 @@ def draw_subsets(
     does not help (few images per class), one random image of each missing class replaces a random
     image of a class that has several. With fewer images than classes, any subset is accepted.
 
+    Images at positions ``without`` are passed over, and the next ones of the random order take
+    their places. Subsets are smaller than ``images`` only if the pool has too few others.
+
     Args:
         labels: int64 (N,), labels of the pool.
         images: size of a subset.
         seeds: one seed per subset.
         identity: canonical JSON of the pool's view.
+        without: positions in the pool that are in no subset.
 
     Returns:
         Positions in the pool, int64 (seeds, images).
@@ -72,22 +80,31 @@ def draw_subsets(
         raise UserError(
             f"a subset of {images} images cannot be drawn from {len(labels)}: choose smaller sizes."
         )
-    return np.stack([_draw_subset(labels, images, seed, identity) for seed in seeds])
+    usable = np.ones(len(labels), bool)
+    usable[np.asarray(without, np.int64)] = False
+    return np.stack([_draw_subset(labels, images, seed, identity, usable) for seed in seeds])
 
 
-def _draw_subset(labels: NDArray[np.int64], images: int, seed: int, identity: str) -> Indices:
+def _draw_subset(
+    labels: NDArray[np.int64],
+    images: int,
+    seed: int,
+    identity: str,
+    usable: NDArray[np.bool_],
+) -> Indices:
     text = f"{identity}|{images}|{seed}"
     digest = hashlib.sha256(text.encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-    classes = np.unique(labels)
+    classes = np.unique(labels[usable])
     for _ in range(REDRAWS):
-        chosen = rng.permutation(len(labels))[:images]
+        order = rng.permutation(len(labels))
+        chosen = order[usable[order]][:images]
         if images < len(classes) or len(np.unique(labels[chosen])) == len(classes):
             return chosen
     for missing in np.setdiff1d(classes, labels[chosen]):
         present, counts = np.unique(labels[chosen], return_counts=True)
         spare = np.flatnonzero(np.isin(labels[chosen], present[counts > 1]))
-        chosen[rng.choice(spare)] = rng.choice(np.flatnonzero(labels == missing))
+        chosen[rng.choice(spare)] = rng.choice(np.flatnonzero((labels == missing) & usable))
     return chosen
 
 

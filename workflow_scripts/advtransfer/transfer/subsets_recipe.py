@@ -39,6 +39,7 @@ class SubsetsRecipe(Addressed):
     subset_seeds: tuple[int, ...]
     attacks: tuple[AttackRecipe, ...] = ()  # on the transferred networks, for their robust accuracy
     attacked_images: int = 0  # number of test images, from the first, to attack
+    shared_images: str = "drop"  # as in `TransferRecipe`
 
     def label(self) -> str:
         return self.train.label()

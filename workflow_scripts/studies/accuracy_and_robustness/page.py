@@ -20,7 +20,7 @@ from .plotting import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("points", "correlations", "predictors", "width")
+TABLES = ("table", "points", "correlations", "predictors", "width")
 SETTINGS = ("baseline", "robust", "targets")
 PRIMARY_MODE = "last_layer"
 PRIMARY = "accuracy_robustness"  # the predictor of the one comparison named in advance

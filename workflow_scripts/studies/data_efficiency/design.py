@@ -57,6 +57,7 @@ class Grid:
     targets: tuple[Target, ...]
     attacks: tuple[AttackRecipe, ...]
     attacked_images: int
+    shared_images: str
 
     def cells(self) -> Iterator[Cell]:
         for target in self.targets:
@@ -71,6 +72,7 @@ class Grid:
                             seeds,
                             self.attacks,
                             self.attacked_images,
+                            self.shared_images,
                         )
                         yield Cell(self.name, target, blocks, recipe)
 
@@ -280,6 +282,7 @@ class Reader(StudyReader):
             targets=chosen,
             attacks=attacks,
             attacked_images=part.get("attacked_images", 0),
+            shared_images=self.shared_images(),
         )
 
     def _mode(self, part: Mapping[str, Any], key: str, blocks: int | str) -> ModeRecipe:

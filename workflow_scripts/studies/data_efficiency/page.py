@@ -20,7 +20,7 @@ from .plotting import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("differences", "sources", "similarity")
+TABLES = ("table", "differences", "sources", "similarity")
 SETTINGS = ("baseline", "robust", "model", "grids", "trainings", "targets")
 SHOWN_EPOCHS = 5  # of the curves, evenly on a logarithmic scale
 

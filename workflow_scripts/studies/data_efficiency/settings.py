@@ -9,7 +9,7 @@ from pydantic import Field
 from ...config.section import UNIQUE, Name, Names, Section
 from ...config.sections import InitialHead, Penalty, Training
 from .. import settings
-from ..settings import BASELINE, TARGETS, ModelsAndTrainings, StudySettings
+from ..settings import BASELINE, TARGETS, ModelsAndTrainings, TransferSettings
 
 Unfrozen = Annotated[
     Annotated[int, Field(ge=0)] | Literal["all"],
@@ -70,7 +70,7 @@ class Figures(Section):
     robustness: Names | None = Field(None, description=GRIDS)
 
 
-class Settings(StudySettings):
+class Settings(TransferSettings):
     """Utrera et al. 2021: do adversarially trained sources transfer better, with few images, epochs
     and blocks?"""
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ...advtransfer.addresses import block_path
 from ...advtransfer.artifacts.table_reader import read_rows
+from ...advtransfer.data.comparison_recipe import SHARED_COLUMNS
+from ...advtransfer.data.comparisons import Shared
 from ...advtransfer.transfer.modes import has_moving_statistics
 from ..columns import Row, Table
+from ..shared_tables import of_shared, shared_with
 from ..source_tables import blocks, evaluation_rows, of_network
 from .columns import (
     CURVE_COLUMNS,
@@ -39,6 +42,13 @@ LIBRARY = {
 }
 
 
+def trained_on(images: int, shared: Shared | None) -> int:
+    """Return how many images a subset has, which a pool without shared images can limit."""
+    if shared is None:
+        return images
+    return min(images, shared.images[0] - len(shared.train))
+
+
 def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
     """Return the transferred networks at their last epoch, at every epoch, and under attack."""
     last: list[Row] = []
@@ -55,6 +65,7 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
                 "blocks": cell.blocks,
                 "moving_statistics": int(has_moving_statistics(mode)),
             }
+            shared = shared_with(source, cell.recipe)
             runs: dict[tuple[str, str, str], list[Row]] = {}
             path = block_path("subsets", source.recipe, seeds, cell.recipe, "csv")
             for row in read_rows(path):
@@ -89,10 +100,12 @@ def transfer_tables(study: EfficiencyStudy) -> tuple[Table, Table, Table]:
                         "loss": final["test_loss"],
                         "regularization": final["regularization"],
                         "n_test": final["n_images"],
+                        "n_train": trained_on(int(which[1]), shared),
+                        **of_shared(shared),
                     }
                 )
     return (
-        (TRANSFER_COLUMNS, last),
+        ([*TRANSFER_COLUMNS, "n_train", *SHARED_COLUMNS], last),
         (CURVE_COLUMNS, curves),
         (ROBUSTNESS_COLUMNS, robustness),
     )

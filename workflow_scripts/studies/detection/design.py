@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...advtransfer.addresses import dataset_path
+from ...advtransfer.data.text_lists import composed
 from ...advtransfer.data.view_recipe import ViewRecipe
 from ...advtransfer.detection.data_recipe import (
     CocoRecipe,
@@ -313,7 +314,7 @@ class Reader(StudyReader):
         for field in ("objects", "backgrounds"):
             fields[field] = self.dataset(part[field], f"{key}.{field}")
         for field in ("object_classes", "background_classes", "objects_per_image", "scales"):
-            fields[field] = tuple(part[field])
+            fields[field] = composed(tuple(part[field]))
         recipe = ComposedRecipe(**fields)
         for field in ("objects_per_image", "scales"):
             low, high = getattr(recipe, field)

@@ -27,7 +27,7 @@ from .plotting import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("summary", "best", "selection", "correlations", "sources")
+TABLES = ("table", "summary", "best", "selection", "correlations", "sources")
 SETTINGS = ("baseline", "targets")
 PRIMARY = "last_layer"  # where the paper claims most
 Table = dict[str, Any]

@@ -379,8 +379,10 @@ HEADS = f"{GRIDS}.heads"
         ({f"{KEY}.similarity_images": 500}, {"ViewRecipe", "SimilarityRecipe"}),
         (
             {f"{TARGETS}.near.images": 9999},
-            {"ViewRecipe", "FeaturesRecipe", "SubsetsRecipe"},
+            {"ViewRecipe", "FeaturesRecipe", "SubsetsRecipe", "ComparisonRecipe"},
         ),
+        ({f"{KEY}.shared_images": "drop"}, set()),  # the default
+        ({f"{KEY}.shared_images": "refuse"}, {"SubsetsRecipe", "ComparisonRecipe"}),
         ({"trainings.free_linf.replays": 2}, {"SourceRecipe"}),
         ({"attacks.transferred.0.steps": 11}, {"SubsetsRecipe"}),
     ],

@@ -11,16 +11,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from support import parts
+from support.comparisons import write_comparisons
 from support.config import changed
 from support.figure_tables import EFFICIENCY, EFFICIENCY_RECIPE, Row, make_efficiency_tables, write
 from support.steps import run_step
 from support.workflow import ROOT
 from workflow_scripts.advtransfer.addresses import block_path, source_path
 from workflow_scripts.advtransfer.artifacts.table_writer import write_rows
+from workflow_scripts.advtransfer.data.comparisons import Shared
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.evaluate_source import COLUMNS as EVALUATED
 from workflow_scripts.measure_similarity import COLUMNS as MEASURED
@@ -28,6 +31,7 @@ from workflow_scripts.studies import folders
 from workflow_scripts.studies.data_efficiency import page as page_module
 from workflow_scripts.studies.data_efficiency.analysis import SETTINGS as COMPARED
 from workflow_scripts.studies.data_efficiency.design import Cell
+from workflow_scripts.studies.data_efficiency.tables import trained_on
 from workflow_scripts.studies.plan import make_plan, page_recipe, settings_recipe
 from workflow_scripts.studies.source_tables import passes_an_epoch
 from workflow_scripts.studies.sources import Source
@@ -148,6 +152,7 @@ def write_artefacts() -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_rows(path, rows, columns)
 
+    write_comparisons(study, train=[3, 5], test=[1])
     for source in study.sources:
         for seeds in source.seed_blocks:
             for seed in seeds:
@@ -247,6 +252,18 @@ def test_every_transferred_network_has_one_row(tables: dict[str, pd.DataFrame]) 
     }  # fmt: skip
     assert set(table[table["solver"] == "lbfgs"]["regularization"]) == {0.01}
     assert table[table["solver"] == "sgd"]["regularization"].isna().all()
+
+
+def test_images_that_source_and_target_share_are_counted(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["table"]
+    assert set(table["shared_images"]) == {2} and set(table["shared_test_images"]) == {1}
+    assert (table["n_train"] == table["images"]).all()  # others took their places
+
+
+def test_a_subset_of_the_whole_pool_is_smaller_by_the_shared_images() -> None:
+    shared = Shared(np.array([3, 5]), np.zeros(0, np.int64), (80, 40))
+    assert [trained_on(images, shared) for images in (20, 78, 79, 80)] == [20, 78, 78, 78]
+    assert trained_on(80, None) == 80  # an imported source
 
 
 def test_the_last_epoch_counts_and_the_best_stands_beside_it(

@@ -119,6 +119,13 @@ def test_sources_saw_no_background() -> None:
     assert not seen & set(composed["background_classes"])
 
 
+def test_class_names_are_in_one_form_of_unicode() -> None:
+    """That of datasets, whatever system the configuration was written on."""
+    study = study_of({f"{COMPOSED}.background_classes": ["cafe\u0301", "ship"]})
+    composed = study.tasks[0].recipe.data.composed
+    assert composed is not None and composed.background_classes == ("caf\u00e9", "ship")
+
+
 def test_one_more_training_adds_its_own_detectors() -> None:
     before = {detector_path(i.recipe, s, t.recipe, "") for i, t, s in study_of({}).detectors()}
     trainings = [*DEFAULTS["studies"][STUDY]["sources"]["trainings"], "robust_linf"]

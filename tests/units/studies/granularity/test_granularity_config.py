@@ -50,6 +50,7 @@ def test_defaults():
         "EvaluationRecipe": 5,
         "TransferRecipe": 2 * 5 * len(study.targets),  # two files of each
         "GranularityRecipe": len(study.targets),  # the baseline's features alone
+        "ComparisonRecipe": len(study.targets),  # all sources train on the same images
     }
     assert set(study.datasets.values()) == {"cifar10", "mnist", "fashion_mnist"}
 
@@ -108,7 +109,12 @@ def test_a_target_changes_nothing_of_the_others():
     new = [after[where] for where in set(after) - before]
     assert before < set(after)
     kinds = Counter(type(recipe).__name__ for recipe in new)
-    assert kinds == {"ViewRecipe": 2, "TransferRecipe": 1, "GranularityRecipe": 1}
+    assert kinds == {
+        "ViewRecipe": 2,
+        "TransferRecipe": 1,
+        "GranularityRecipe": 1,
+        "ComparisonRecipe": 1,
+    }
     assert all(r.train.detail == 6 for r in new if isinstance(r, TransferRecipe))
 
 

@@ -1,7 +1,8 @@
 """FGVC Aircraft (Maji et al. 2013): 10,000 photographs of 100 variants, 6,667 to train on."""
 
 from ..dataset import OfficialFile
-from ..photographs import Listing, Photographs, label_of, lines_of, names_of
+from ..photographs import Listing, Photographs, label_of, names_of
+from ..text_lists import lines_of
 from ..trees import Tree, find, read_one
 
 CLASS_NAMES = """
@@ -29,7 +30,7 @@ def list_images(tree: Tree) -> Listing:
         name = find(tree, f"data/images_variant_{part}.txt")
         blob = read_one(tree, name)
         root = name.rpartition("/")[0]
-        images = (line.partition(" ") for line in lines_of(blob))
+        images = (line.partition(" ") for line in lines_of(*blob))
         listing[split] = [
             (f"{root}/images/{image}.jpg", label_of(variant, class_names, blob.where))
             for image, _, variant in images

@@ -1,7 +1,8 @@
 """Describable Textures (Cimpoi et al. 2014): 5,640 photographs of 47 textures, 3,760 to train."""
 
 from ..dataset import OfficialFile
-from ..photographs import Listing, Photographs, label_of, lines_of, names_of
+from ..photographs import Listing, Photographs, label_of, names_of
+from ..text_lists import lines_of
 from ..trees import Tree, find, read_one
 
 CLASS_NAMES = """
@@ -24,7 +25,7 @@ def list_images(tree: Tree) -> Listing:
         root = name.removesuffix(ending)
         listing[split] += [
             (f"{root}images/{line}", label_of(line.partition("/")[0], class_names, blob.where))
-            for line in lines_of(blob)
+            for line in lines_of(*blob)
         ]
     return listing
 

@@ -6,6 +6,7 @@ from ...errors import UserError
 from ..dataset import RawDataset
 from ..packs import read_pack
 from ..recipe import DatasetRecipe
+from ..separation import separated
 
 
 def from_recipe(recipe: DatasetRecipe) -> RawDataset:
@@ -16,4 +17,5 @@ def from_recipe(recipe: DatasetRecipe) -> RawDataset:
     """
     if recipe.path is None:
         raise UserError("a dataset of the kind hdf5_pack needs the key path: the pack's file")
-    return read_pack(Path(recipe.path), recipe.sha256)
+    raw = read_pack(Path(recipe.path), recipe.sha256)
+    return separated(raw, recipe.shared_images, recipe.path)

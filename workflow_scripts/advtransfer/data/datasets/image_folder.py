@@ -1,15 +1,12 @@
 """Photographs of the user in one folder per class, at the recipe's path."""
 
-import logging
 from pathlib import Path
 
 from ...errors import UserError
 from ..folders import class_folders
 from ..photographs import RawPhotographs
-from ..recipe import DatasetRecipe
+from ..recipe import DROP, DatasetRecipe
 from ..trees import FolderTree
-
-log = logging.getLogger("advtransfer")
 
 
 def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
@@ -26,21 +23,14 @@ def from_recipe(recipe: DatasetRecipe) -> RawPhotographs:
             f"{recipe.path}: its files are not those that were planned with: sha256 of their names "
             f"and sizes expected {recipe.sha256}, found {found.digest}. Run the same command again."
         )
-    if found.missing:
-        log.warning(
-            "%s: %d test images that %s lists are not there; the results are about the %d that are",
-            recipe.path,
-            found.missing,
-            recipe.split,
-            len(found.listing["test"]),
-        )
-    return RawPhotographs(
+    raw = RawPhotographs(
         tree=FolderTree(Path(recipe.path)),
         listing=found.listing,
         size=recipe.size,
         class_names=found.class_names,
         source=f"image folder {Path(recipe.path).name}",
         licence="not stated: a folder of the user's own",
-        attributes={"test_images_missing": found.missing} if found.missing else {},
         prepared=True,
+        separate=True,
     )
+    return raw.separated() if recipe.shared_images == DROP else raw

@@ -2,7 +2,8 @@
 
 from ..dataset import OfficialFile
 from ..formats import damaged
-from ..photographs import Listing, Photographs, lines_of, names_of
+from ..photographs import Listing, Photographs, names_of
+from ..text_lists import lines_of
 from ..trees import Tree, find, read_one
 
 CLASS_NAMES = """
@@ -24,7 +25,7 @@ def list_images(tree: Tree) -> Listing:
         blob = read_one(tree, name)
         root = name.removesuffix(ending)
         images = []
-        for line in lines_of(blob):
+        for line in lines_of(*blob):
             try:
                 image, label, *_ = line.split()
                 images.append((f"{root}images/{image}.jpg", int(label) - 1))

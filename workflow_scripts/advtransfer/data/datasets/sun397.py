@@ -4,7 +4,8 @@ Of its 108,754 photographs, split 1 uses 19,850 to train on and as many to test 
 """
 
 from ..dataset import OfficialFile
-from ..photographs import Listing, Photographs, label_of, lines_of, names_of
+from ..photographs import Listing, Photographs, label_of, names_of
+from ..text_lists import lines_of
 from ..trees import Tree, find, read_one
 
 CLASS_NAMES = """
@@ -88,7 +89,7 @@ def list_images(tree: Tree) -> Listing:
                 by_path.get(line, line),
                 label_of(line[3:].rpartition("/")[0], class_names, blob.where),
             )
-            for line in lines_of(blob)
+            for line in lines_of(*blob)
         ]
     return listing
 

@@ -196,6 +196,7 @@ class Reader(StudyReader):
                     train=self.view(part, part["classes"], "train", part["transfer_images"]),
                     test=test,
                     modes=self.modes(),
+                    shared_images=self.shared_images(),
                 ),
             ),
             attacked=self.view(part, part["classes"], "test", part["attacked_images"]),

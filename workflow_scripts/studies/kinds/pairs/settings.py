@@ -17,7 +17,7 @@ from ....config.section import (
     Texts,
 )
 from ... import settings
-from ...settings import TARGETS, TRANSFER, StudySettings
+from ...settings import TARGETS, TRANSFER, TransferSettings
 
 Metric = Literal[
     "alpha_1_mean",
@@ -106,7 +106,7 @@ class Primary(Section):
     )
 
 
-class Settings(StudySettings):
+class Settings(TransferSettings):
     """Adversarial and knowledge transferability of sources against references."""
 
     sources: Sources

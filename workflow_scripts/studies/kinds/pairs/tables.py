@@ -13,10 +13,13 @@ from ....advtransfer.addresses import Seeds, address, block_path, source_path
 from ....advtransfer.artifacts.hdf5 import read_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
 from ....advtransfer.attacks.recipe import attack_label
+from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
+from ....advtransfer.data.comparisons import kept
 from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.metrics.pairing_recipe import pair_name
 from ....advtransfer.metrics.recipe import MetricsRecipe
 from ...columns import Row, Table
+from ...shared_tables import of_shared, shared_with
 from ...source_tables import blocks
 from ...sources import Reference, Source, Target
 from .columns import CURVE_COLUMNS, EVALUATION_COLUMNS, METRIC_COLUMNS, PER_IMAGE_COLUMNS
@@ -85,6 +88,7 @@ def metric_rows(study: PairStudy) -> Table:
         accuracies = _clean_accuracy(study, source, seeds)
         for target in study.targets:
             transferred = _transferred(source, seeds, target)
+            left_out = of_shared(shared_with(source, target.transfers[0]))
             for reference, metrics in study.metrics(target):
                 path = block_path("metrics", source.recipe, seeds, metrics, "csv")
                 for row in read_rows(path):
@@ -97,10 +101,11 @@ def metric_rows(study: PairStudy) -> Table:
                             "reference": reference.model,
                             "source_accuracy": accuracies[seed],
                             **transferred[seed],
+                            **left_out,
                             **row,
                         }
                     )
-    return METRIC_COLUMNS, rows
+    return [*METRIC_COLUMNS, *SHARED_COLUMNS], rows
 
 
 def source_rows(study: PairStudy) -> Table:
@@ -155,12 +160,21 @@ def per_image_rows(study: PairStudy) -> Table:
 
 
 def _transfer_losses(source: Source, target: Target) -> np.ndarray:
-    """Return the loss of the first seed's fixed-feature transfer on every test image."""
+    """Return the loss of the first seed's fixed-feature transfer on every test image.
+
+    It is nan on images that the source is trained on, which the transfer leaves out.
+    """
     seeds = source.seed_blocks[0]
     logits = f"seed{seeds[0]}/last_layer/logits"
     path = block_path("transfers", source.recipe, seeds, target.transfers[0], "h5")
     arrays, _ = read_hdf5(path, [logits, "labels"])
-    return cross_entropy(arrays[logits], arrays["labels"])
+    losses = cross_entropy(arrays[logits], arrays["labels"])
+    shared = shared_with(source, target.transfers[0])
+    if shared is None or not len(shared.test):
+        return losses
+    everywhere = np.full(shared.images[1], np.nan)
+    everywhere[kept(shared.images[1], shared.test)] = losses
+    return everywhere
 
 
 def _images(
@@ -181,7 +195,8 @@ def _images(
         arrays, _ = read_hdf5(path, names)
         alpha, loss = (arrays[name] for name in names)
         # The attacked view is the start of the test view, so row k is the same image in both.
-        for image in np.flatnonzero(np.isfinite(alpha)):
+        # What the transfer left out is left out here too.
+        for image in np.flatnonzero(np.isfinite(alpha) & np.isfinite(losses[: len(alpha)])):
             yield {
                 "reference": reference.model,
                 "direction": direction,

@@ -133,7 +133,9 @@ class Reader(StudyReader):
         wanted = self.part.get("modes", TRANSFER_MODES)
         modes = self.modes(self.part["targets"].get(name, {}).get("modes", wanted))
         trials = range(self.part.get("trials", 1))
-        transfers = tuple(TransferRecipe(train, test, modes, trial) for trial in trials)
+        transfers = tuple(
+            TransferRecipe(train, test, modes, trial, self.shared_images()) for trial in trials
+        )
         dataset = self.part["targets"].get(name, {}).get("dataset")
         metric = "accuracy" if dataset is None else self.metric(dataset)
         return Target(name, train, test, transfers, metric)

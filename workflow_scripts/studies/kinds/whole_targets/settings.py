@@ -15,7 +15,7 @@ from ....config.section import (
     Superclasses,
 )
 from ... import settings
-from ...settings import BASELINE, TARGETS, TRANSFER, StudySettings
+from ...settings import BASELINE, TARGETS, TRANSFER, TransferSettings
 
 
 class Group(Section):
@@ -53,7 +53,7 @@ class Target(settings.Target):
     superclasses: Superclasses | None = None
 
 
-class Settings(StudySettings):
+class Settings(TransferSettings):
     """Transfer of sources to whole targets."""
 
     sources: Sources

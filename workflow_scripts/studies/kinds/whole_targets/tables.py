@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike
 from ....advtransfer.addresses import Seeds, block_path
 from ....advtransfer.artifacts.hdf5 import Hdf5Reader, open_hdf5
 from ....advtransfer.artifacts.table_reader import read_rows
+from ....advtransfer.data.comparison_recipe import SHARED_COLUMNS
 from ....advtransfer.metrics.losses import cross_entropy
 from ....advtransfer.transfer.recipe import ModeRecipe, TransferRecipe
 from ...columns import Row, Table
+from ...shared_tables import of_shared, shared_with
 from ...source_tables import blocks, of_source, source_table
 from ...sources import Source, Target
 from .columns import CURVE_COLUMNS, TRANSFER_COLUMNS
@@ -57,15 +59,17 @@ def transfer_tables(study: TransferStudy) -> tuple[Table, Table]:
     for source, seeds in blocks(study):
         for target in study.targets:
             for transfer in target.transfers:
+                left_out = of_shared(shared_with(source, transfer))
                 path = block_path("transfers", source.recipe, seeds, transfer, "csv")
                 rows = read_rows(path)
                 with open_hdf5(path.removesuffix("csv") + "h5") as file:
-                    networks += _networks(study, source, seeds, target, transfer, rows, file)
+                    found = _networks(study, source, seeds, target, transfer, rows, file)
+                    networks += [{**row, **left_out} for row in found]
                 for row in rows:
                     fixed = {**of_source(study, source, row["seed"]), "target": target.name}
                     kept = {name: row[name] for name in CURVE_COLUMNS if name in row}
                     curves.append({**fixed, "trial": transfer.trial, **kept})
-    return (TRANSFER_COLUMNS, networks), (CURVE_COLUMNS, curves)
+    return ([*TRANSFER_COLUMNS, *SHARED_COLUMNS], networks), (CURVE_COLUMNS, curves)
 
 
 def _networks(

@@ -33,6 +33,7 @@ from workflow_scripts.advtransfer.transfer.subsets_recipe import cached_features
 from workflow_scripts.config.load import check_files, study_files
 from workflow_scripts.studies import folders
 from workflow_scripts.studies import plan as plans
+from workflow_scripts.studies.sizes import check_size
 
 min_version("9.0")
 
@@ -162,10 +163,12 @@ def checkpoint_paths(source, seeds):
 
 
 def checkpoints(wildcards):
-    """Input: the weights of a block of a source's seeds."""
-    return checkpoint_paths(
-        guarded(PLAN.get, wildcards.source), seeds_of(wildcards.seeds)
-    )
+    """Input: the weights of a block of a source's seeds, if it takes the job's images."""
+    network = guarded(PLAN.get, wildcards.source)
+    for recipe in (PLAN.recipes[name] for name in wildcards if name in PLAN.recipes):
+        if recipe is not network:
+            guarded(check_size, network, recipe, PLAN.studies.values())
+    return checkpoint_paths(network, seeds_of(wildcards.seeds))
 
 
 def pair_of_attacks(source, seeds, pairing):

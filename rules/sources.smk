@@ -19,17 +19,21 @@ def training_inputs(wildcards):
 def imported_files(wildcards):
     """Input: a checkpoint of another program, and the names of its classes."""
     part = config["checkpoints"][guarded(PLAN.get, wildcards.source).name]
+    files = {"weights": part["file"]}
+    if "classes_file" in part:
+        files["names"] = part["classes_file"]
     # The recipe has the digest of what they hold; a new date is no new file.
-    files = [expanded(part[key]) for key in ("file", "classes_file")]
-    weights, names = map(ancient, beside(files))
-    return {"weights": weights, "names": names}
+    return dict(zip(files, map(ancient, beside(map(expanded, files.values())))))
 
 
 def import_options(recipe):
     """An imported source's recipe, as the step's options."""
     options = ["--family", recipe.model.family, "--sha256", recipe.sha256]
     options += ["--parameters", json.dumps(recipe.model.parameters, sort_keys=True)]
-    options += ["--size", recipe.size, "--classes", *recipe.classes]
+    options += ["--size", recipe.size]
+    options += ["--classes", *recipe.classes] if recipe.head else ["--no-head"]
+    if recipe.entry:
+        options += ["--entry", recipe.entry]
     for name in ("mean", "std"):
         if values := getattr(recipe, name):
             options += [f"--{name}", *values]

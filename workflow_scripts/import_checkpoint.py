@@ -6,9 +6,9 @@ Example:
         --parameters '{"blocks": [3, 4, 6, 3], "bottleneck": true}' --size 32 \\
         --classes-file cifar10.txt --output robust.safetensors
 
-The step reads safetensors files, and files that torch.save wrote if they hold weights alone. It
-unpickles nothing. The weights may be named as in torchvision, as in the CIFAR ResNets of the
-robustness library, or as in the family itself. docs/import-a-checkpoint.md has the details.
+The step reads files of safetensors and numpy.savez, and files that torch.save wrote if they can be
+read without executing anything. The weights may be named as in torchvision, as in the CIFAR ResNets
+of the robustness library, or as in the family itself. docs/import-a-checkpoint.md has the details.
 """
 
 import argparse
@@ -26,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
     names = parser.add_mutually_exclusive_group(required=True)
     names.add_argument("--classes", nargs="+", help="class names in the order of the logits")
     names.add_argument("--classes-file", help="file with one class name a line, in that order")
+    names.add_argument(
+        "--no-head", action="store_true", help="import the trunk alone, without the last layer"
+    )
     parser.add_argument("--size", type=positive, required=True, help="pixels a side of the images")
     parser.add_argument("--mean", type=finite, nargs="+", help="normaliser's mean: one value or 3")
     parser.add_argument(
@@ -42,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from .advtransfer.data.text_lists import composed, read_class_names
     from .advtransfer.errors import UserError
-    from .advtransfer.models.foreign import import_checkpoint
+    from .advtransfer.models.foreign import NO_HEAD, import_checkpoint
     from .advtransfer.models.recipe import ModelRecipe
 
     try:
@@ -56,7 +59,9 @@ def main(arguments: argparse.Namespace) -> None:
         )
     if (arguments.mean is None) != (arguments.std is None):
         raise UserError("--mean and --std go together: give both or neither.")
-    if arguments.classes is None:
+    if arguments.no_head:
+        classes: tuple[str, ...] = (NO_HEAD,)
+    elif arguments.classes is None:
         classes = read_class_names(arguments.classes_file)
     else:
         classes = composed(tuple(arguments.classes))
@@ -69,6 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
         normaliser=None if arguments.mean is None else (arguments.mean, arguments.std),
         sha256=arguments.sha256,
         entry=arguments.entry,
+        trunk_only=arguments.no_head,
     )
     log.info("%s: %d classes, weights named as in %s", arguments.output, len(classes), scheme)
 

@@ -14,6 +14,16 @@ NETWORKS = {
     "resnet50": "timm/resnet50.a1_in1k",
 }
 
+# A file of which one set of weights is taken, without its head.
+TRUNK = {
+    "file": "my weights.pt",
+    "entry": "state_dict ema",
+    "head": False,
+    "model": "resnet8",
+    "training": "resnet50",
+    "size": 64,
+}
+
 
 def overlay() -> dict[str, object]:
     """The study with two published networks as its sources, and heads alone."""
@@ -33,10 +43,11 @@ def overlay() -> dict[str, object]:
         "checkpoints": {
             name: {"pretrained": pretrained, "training": name, "size": 64}
             for name, pretrained in NETWORKS.items()
-        },
+        }
+        | {"trunk": TRUNK},
         "studies": {
             STUDY: {
-                "sources": {**nothing, "checkpoints": list(NETWORKS)},
+                "sources": {**nothing, "checkpoints": [*NETWORKS, "trunk"]},
                 "baseline": "efficientnet_lite0",
                 "robust": "resnet50",
                 "targets": {
@@ -55,12 +66,16 @@ def overlay() -> dict[str, object]:
 
 
 def test_published_weights_are_fetched_and_transferred(workflow: Path) -> None:
+    (workflow / "my weights.pt").write_bytes(b"weights")
     (workflow / "published.yaml").write_text(yaml.safe_dump(overlay()))
     plan = dry_run(workflow, STUDY, config=("--configfile", "published.yaml"))
     fetched = [job for job in plan.jobs if job.rule == "fetch_pretrained"]
     assert len(fetched) == 2
-    assert not {"train_source", "import_source", "evaluate_source"} & set(plan.counts)
-    assert plan.counts["extract_features"] == plan.counts["transfer_subsets"] == 2
+    assert not {"train_source", "evaluate_source"} & set(plan.counts)
+    assert plan.counts["extract_features"] == plan.counts["transfer_subsets"] == 3
+    (trunk,) = (job for job in plan.jobs if job.rule == "import_source")
+    assert "--no-head --entry 'state_dict ema'" in trunk.command
+    assert "--classes" not in trunk.command and "--checkpoint 'my weights.pt'" in trunk.command
     for job in fetched:
         (output,) = job.output
         name = next(name for name in NETWORKS if f"/pretrained-{name}-" in output)

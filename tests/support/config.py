@@ -18,7 +18,8 @@ from workflow_scripts.advtransfer.data.view_recipe import ViewRecipe
 from workflow_scripts.advtransfer.errors import UserError
 from workflow_scripts.config.load import load
 from workflow_scripts.config.named import resolved
-from workflow_scripts.studies.plan import make_plan
+from workflow_scripts.studies.plan import Plan, make_plan
+from workflow_scripts.studies.sizes import check_size
 
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 FIRST, SECOND = "adversarial_to_knowledge", "knowledge_to_adversarial"
@@ -86,4 +87,13 @@ def refusal(config: dict[str, Any]) -> str:
     with pytest.raises(UserError) as raised:
         plan = make_plan(config, class_names)
         check_classes([r for r in plan.recipes.values() if isinstance(r, ViewRecipe)])
+        check_all_sizes(plan)
     return str(raised.value)
+
+
+def check_all_sizes(plan: Plan) -> None:
+    """What rules/common.smk checks when it plans all jobs that give a source images."""
+    for study in plan.studies.values():
+        for source in study.sources:
+            for artefact in study.artefacts(source):
+                check_size(source.recipe, artefact.recipe, plan.studies.values())

@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
-from support.config import DEFAULTS, ROOT, changed, message
-from support.efficiency_config import PART, SOURCES, STUDY
+from support.config import DEFAULTS, ROOT, changed, check_all_sizes, message, refusal
+from support.efficiency_config import PART, SOURCES, STUDY, TARGETS
 from support.told import as_collected
 from workflow_scripts.advtransfer.addresses import address
 from workflow_scripts.advtransfer.closure import recipe_modules
 from workflow_scripts.advtransfer.models.recipe import ModelRecipe
 from workflow_scripts.advtransfer.models.registry import REGISTRY
+from workflow_scripts.advtransfer.recipes import to_json
 from workflow_scripts.advtransfer.training.imported_recipe import ImportedRecipe
 from workflow_scripts.studies.plan import index_rows, make_plan
 
@@ -34,6 +37,12 @@ FILE = {
 def published(pretrained: str = TORCHVISION, **more: Any) -> dict[str, Any]:
     """Changes to the configuration: one source more, of published weights."""
     part = {"pretrained": pretrained, "training": "imagenet", **more}
+    return {"checkpoints.mine": part, f"{SOURCES}.checkpoints": ["mine"]}
+
+
+def with_file(**more: Any) -> dict[str, Any]:
+    """Changes to the configuration: one source more, of a file; keys that are None are left out."""
+    part = {key: value for key, value in (FILE | more).items() if value is not None}
     return {"checkpoints.mine": part, f"{SOURCES}.checkpoints": ["mine"]}
 
 
@@ -100,6 +109,61 @@ def test_a_file_keeps_its_address() -> None:
     changes = {"checkpoints.mine": FILE, f"{SOURCES}.checkpoints": ["mine"]}
     recipe = recipe_of(changes)
     assert address(recipe).startswith("imported-mine-") and recipe.pretrained == ""
+
+
+def test_entry_and_head_of_a_file() -> None:
+    """They decide the address where they are set, and only there."""
+    plain = recipe_of(with_file())
+    assert "entry" not in to_json(plain) and "head" not in to_json(plain)
+    assert recipe_of(with_file(head=True)) == plain
+    chosen = recipe_of(with_file(entry="state_dict_ema"))
+    trunk = recipe_of(with_file(head=False, classes_file=None))
+    assert (chosen.entry, trunk.head, trunk.classes) == ("state_dict_ema", False, ())
+    assert len({address(recipe) for recipe in (plain, chosen, trunk)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        # Of a file and of published weights; a target that resizes, and one as it is stored.
+        (
+            {"checkpoints.mine.size": 64},
+            ["checkpoints.mine.size: this network takes images of 64x64 pixels", "32x32 ones"],
+        ),
+        (
+            {"checkpoints.mine": {"pretrained": TIMM, "training": "l2_3", "size": 128}},
+            ["checkpoints.mine.size: this network takes images of 128x128 pixels"],
+        ),
+        (
+            {f"{TARGETS}.near.size": 48},
+            [f"{TARGETS}.near would give it 48x48 ones of cifar10", "set `size: 32`"],
+        ),
+        (
+            {f"{TARGETS}.mnist.size": None},
+            [f"{TARGETS}.mnist would give it 28x28 ones of mnist", "or `size: 28` in"],
+        ),
+    ],
+)
+def test_a_size_that_a_network_does_not_take(changes: dict[str, Any], parts: list[str]) -> None:
+    text = refusal(changed(with_file() | changes))
+    for part in parts:
+        assert part in text, text
+
+
+def test_sizes_that_fit(tmp_path: Path) -> None:
+    make_and_check(with_file())
+    make_and_check({})
+    # Of a pack, its images are looked at.
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.zeros((4, 24, 24, 3), np.uint8)
+    dataset = {"data.datasets.mine": {"pack": str(tmp_path / "a.h5")}}
+    target = {f"{TARGETS}.near.dataset": "mine"}
+    assert "24x24 ones of hdf5_pack" in refusal(changed(with_file() | dataset | target))
+    make_and_check(with_file() | dataset | target | {f"{TARGETS}.near.size": 32})
+
+
+def make_and_check(changes: dict[str, Any]) -> None:
+    check_all_sizes(make_plan(changed(changes)))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +260,9 @@ def test_no_heavy_import_in_the_plan() -> None:
                 published(TIMM, **{key: value}),
                 [f"checkpoints.mine.{key}: published weights bring their own", f"leave out {key}"],
             )
-            for key, value in (FILE | {"mean": [0.5], "std": [0.5]}).items()
+            for key, value in (
+                FILE | {"mean": [0.5], "std": [0.5], "entry": "model", "head": False}
+            ).items()
             if key not in ("size", "training")
         ),
         (
@@ -211,6 +277,12 @@ def test_no_heavy_import_in_the_plan() -> None:
             )
             for key in ("file", "model", "classes_file", "size")
         ),
+        (
+            {"checkpoints.unused": FILE | {"head": False}},
+            ["checkpoints.unused.classes_file", "leave one of the two out"],
+        ),
+        (with_file(entry="-x"), ["checkpoints.mine.entry: '-x' does not fit"]),
+        (with_file(entry=""), ["checkpoints.mine.entry"]),
         (
             {"checkpoints.unused": {"pretrained": TIMM}},
             ["checkpoints.unused.training is missing"],

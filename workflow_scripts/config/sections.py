@@ -89,6 +89,18 @@ class Checkpoint(Section):
         pattern=r"^[0-9a-f]{64}$(?!\n)",
         description="SHA-256 of the file with the weights: 64 digits 0-9 and a-f",
     )
+    entry: str | None = Field(
+        None,
+        min_length=1,
+        pattern=NO_OPTION,
+        description="Which set of weights is taken, if the file holds several, such as "
+        "state_dict_ema",
+    )
+    head: bool = Field(
+        True,
+        description="false: the trunk alone is imported, without the last layer; it needs no "
+        "classes_file and can be transferred, not evaluated",
+    )
     model: str | None = Field(None, description="A name in models")
     training: str = Field(
         pattern=NAME_PATTERN,

@@ -26,7 +26,8 @@ FILE_KEYS = {
     "classes_file": "file with one class name a line",
     "size": "pixels a side of its images",
 }
-OWN = ("file", "model", "classes_file", "mean", "std")  # what published weights bring along
+# What published weights bring along.
+OWN = ("file", "entry", "head", "model", "classes_file", "mean", "std")
 DEFAULT_SIZE = 224
 
 
@@ -47,8 +48,14 @@ def check_checkpoints(config: Config) -> None:
     for name, part in config.get("checkpoints", {}).items():
         where = f"checkpoints.{name}"
         if "pretrained" not in part:
+            headless = not part.get("head", True)
+            if headless and "classes_file" in part:
+                raise UserError(
+                    f"{where}.classes_file: a trunk without its head (`head: false`) has no "
+                    "classes; leave one of the two out."
+                )
             for key, what in FILE_KEYS.items():
-                if key not in part:
+                if key not in part and not (headless and key == "classes_file"):
                     raise UserError(
                         f"{where}.{key} is missing: {what} (or name published weights with "
                         "`pretrained`)."
@@ -122,7 +129,7 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
             f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
             f"(it has {content}); download it again."
         )
-    if expanded(part["classes_file"]).is_file():
+    if "classes_file" in part and expanded(part["classes_file"]).is_file():
         try:
             names = read_class_names(part["classes_file"])
         except UserError as error:
@@ -138,6 +145,8 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
         size=part["size"],
         mean=tuple(part.get("mean", ())),
         std=tuple(part.get("std", ())),
+        entry=part.get("entry", ""),
+        head=part.get("head", True),
     )
     return Checkpoint(recipe, part["model"], part["training"])
 

@@ -67,7 +67,7 @@ class Dataset:
     """Description of a dataset that the providers can serve.
 
     ``digests`` are those of the official data, by ``split_digests``. A mirror is accepted only if
-    its digests equal them.
+    its digests equal them. ``size`` is that of its images, in pixels a side.
     """
 
     title: str
@@ -77,6 +77,7 @@ class Dataset:
     read: Reader
     mirror: Mirror | None = None
     digests: Mapping[str, tuple[str, str]] | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True)

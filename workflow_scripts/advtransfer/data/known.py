@@ -13,8 +13,9 @@ from ..errors import UserError
 from . import datasets
 from .dataset import Dataset
 from .folders import class_folders
-from .packs import class_names_of_pack
+from .packs import class_names_of_pack, size_of_pack
 from .photographs import Photographs
+from .view_recipe import ViewRecipe
 
 
 def known_datasets() -> list[str]:
@@ -59,3 +60,13 @@ def class_names(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     if "folder" in entry:
         return class_folders(Path(entry["folder"]), entry.get("split")).class_names
     return description(name).class_names
+
+
+def image_size(view: ViewRecipe) -> int | None:
+    """Return the pixels a side of a view's images, without fetching them; None: unknown."""
+    dataset = view.dataset
+    if view.size is not None or dataset.size is not None:
+        return view.size or dataset.size
+    if dataset.path is not None:
+        return size_of_pack(Path(dataset.path))
+    return getattr(description(dataset.name), "size", None)

@@ -88,6 +88,18 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
     )
 
 
+def size_of_pack(path: Path) -> int | None:
+    """Return the pixels a side of a pack's images; None: `read_pack` will say what is wrong."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            height, width = file["images"].shape[1:3]
+    except (OSError, KeyError, ValueError, AttributeError):
+        return None
+    return int(height) if height == width else None
+
+
 def class_names_of_pack(path: Path) -> tuple[str, ...]:
     """Return the classes of a pack without reading anything else.
 

@@ -1,316 +1,34 @@
-"""Import of other programs' checkpoints: read the weights, rename, check and save them.
+"""Import of other programs' checkpoints: rename the weights, check and save them.
 
-Nothing is unpickled: a file is refused if its weights cannot be read without executing its content.
+`foreign_files` reads them, `foreign_wrappers` finds the network in them. Nothing is unpickled: a
+file is refused if its weights cannot be read without executing its content.
 
 Tensors may be named as in torchvision's ResNets (``conv1``, ``layer1.0.downsample.0``, ``fc``), as
 in the robustness library's CIFAR ResNets (``layer1.0.shortcut.0``, ``linear``), or as in the family
-itself ("native", every family). The robustness library (Engstrom et al. 2019) saves a DataParallel
-AttackerModel. It has the network as ``module.model.*`` and again as ``module.attacker.model.*``,
-and the normaliser as ``module.normalizer.new_mean`` and ``new_std`` and again in
-``module.attacker.normalize``.
+itself ("native", every family).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import pickle
 import re
-import warnings
-import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..artifacts.files import file_error
-from ..artifacts.tensors import ATTRIBUTES_KEY
 from ..errors import UserError
+from .foreign_files import CHOOSE, file_sha256, first_few, read_weights
+from .foreign_wrappers import Normaliser, bare_name, last_part, unwrap
 from .library import foreign_names
 from .network import Network
 from .recipe import ModelRecipe
 from .zoo import build_network, family_module, save_checkpoint
 
-Tensors = dict[str, torch.Tensor]
-Normaliser = tuple[torch.Tensor, torch.Tensor]  # mean and std, each (1,) or (3,)
-
-MEAN_NAMES = {"new_mean": "new_std", "mean": "std"}  # last parts of a normaliser's names
+NO_HEAD = "no class (a trunk without its head)"  # the class of a network without a head
 COUNTER = "num_batches_tracked"  # batch norm's counter, which is no weight; old files lack it
-NAMED_AT_MOST = 3  # greatest number of tensors that a message names
-NAME_CHARACTERS = 300  # greatest length of a tensor's name
 LITE0_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # number of blocks in each stage of an EfficientNet-Lite0
-
-
-# Reading ------------------------------------------------------------------------------------------
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of the file's content, in hexadecimal digits.
-
-    Raises:
-        UserError: The path is no file, or the file is empty or cannot be read.
-    """
-    if not path.is_file():
-        what = "this is a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{path}: {what}; --checkpoint takes the file with the weights.")
-    if not path.stat().st_size:
-        raise UserError(f"{path}: this file is empty. Copy it anew from where it came.")
-    try:
-        with open(path, "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-
-
-def read_weights(path: Path, entry: str | None = None) -> Tensors:
-    """Return every tensor of a foreign file by its name, without executing anything in the file.
-
-    Args:
-        path: a ``.safetensors`` file, or a file of ``torch.save`` with any other ending.
-        entry: the set of weights to take, if the file holds several.
-
-    Raises:
-        UserError: The file is damaged, holds objects that would have to be executed, has no set of
-            weights or several, or has values that are no plain tensors.
-    """
-    if path.suffix == ".safetensors":
-        content = _load_safetensors(path)
-    else:
-        _check_archive(path)
-        content = _load_without_executing(path)
-    return _plain_tensors(path, _state_dict(path, content, entry))
-
-
-def _load_safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            if ATTRIBUTES_KEY in (file.metadata() or {}):
-                raise UserError(
-                    f"{path}: this is a checkpoint of this project already; use it as it is."
-                )
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    except SafetensorError as error:
-        raise UserError(
-            f"{path}: this safetensors file is truncated or damaged, or no safetensors file, "
-            f"{path.stat().st_size} bytes ({error}). Copy it anew from where it came."
-        ) from None
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse programs, compressed archives, and damage, since torch verifies no checksum."""
-    try:
-        with open(path, "rb") as handle:
-            if handle.read(4) != b"PK\x03\x04":
-                return
-        with zipfile.ZipFile(path) as archive:
-            records = archive.infolist()
-            if any(record.filename.endswith("/constants.pkl") for record in records):
-                raise UserError(
-                    f"{path}: this is a TorchScript archive, a program and not weights alone. "
-                    + _way_out("torch.jit.load(...).state_dict()")
-                )
-            if any(record.compress_type != zipfile.ZIP_STORED for record in records):
-                raise UserError(
-                    f"{path}: the records of this archive are compressed, which torch.save never "
-                    "does. Save the weights with torch.save or safetensors."
-                )
-            wrong = archive.testzip()
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
-        raise _damaged(path, error) from None
-    if wrong is not None:
-        raise _damaged(path, f"'{wrong}' does not have its checksum")
-
-
-def _damaged(path: Path, reason: object) -> UserError:
-    lines = str(reason).strip().splitlines()
-    return UserError(
-        f"{path}: this file is truncated, damaged, or not written by torch.save, "
-        f"{path.stat().st_size} bytes{f' ({lines[0][:160]})' if lines else ''}. Copy it anew from "
-        "where it came and compare its sha256."
-    )
-
-
-def _load_without_executing(path: Path) -> Any:
-    """Return the content as torch's reader of plain weights gives it, or explain its failure."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error repeats the warning on the protocol
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError as error:
-        raise file_error(path, error, "read") from None
-    except MemoryError:
-        raise UserError(f"{path}: not enough memory to read this file.") from None
-    except (
-        Exception
-    ) as error:  # a hostile or truncated file can raise anything: KeyError, EOFError, ...
-        text = str(error)
-        if ".tar format" in text:
-            raise UserError(
-                f"{path}: PyTorch's oldest format (a tar archive) cannot be read "
-                "without executing it. " + _way_out("model.state_dict()")
-            ) from None
-        named = re.search(r"GLOBAL ([\w.]+)", text)
-        if named or (isinstance(error, pickle.UnpicklingError) and _is_pickle(path)):
-            raise UserError(
-                f"{path}: this file holds objects{f' ({named[1]})' if named else ''} that would "
-                "have to be executed to be read. This command never does that, whoever made the "
-                "file. " + _way_out("model.state_dict()")
-            ) from None
-        # Torch's own message on unpickling advises the user to execute the file.
-        raise _damaged(path, error if isinstance(error, (OSError, RuntimeError)) else "") from None
-
-
-def _way_out(weights: str) -> str:
-    return (
-        "Way out: in the program that wrote the file, on a machine that trusts it, save the "
-        f"weights alone with `torch.save({weights}, 'weights.pt')` (of the robustness library's "
-        "checkpoints: `torch.save(checkpoint['model'], 'weights.pt')`) and import weights.pt."
-    )
-
-
-def _is_pickle(path: Path) -> bool:
-    """Return whether the first two bytes are those of a torch archive or a pickle, protocol 2-5."""
-    with open(path, "rb") as handle:
-        start = handle.read(2)
-    return start == b"PK" or (start[:1] == b"\x80" and start[1:] in b"\x02\x03\x04\x05")
-
-
-def _state_dict(path: Path, content: Any, entry: str | None) -> Mapping[Any, Any]:
-    """Return the mapping of names to tensors: ``content`` itself, or one of its entries."""
-    if not isinstance(content, Mapping):
-        raise UserError(
-            f"{path}: this file holds a {type(content).__name__}, not weights by name. "
-            + _way_out("model.state_dict()")
-        )
-    sets = {
-        str(key): value
-        for key, value in content.items()
-        if isinstance(value, Mapping) and any(isinstance(v, torch.Tensor) for v in value.values())
-    }
-    if entry is not None:
-        if entry not in sets:
-            raise UserError(
-                f"{path}: no set of weights under the entry '{entry}'; there are "
-                f"{_listed(sets) or 'none'} (all entries: {_listed(content)})."
-            )
-        return sets[entry]
-    if any(isinstance(value, torch.Tensor) for value in content.values()):
-        return content
-    if len(sets) == 1:
-        return next(iter(sets.values()))
-    if sets:
-        raise UserError(
-            f"{path}: this file holds several sets of weights, {_listed(sets)}: choose one with "
-            "--entry."
-        )
-    raise UserError(
-        f"{path}: this file holds no weights: none of its entries ({_listed(content) or 'none'}) "
-        "is a tensor or a mapping of names to tensors."
-    )
-
-
-def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
-    """Check that all values are dense tensors in memory, as large as their shapes say."""
-    for name, value in state.items():
-        if isinstance(name, str) and (not name.isprintable() or len(name) > NAME_CHARACTERS):
-            raise UserError(f"{path}: a tensor is named {name[:80]!r}, which no program does.")
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise UserError(
-                f"{path}: beside tensors there is {name!r}, a {type(value).__name__}. Only weights "
-                "by name are imported: " + _way_out("model.state_dict()")
-            )
-        plain = (
-            value.layout == torch.strided
-            and value.device.type == "cpu"
-            and not value.is_quantized
-            and not value.is_nested
-        )
-        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise UserError(
-                f"{path}: '{name}' is not a plain dense tensor (sparse, quantised, on no device, "
-                "or fewer values than its shape needs). Save the weights as plain tensors."
-            )
-    return {name: value.detach() for name, value in state.items()}
-
-
-# Wrappers around the network ----------------------------------------------------------------------
-
-
-def unwrap(tensors: Mapping[str, torch.Tensor]) -> tuple[Tensors, Normaliser | None]:
-    """Return the tensors of the bare network, and its normaliser if it has one.
-
-    This removes torch.compile's ``_orig_mod``, the robustness library's second copy (``attacker``),
-    the normaliser, and every prefix that all names share (DataParallel's ``module``, Lightning's
-    ``model``, ...).
-
-    Raises:
-        UserError: Two copies or two normalisers differ, or two names become the same.
-    """
-    found: Tensors = {}
-    for name, value in tensors.items():
-        bare = ".".join(part for part in name.split(".") if part != "_orig_mod")
-        if bare in found:
-            raise UserError(f"the names '{bare}' and '{name}' belong to the same tensor.")
-        found[bare] = value
-    found = _one_copy(_without_shared_prefix(found))
-    means = [name for name in found if _last(name) in MEAN_NAMES]
-    normalisers = []
-    for name in means:
-        other = name.removesuffix(_last(name)) + MEAN_NAMES[_last(name)]
-        if other in found:
-            normalisers.append((name, _channels(name, found), _channels(other, found)))
-            del found[name], found[other]
-    for name, mean, std in normalisers[1:]:
-        first, *values = normalisers[0]
-        if not all(torch.equal(a, b) for a, b in zip(values, (mean, std), strict=True)):
-            raise UserError(f"the normalisers '{first}' and '{name}' differ: which one is meant?")
-    return _without_shared_prefix(found), normalisers[0][1:] if normalisers else None
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _without_shared_prefix(tensors: Tensors) -> Tensors:
-    while tensors and len({name.partition(".")[0] for name in tensors}) == 1:
-        if not all(name.partition(".")[2] for name in tensors):
-            break
-        tensors = {name.partition(".")[2]: value for name, value in tensors.items()}
-    return tensors
-
-
-def _one_copy(tensors: Tensors) -> Tensors:
-    """Remove ``attacker``'s copies of network and normaliser, which must equal the originals."""
-    found = {name: value for name, value in tensors.items() if not name.startswith("attacker.")}
-    for name, value in tensors.items():
-        if name not in found:
-            twin = re.sub(r"^normalize\.", "normalizer.", name.removeprefix("attacker."))
-            there = found.setdefault(twin, value)
-            same = there.shape == value.shape and there.dtype == value.dtype
-            if not same or not torch.equal(there.nan_to_num(), value.nan_to_num()):
-                raise UserError(
-                    f"the file holds the network twice, and '{twin}' differs from '{name}': it was "
-                    "damaged or put together from two networks."
-                )
-    return found
-
-
-def _channels(name: str, tensors: Tensors) -> torch.Tensor:
-    """Return a normaliser's mean or std, of any shape, as float32 (1,) or (3,)."""
-    value = tensors[name].reshape(-1).float()
-    if len(value) not in (1, 3):
-        raise UserError(
-            f"the normaliser's '{name}' has shape {tuple(tensors[name].shape)}; expected one value "
-            "or three."
-        )
-    return value
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -364,7 +82,10 @@ def _library_schemes(model: ModelRecipe, size: int) -> dict[str, Callable[[str],
     other = {"tf_efficientnet_lite0": _efficientnet_pytorch, "mobilenet_v2": _first_mobilenet_v2}
     if rename := other.get(str(model.parameters.get("name"))):
         schemes[rename.__name__.strip("_")] = {our: rename(n) for our, n in names.items()}
-    return {name: scheme.__getitem__ for name, scheme in schemes.items()}
+    return {
+        name: {our: bare_name(n) for our, n in scheme.items()}.__getitem__
+        for name, scheme in schemes.items()
+    }
 
 
 def _efficientnet_pytorch(name: str) -> str:
@@ -421,7 +142,8 @@ def load_foreign(
         model: the architecture that the weights are for.
         classes: number of logits.
         size: pixels a side of the images.
-        trunk_only: the tensors have no head; the network gets one whose logits are 0.
+        trunk_only: leave out the file's head, if it has one; the network gets one whose logits
+            are 0.
 
     Raises:
         UserError: The model cannot be built, the names follow no known scheme, or a tensor is
@@ -430,19 +152,22 @@ def load_foreign(
     network = build_network(model, classes, size)
     state = network.state_dict()
     own = {name: value for name, value in state.items() if not name.startswith("normalize.")}
-    if trunk_only:
-        torch.nn.init.zeros_(network.head.weight)
-        torch.nn.init.zeros_(network.head.bias)
-        own = {name: value for name, value in own.items() if not name.startswith("head.")}
     schemes = {"native": _native, **SCHEMES.get(model.family, {}), **_library_schemes(model, size)}
     scheme = max(schemes, key=lambda kind: sum(schemes[kind](name) in tensors for name in own))
     expected = {schemes[scheme](name): name for name in own}
     if not any(name in tensors for name in expected):
+        _check_one_network([schemes[kind](name) for kind in schemes for name in own], tensors)
         raise UserError(
             f"the names fit none of the schemes known for the family {model.family} "
-            f"({', '.join(schemes)}): the file has {_first(tensors)}, for instance; expected "
-            f"{_first(expected)}. Rename them, or give the right --family."
+            f"({', '.join(schemes)}): the file has {first_few(tensors)}, for instance; expected "
+            f"{first_few(expected)}. Rename them, or give the right --family."
         )
+    if trunk_only:
+        torch.nn.init.zeros_(network.head.weight)
+        torch.nn.init.zeros_(network.head.bias)
+        head = schemes[scheme]("head.weight").removesuffix("weight")
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(head)}
+        expected = {name: ours for name, ours in expected.items() if not ours.startswith("head.")}
     hint = _hint(tensors, model, size)
     _check_head(scheme, expected, tensors, own, classes)
     _check_names(scheme, expected, tensors, hint)
@@ -451,6 +176,12 @@ def load_foreign(
         if value is None:  # a batch norm's counter
             continue
         if value.shape != own[ours].shape:
+            if not value.numel():
+                raise UserError(
+                    f"'{name}' holds no values, as where DeepSpeed (ZeRO-3) or FSDP shares a "
+                    "network out to several files. Gather the weights with the program that wrote "
+                    "them (DeepSpeed: zero_to_fp32.py)."
+                )
             others = sum(
                 tensors[n].shape != own[o].shape for n, o in expected.items() if n in tensors
             )
@@ -489,14 +220,36 @@ def _check_head(
         )
 
 
+def _check_one_network(known: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors of several networks, as student and teacher, by the first part of names."""
+    firsts = dict.fromkeys(name.partition(".")[0] for name in tensors)
+    fitting = [first for first in firsts if any(f"{first}.{name}" in tensors for name in known)]
+    if fitting:
+        raise UserError(
+            f"the network is not alone in the file: names begin with {first_few(firsts)}. Choose "
+            f"its part with {CHOOSE}, as in --entry {fitting[0]}"
+            + (f"; {', '.join(fitting)} would fit." if len(fitting) > 1 else ".")
+        )
+
+
 def _check_names(
     scheme: str, expected: Mapping[str, str], tensors: Mapping[str, torch.Tensor], hint: str
 ) -> None:
-    missing = [name for name in expected if name not in tensors and _last(name) != COUNTER]
+    missing = [name for name in expected if name not in tensors and last_part(name) != COUNTER]
     unexpected = [name for name in tensors if name not in expected]
+    head = [name for name, ours in expected.items() if ours.startswith("head.")]
+    if head and missing == head and all(_is_of_head(name, head) for name in unexpected):
+        raise UserError(
+            f"no head: by the names of the scheme {scheme}, the network's last layer is missing: "
+            f"{', '.join(head)}"
+            + (f" (there is {first_few(unexpected)} in its place)" if unexpected else "")
+            + ". To transfer the network, import its trunk alone with --no-head (`head: false` in "
+            "the configuration) in place of the classes; it cannot be evaluated or compared. "
+            "Otherwise get a file with the head."
+        )
     if missing or unexpected:
         parts = [
-            f"{len(names)} {kind}: {_first(names)}"
+            f"{len(names)} {kind}: {first_few(names)}"
             for kind, names in (("missing", missing), ("unexpected", unexpected))
             if names
         ]
@@ -505,15 +258,9 @@ def _check_names(
         )
 
 
-def _first(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-
-
-def _listed(entries: Iterable[Any]) -> str:
-    texts = [str(entry)[:80] for entry in entries]
-    return _first(text if text.isprintable() else repr(text) for text in texts)
+def _is_of_head(name: str, head: Sequence[str]) -> bool:
+    """Return whether a tensor stands where the head does, as the layers of a projection."""
+    return any(name.startswith(other.rpartition(".")[0] + ".") for other in head)
 
 
 def _hint(tensors: Mapping[str, torch.Tensor], model: ModelRecipe, size: int) -> str:
@@ -569,12 +316,13 @@ def import_checkpoint(
         path: the foreign file.
         output: the checkpoint to write.
         model, size: the architecture, and pixels a side of its images.
-        classes: class names in the order of the logits.
+        classes: class names in the order of the logits; `NO_HEAD` alone of a trunk.
         normaliser: mean and std that the network's images were normalised with, one value or three
             each; None: the file has its own.
         sha256: expected sha256 of the file; None: any.
         entry: the set of weights to take, if the file holds several.
-        trunk_only: the file has no head; the network gets one of zeros.
+        trunk_only: leave out the file's head, if it has one; the network gets one of zeros, and
+            one class.
         origin: where the file was published; stored with the weights.
 
     Returns:
@@ -615,6 +363,7 @@ def import_checkpoint(
             "sha256": found,
             "names": scheme,
             "normaliser": "given" if own is None else "of the file",
+            **({} if entry is None else {"entry": entry}),
             **({} if origin is None else {"origin": origin}),
         },
     )
@@ -631,7 +380,11 @@ def _check_names_of_classes(classes: Sequence[str]) -> None:
     if not classes or repeated or not all(classes):
         raise UserError(
             "every class needs a name of its own"
-            + (f"; given twice: {_first(repeated)}." if repeated else "; one is empty or missing.")
+            + (
+                f"; given twice: {first_few(repeated)}."
+                if repeated
+                else "; one is empty or missing."
+            )
         )
 
 
@@ -673,18 +426,25 @@ def _normaliser(
             raise UserError("--mean and --std take one value or three (red, green, blue) each.")
         own = torch.tensor(given[0]).float(), torch.tensor(given[1]).float()
     mean, std = own
+    if given is None and _is_of_bytes(mean, std):  # the same function of pixels in [0, 1]
+        mean, std = mean / 255, std / 255
     usable = torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()
     if not usable:
         raise UserError(
             f"a normaliser with mean {_values(mean)} and std {_values(std)} is of no use: both "
             "must be finite, and std above 0."
         )
-    if float(mean.abs().max()) > 2 or float(std.max()) > 2:
+    if _is_of_bytes(mean, std):
         raise UserError(
             f"a normaliser with mean {_values(mean)} and std {_values(std)} is for pixels in 0 to "
             "255: divide both by 255, pixels are in [0, 1] here."
         )
-    return own
+    return mean, std
+
+
+def _is_of_bytes(mean: torch.Tensor, std: torch.Tensor) -> bool:
+    """Return whether a normaliser is for pixels in 0 to 255."""
+    return float(mean.abs().max()) > 2 or float(std.max()) > 2
 
 
 def _values(values: torch.Tensor) -> str:

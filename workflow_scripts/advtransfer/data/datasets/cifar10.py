@@ -56,6 +56,7 @@ def _labels(blob: Blob) -> np.ndarray:
 
 DATASET = Dataset(
     title="CIFAR-10",
+    size=32,
     class_names=(
         "airplane",
         "automobile",

@@ -29,6 +29,7 @@ tulip turtle wardrobe whale willow_tree wolf woman worm
 
 DATASET = Dataset(
     title="CIFAR-100",
+    size=32,
     class_names=tuple(CLASS_NAMES.split()),
     licence="no licence stated; the authors ask to cite Krizhevsky (2009)",
     files=(

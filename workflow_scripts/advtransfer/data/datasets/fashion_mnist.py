@@ -7,6 +7,7 @@ ADDRESSES = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
 
 DATASET = Dataset(
     title="Fashion-MNIST",
+    size=28,
     class_names=(
         "T-shirt/top",
         "Trouser",

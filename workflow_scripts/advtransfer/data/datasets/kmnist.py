@@ -7,6 +7,7 @@ ADDRESSES = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
 
 DATASET = Dataset(
     title="KMNIST",
+    size=28,
     class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     licence="CC BY-SA 4.0, KMNIST Dataset (created by CODH), doi:10.20676/00000341",
     files=tuple(

@@ -10,6 +10,7 @@ ADDRESSES = (
 
 DATASET = Dataset(
     title="MNIST",
+    size=28,
     class_names=tuple("0123456789"),
     licence="no licence stated; cite LeCun et al. (1998)",
     files=tuple(

@@ -19,6 +19,7 @@ def read_binary(blobs: Mapping[str, Blob]) -> Splits:
 
 DATASET = Dataset(
     title="STL-10",
+    size=96,
     class_names=(
         "airplane",
         "bird",

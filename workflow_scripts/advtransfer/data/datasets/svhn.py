@@ -18,6 +18,7 @@ def read_mat(blobs: Mapping[str, Blob]) -> Splits:
 
 DATASET = Dataset(
     title="SVHN",
+    size=32,
     class_names=tuple("0123456789"),
     licence="for non-commercial use only; cite Netzer et al. (2011)",
     files=tuple(

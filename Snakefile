@@ -49,6 +49,7 @@ onstart:
     runs.lift_rate_limit(workflow)
     guarded(plans.check_writable, addresses.RESULTS)
     guarded(runs.begin, workflow.non_local_exec)
+    stopping.obey(workflow)
 
 
 onsuccess:

@@ -15,6 +15,7 @@ from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
 from workflow_scripts.advtransfer import runs
+from workflow_scripts.advtransfer import stopping
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.classes import check_classes
 from workflow_scripts.advtransfer.data.known import class_names

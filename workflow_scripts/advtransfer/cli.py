@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 from .errors import UserError
 
 log = logging.getLogger("advtransfer")
+CLEARING_UP = 5.0  # seconds after a signal in which others are not heard
 
 
 def step_parser(
@@ -83,8 +87,10 @@ class _Named(argparse.Action):
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
     """Parse the arguments, run ``main`` and exit.
 
-    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 130 after Ctrl-C.
+    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 128 and the number of
+    the signal after Ctrl-C, SIGTERM or SIGHUP.
     """
+    _be_interrupted_once()
     arguments = parser.parse_args()
     if getattr(arguments, "study", None) and not arguments.kind:
         arguments.kind = arguments.study
@@ -97,11 +103,31 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         leave(1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
-        leave(130)
+        leave(128 + (interrupt.args or (signal.SIGINT,))[0])
     log.info("done in %.1f s", time.perf_counter() - started)
     leave(0)
+
+
+def _be_interrupted_once() -> None:
+    """Make SIGTERM and SIGHUP end this process as Ctrl-C does, which removes temporary files.
+
+    A second signal within seconds is often the same wish: a terminal's Ctrl-C reaches both this
+    process and the Snakemake that then asks it to stop. It must not interrupt the clearing up.
+    Signals that are ignored (``nohup``) stay so.
+    """
+    heard = -math.inf
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        nonlocal heard
+        if time.monotonic() - heard > CLEARING_UP:
+            heard = time.monotonic()
+            raise KeyboardInterrupt(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def leave(code: int) -> NoReturn:

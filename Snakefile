@@ -50,6 +50,7 @@ onstart:
     guarded(plans.check_writable, addresses.RESULTS)
     guarded(runs.begin, workflow.non_local_exec)
     stopping.obey(workflow)
+    failures.explain(workflow)
 
 
 onsuccess:
@@ -57,4 +58,4 @@ onsuccess:
 
 
 onerror:
-    runs.end()
+    stopping.end(workflow)

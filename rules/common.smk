@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
+from workflow_scripts.advtransfer import failures
 from workflow_scripts.advtransfer import runs
 from workflow_scripts.advtransfer import stopping
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code

@@ -39,6 +39,16 @@ def obey(workflow: Any) -> None:
             signal.signal(number, partial(_stop, workflow))
 
 
+def end(workflow: Any) -> None:
+    """Remove the record of this run, which ended with an error (``onerror``).
+
+    After a stop on a cluster it is kept: Snakemake (9.27.1) does not cancel jobs whose state it is
+    just asking for, and because of the record the next run looks for them.
+    """
+    if not (begun.is_set() and workflow.non_local_exec):
+        runs.end()
+
+
 def _stop(workflow: Any, number: int, _: FrameType | None) -> None:
     """Begin to stop, once: further signals, as of a terminal that closes, change nothing.
 

@@ -45,6 +45,7 @@ def guarded(function, *arguments):
 
 if workflow.is_main_process:  # not the Snakemake of a job
     runs.name_jobs()
+    stopping.leave_tidily()
 PLAN = guarded(plans.make_plan, config, class_names)
 guarded(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 for study in PLAN.studies.values():

@@ -9,7 +9,6 @@ training saves its progress, the same command goes on from there.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -24,6 +23,17 @@ GRACE = 10.0  # seconds that jobs have to end by themselves, before they are kil
 LOOKS = 5.0  # seconds for which Snakemake may wait for its next look at a cluster's jobs
 
 begun = threading.Event()  # set once the run is told to stop
+
+
+def leave_tidily() -> None:
+    """Exit on SIGTERM or SIGHUP while Snakemake plans, so that it unlocks the folder."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
 
 
 def obey(workflow: Any) -> None:
@@ -80,7 +90,7 @@ def _end_jobs(workflow: Any, number: int) -> None:
         workflow.scheduler.exit_gracefully()  # it starts no other job
     asked: set[psutil.Process] = set()
     deadline = time.monotonic() + GRACE
-    while True:
+    while begun.is_set():  # until the process ends
         for step in runs.own_steps():
             if time.monotonic() > deadline:
                 runs.kill(step)

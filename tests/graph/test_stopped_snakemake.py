@@ -1,4 +1,4 @@
-"""A cluster's jobs when Snakemake is told to stop, and what their failures show.
+"""What Snakemake does when it is told to stop: while it plans, and with jobs on a cluster.
 
 The cluster is a script: jobs are processes of this machine in sessions of their own, which only the
 cancelling command ends. A real SLURM is asked in tests/cluster.
@@ -27,6 +27,12 @@ from workflow_scripts.advtransfer import failures, runs, stopping
 
 if workflow.is_main_process:
     runs.name_jobs()
+    stopping.leave_tidily()
+
+def planned(wildcards):
+    open("planning", "w").close()
+    import time
+    time.sleep(300)
 
 rule all:
     input: "slow.txt", "told.txt"
@@ -40,6 +46,10 @@ rule told:
     output: "told.txt"
     log: "logs/told.log"
     shell: "echo 'error: 9 is too many. Lower it.' > {{log}}; exit 1"
+
+rule never:
+    input: planned
+    output: "never.txt"
 
 onstart:
     runs.begin(workflow.non_local_exec)
@@ -86,10 +96,13 @@ def working(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def start(folder: Path, *targets: str) -> subprocess.Popen[bytes]:
-    command = [BIN / "snakemake", *targets, "--executor", "cluster-generic", "--jobs", "4"]
-    for name in ("submit", "status", "cancel"):
-        command += [f"--cluster-generic-{name}-cmd", f"./{name}"]
+CLUSTER = ["--executor", "cluster-generic", "--jobs", "4"]
+for name in ("submit", "status", "cancel"):
+    CLUSTER += [f"--cluster-generic-{name}-cmd", f"./{name}"]
+
+
+def start(folder: Path, target: str, *options: str) -> subprocess.Popen[bytes]:
+    command = [BIN / "snakemake", target, *options]
     with open(folder / "told", "wb") as told:
         return subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
@@ -98,7 +111,7 @@ def start(folder: Path, *targets: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_failed_job_of_a_cluster(folder: Path) -> None:
-    ended = start(folder, "told.txt")
+    ended = start(folder, "told.txt", *CLUSTER)
     assert ended.wait(300) == 1
     told = (folder / "told").read_text()
     assert told.count("error: 9 is too many. Lower it.\n    failed: told for told.txt\n") == 1
@@ -108,7 +121,8 @@ def test_a_failed_job_of_a_cluster(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_jobs_of_a_cluster_are_cancelled(number: signal.Signals, folder: Path) -> None:
-    run = start(folder, "slow.txt")
+    run = start(folder, "slow.txt", *CLUSTER, "--seconds-between-status-checks", "300")
+    # Snakemake itself would wait for its next look at the jobs.
     while not any("sleep" in process.name() for process in working(folder)):
         assert run.poll() is None, (folder / "told").read_text()
         time.sleep(0.1)
@@ -121,3 +135,15 @@ def test_jobs_of_a_cluster_are_cancelled(number: signal.Signals, folder: Path) -
         time.sleep(0.1)
     assert not list((folder / ".snakemake/locks").glob("*"))
     assert list((folder / ".snakemake/runs").glob("*"))  # so that the next run asks for leftovers
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_while_it_plans(number: signal.Signals, folder: Path) -> None:
+    run = start(folder, "never.txt", "--cores", "1")
+    while not (folder / "planning").exists():
+        assert run.poll() is None, (folder / "told").read_text()
+        time.sleep(0.05)
+    os.kill(run.pid, number)
+    assert run.wait(PROMISED) == 128 + number
+    assert "Traceback" not in (folder / "told").read_text()
+    assert not list((folder / ".snakemake/locks").glob("*"))

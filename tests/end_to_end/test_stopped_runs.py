@@ -77,7 +77,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoints(study: Path) -> list[str]:
     """The two sources."""
     plan = dry_run(study, STUDY, config=CONFIG)
-    paths = [job_of(plan, "train_source", f"sources/{name}-").output[0] for name in ("mlp", "lenet")]
+    paths = [
+        job_of(plan, "train_source", f"sources/{name}-").output[0] for name in ("mlp", "lenet")
+    ]
     return sorted(paths)
 
 
@@ -94,16 +96,16 @@ class Run:
 
     def __init__(self, folder: Path, *arguments: str, **options: object) -> None:
         self.folder = folder
-        self.output = open(folder / "output.txt", "w+")
-        self.process = subprocess.Popen(
-            [str(BIN / "snakemake"), *arguments, *CONFIG],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=self.output,
-            stderr=self.output,
-            start_new_session=True,
-            **options,  # type: ignore[call-overload]
-        )
+        with open(folder / "output.txt", "w") as output:
+            self.process = subprocess.Popen(
+                [str(BIN / "snakemake"), *arguments, *CONFIG],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                **options,  # type: ignore[call-overload]
+            )
 
     def wait_for(self, condition: Callable[[], object]) -> None:
         while not condition():
@@ -132,7 +134,6 @@ class Run:
 
     @property
     def told(self) -> str:
-        self.output.flush()
         return (self.folder / "output.txt").read_text()
 
 

@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import math
     import socket
     import time
     from contextlib import suppress
@@ -40,12 +41,14 @@ def main(arguments: argparse.Namespace) -> None:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(number)
             process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except psutil.TimeoutExpired:
-                log.info("it did not stop within %.0f s and is killed", PATIENCE)
-                runs.kill(process)
-                process.wait()
+            patience = time.monotonic() + PATIENCE
+            # A zombie has ended; whoever started it has not asked for its status yet.
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                if time.monotonic() > patience:
+                    log.info("it did not stop within %.0f s and is killed", PATIENCE)
+                    runs.kill(process)
+                    patience = math.inf
+                time.sleep(0.2)
     if elsewhere := [host for host, _ in runs.going()]:  # its jobs on a cluster are not leftovers
         raise UserError(
             f"a run of this folder works on {elsewhere[0]}: call this there. If that machine went "

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -21,6 +22,7 @@ import pytest
 import yaml
 
 from support.plans import dry_run, job_of
+from support.signals import hear_signals
 from support.workflow import BIN, PLAIN_PROFILE, SMOKE, copy_workflow, snakemake, step
 
 STUDY = "adversarial_to_knowledge"
@@ -94,7 +96,7 @@ def undisturbed(study: Path, checkpoints: list[str]) -> Iterator[list[bytes]]:
 class Run:
     """A Snakemake in a session of its own, as a supervisor or a container starts it."""
 
-    def __init__(self, folder: Path, *arguments: str, **options: object) -> None:
+    def __init__(self, folder: Path, *arguments: str, ignored: Sequence[int] = ()) -> None:
         self.folder = folder
         with open(folder / "output.txt", "w") as output:
             self.process = subprocess.Popen(
@@ -104,7 +106,7 @@ class Run:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                **options,  # type: ignore[call-overload]
+                preexec_fn=lambda: hear_signals(but=ignored),
             )
 
     def wait_for(self, condition: Callable[[], object]) -> None:
@@ -142,10 +144,10 @@ def start(study: Path, checkpoints: list[str]) -> Iterator[Callable[..., Run]]:
     """Start the two trainings, both at work after some epochs; whatever is left is killed."""
     runs = []
 
-    def both(*arguments: str, **options: object) -> Run:
+    def both(ignored: Sequence[int] = ()) -> Run:
         for path in checkpoints:
-            subprocess.run(["rm", "-rf", (study / path).parent], check=True)
-        run = Run(study, *checkpoints, *(arguments or PLAIN), "--cores", "2", **options)
+            shutil.rmtree((study / path).parent, ignore_errors=True)
+        run = Run(study, *checkpoints, *PLAIN, "--cores", "2", ignored=ignored)
         runs.append(run)
         run.wait_for(lambda: all((study / f"{path}.resume").exists() for path in checkpoints))
         return run
@@ -226,7 +228,7 @@ def test_a_job_that_does_not_listen_is_killed(study: Path, start: Callable[..., 
 
 
 def test_nohup_survives_its_terminal(start: Callable[..., Run]) -> None:
-    run = start(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    run = start(ignored=[signal.SIGHUP])
     steps = len(run.working())
     os.killpg(run.process.pid, signal.SIGHUP)
     time.sleep(1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from support.signals import hear_signals
 from support.workflow import BIN
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +107,7 @@ def start(folder: Path, target: str, *options: str) -> subprocess.Popen[bytes]:
     with open(folder / "told", "wb") as told:
         return subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=hear_signals,
         )  # fmt: skip
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from support.signals import hear_signals
 from support.workflow import ROOT
 
 STEP = """
-import signal, sys, time
+import time
 from workflow_scripts.advtransfer import cli
 from workflow_scripts.advtransfer.artifacts.files import atomic
 
@@ -30,15 +32,15 @@ cli.run(main, cli.step_parser("", recipe=False))
 """
 
 
-def start(folder: Path, *before: str) -> subprocess.Popen[str]:
-    code = "\n".join((*before, STEP))
+def start(folder: Path, ignored: Sequence[int] = ()) -> subprocess.Popen[str]:
     step = subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", STEP],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: hear_signals(but=ignored),
     )
     assert step.stdout is not None and step.stdout.readline() == "writing\n"
     return step
@@ -67,7 +69,7 @@ def test_a_second_signal_does_not_interrupt_the_clearing_up(tmp_path: Path) -> N
 
 
 def test_nohup_is_respected(tmp_path: Path) -> None:
-    step = start(tmp_path, "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    step = start(tmp_path, ignored=[signal.SIGHUP])
     step.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         step.wait(1)

@@ -17,12 +17,13 @@ unexport PYTHONSAFEPATH
 # The options of the run that was killed: `make resume ARGS="--workflow-profile profiles/slurm"`.
 ARGS ?=
 
-.PHONY: setup reproduce quick resume test test-cluster test-load bench check schema lock help
+.PHONY: setup reproduce quick stop resume test test-cluster test-load bench check schema lock help
 
 help:
 	@echo "make setup      set up alone"
 	@echo "make reproduce  set up, run the first two studies on CIFAR-10 (half an hour on 2 cores), report"
 	@echo "make quick      the same on less data, in four minutes"
+	@echo "make stop       end a run of this folder and its jobs; nothing finished is lost"
 	@echo "make resume     continue after a run was killed (docs/reliability.md)"
 	@echo "make test       set up and run the tests, without the cluster (TESTS=tests/units: some)"
 	@echo "make test-cluster  run the cluster tests on a real SLURM with four nodes on this machine (Debian)"
@@ -58,6 +59,9 @@ reproduce: setup
 quick: setup
 	$(BIN)/snakemake --configfile configs/quick.yaml
 	@$(BIN)/python -m workflow_scripts.show_results results/quick
+
+stop: setup
+	$(BIN)/python -m workflow_scripts.stop
 
 resume: setup
 	$(BIN)/python -m workflow_scripts.resume -- $(ARGS)

@@ -49,6 +49,8 @@ onstart:
     runs.lift_rate_limit(workflow)
     guarded(plans.check_writable, addresses.RESULTS)
     guarded(runs.begin, workflow.non_local_exec)
+    stopping.obey(workflow)
+    failures.explain(workflow)
 
 
 onsuccess:
@@ -56,4 +58,4 @@ onsuccess:
 
 
 onerror:
-    runs.end()
+    stopping.end(workflow)

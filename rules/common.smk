@@ -15,8 +15,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from workflow_scripts.advtransfer import addresses
+from workflow_scripts.advtransfer import failures
 from workflow_scripts.advtransfer import large_files
 from workflow_scripts.advtransfer import runs
+from workflow_scripts.advtransfer import stopping
 from workflow_scripts.advtransfer.closure import recipe_modules, step_code
 from workflow_scripts.advtransfer.data.classes import check_classes
 from workflow_scripts.advtransfer.data.comparison_recipe import ComparisonRecipe
@@ -57,6 +59,7 @@ large_files.compare_by_seal()
 if workflow.is_main_process:  # not the Snakemake of a job
     guarded(check_files, [*study_files(Path()), "config.yaml", *workflow.configfiles])
     runs.name_jobs()
+    stopping.leave_tidily()
 PLAN = guarded(plans.make_plan, config, class_names)
 guarded(check_classes, [r for r in PLAN.recipes.values() if isinstance(r, ViewRecipe)])
 for study in PLAN.studies.values():

@@ -49,8 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
         host, process = going[0]
         raise UserError(
             f"a run of this folder still works (process {process} on {host}). Let it finish, or "
-            f"stop it with Ctrl-C or `kill -INT {process}`: it then ends its own jobs. If the "
-            "process is gone because its machine went down, add --force."
+            "stop it on that machine with `python -m workflow_scripts.stop`, which ends its jobs, "
+            "too. If the process is gone because its machine went down, add --force."
         )
     if found := runs.leftovers():
         log.info("jobs of the killed run that are still at work: %s", runs.listed(found))

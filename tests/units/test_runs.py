@@ -7,11 +7,9 @@ in tests/cluster.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,16 +25,14 @@ SLEEP = "import time; time.sleep(60)"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working directory, no SLURM, and the signal handler as it was."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and no SLURM."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in ("SLURM_JOB_ID", runs.VARIABLE):
         monkeypatch.setenv(name, "")  # so that it is as before afterwards, whatever a test sets
         monkeypatch.delenv(name)
-    handler = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, handler)
+    return tmp_path
 
 
 @pytest.fixture
@@ -105,8 +101,10 @@ def test_processes_of_a_living_run_are_its_own(
     process: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.name_jobs()
-    process(os.environ[runs.VARIABLE])
+    own = process(os.environ[runs.VARIABLE])
     assert runs.leftovers() == []
+    process(DEAD)
+    assert [one.pid for one in runs.own_steps()] == [own.pid]
 
 
 def test_the_same_number_is_not_the_same_process() -> None:
@@ -164,20 +162,3 @@ def test_of_another_machine_nothing_is_known() -> None:
     assert runs.going() == [("elsewhere", 1)]
     runs.forget()
     assert runs.going() == []
-
-
-def test_sigterm_is_handled_while_the_lock_is_held() -> None:
-    """Snakemake's own handler takes the lock in the thread that holds it, and waits for ever."""
-    lock, told = threading.Lock(), threading.Event()
-
-    def handler(*_: object) -> None:
-        with lock:
-            told.set()
-
-    signal.signal(signal.SIGTERM, handler)
-    runs.begin(on_cluster=True)
-    with lock:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.1)
-        assert not told.is_set()
-    assert told.wait(10)

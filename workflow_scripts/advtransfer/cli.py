@@ -14,9 +14,11 @@ import logging
 import math
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 from .epsilon import parse_epsilon
@@ -24,6 +26,7 @@ from .errors import UserError
 from .home import expanded
 
 log = logging.getLogger("advtransfer")
+CLEARING_UP = 5.0  # seconds after a signal in which others are not heard
 LAST_SEED = 999_999_999  # the config's limit, too
 READER_GONE = 141  # exit code of a program that SIGPIPE ended, as a shell reports it
 
@@ -147,9 +150,11 @@ class _Named(argparse.Action):
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> NoReturn:
     """Parse the arguments, run ``main`` and exit.
 
-    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 130 after Ctrl-C, or
-    141 without a word if the reader of the output is gone (``| head``).
+    The exit code is 0, or 1 after one line on stderr for a user's mistake, or 141 without a word if
+    the reader of the output is gone (``| head``), or 128 and the number of the signal after Ctrl-C,
+    SIGTERM or SIGHUP.
     """
+    _be_interrupted_once()
     arguments = parser.parse_args([_from_home(word) for word in sys.argv[1:]])
     if getattr(arguments, "study", None) and not arguments.kind:
         arguments.kind = arguments.study
@@ -163,9 +168,9 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         leave(1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
-        leave(130)
+        leave(128 + (interrupt.args or (signal.SIGINT,))[0])
     except OSError as error:
         leave(_unwritable(error))
     log.info("done in %.1f s", time.perf_counter() - started)
@@ -198,6 +203,26 @@ def _unwritable(error: OSError) -> int:
         print(f"error: the output cannot be written: {error.strerror}.", file=sys.stderr)
         return 1
     raise error
+
+
+def _be_interrupted_once() -> None:
+    """Make SIGTERM and SIGHUP end this process as Ctrl-C does, which removes temporary files.
+
+    A second signal within seconds is often the same wish: a terminal's Ctrl-C reaches both this
+    process and the Snakemake that then asks it to stop. It must not interrupt the clearing up.
+    Signals that are ignored (``nohup``) stay so.
+    """
+    heard = -math.inf
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        nonlocal heard
+        if time.monotonic() - heard > CLEARING_UP:
+            heard = time.monotonic()
+            raise KeyboardInterrupt(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def leave(code: int) -> NoReturn:

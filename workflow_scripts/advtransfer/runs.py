@@ -11,21 +11,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .artifacts.json_files import write_json
 from .errors import UserError
 
+if TYPE_CHECKING:
+    import psutil
+
 RECORDS = Path(".snakemake") / "runs"
 VARIABLE = "ADVTRANSFER_RUN"  # environment variable of every job: the process of its run
+STEPS = "workflow_scripts."  # before the name of a step in its command
 JOB_NAMES = "advtransfer"  # prefix of the names of jobs in the profiles
 NAMED_AT_MOST = 5  # number of leftovers that a message names
 PROCESS, SLURM_JOB = "process", "SLURM job"
@@ -52,11 +54,26 @@ class Leftover:
         if self.kind == SLURM_JOB:
             subprocess.run(["scancel", str(self.number)], check=False)
             return
-        with suppress(psutil.Error):
-            process = psutil.Process(self.number)
-            for one in (*process.children(recursive=True), process):
-                with suppress(psutil.Error):  # the process has just ended
-                    one.kill()
+        with suppress(psutil.Error):  # the process has just ended
+            kill(psutil.Process(self.number))
+
+
+def kill(process: psutil.Process) -> None:
+    """Kill a process and all that it started."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for one in (*process.children(recursive=True), process):
+            with suppress(psutil.Error):  # the process has just ended
+                one.kill()
+
+
+def ask_to_end(process: psutil.Process) -> None:
+    """Send SIGTERM to a process, unless it has ended."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process.terminate()
 
 
 def name_jobs() -> None:
@@ -97,21 +114,6 @@ def begin(on_cluster: bool) -> None:
             record.path.unlink(missing_ok=True)
     run = {"host": socket.gethostname(), "run": _identity(os.getpid()), "on_cluster": on_cluster}
     write_json(_own_record(), run)
-    _terminate_from_a_thread()
-
-
-def _terminate_from_a_thread() -> None:
-    """Handle SIGTERM in a thread.
-
-    Snakemake (9.27.1) handles it under a lock that the interrupted code may hold, and then hangs
-    for ever. A thread can wait for the lock.
-    """
-    handler = signal.getsignal(signal.SIGTERM)
-    if callable(handler):
-        signal.signal(
-            signal.SIGTERM,
-            lambda *received: threading.Thread(target=handler, args=received).start(),
-        )
 
 
 def end() -> None:
@@ -210,26 +212,54 @@ def _processes() -> Iterator[Leftover]:
     """Yield processes in this folder that a dead Snakemake started, without their children."""
     import psutil
 
-    here = str(Path.cwd())
     found = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.cwd() != here or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            run = process.environ().get(VARIABLE)
-            if run is None or _lives(run) or "SLURM_JOB_ID" in process.environ():
-                continue  # `_slurm_jobs` finds jobs of SLURM
-            found[process.pid] = (process.ppid(), _step(process.cmdline()))
+    for process, variables in _started_here():
+        with suppress(psutil.Error):
+            # `_slurm_jobs` finds jobs of SLURM
+            if "SLURM_JOB_ID" not in variables and not _lives(variables[VARIABLE]):
+                found[process.pid] = (process.ppid(), _step(process.cmdline()))
     for number, (parent, what) in found.items():
         if parent not in found:
             yield Leftover(PROCESS, number, what)
 
 
+def own_steps() -> list[psutil.Process]:
+    """Return the processes of this run that carry out steps on this machine.
+
+    Shells are left out: they wait for their step and hand its status on. So are commands like
+    ``scancel`` that Snakemake itself calls.
+    """
+    import psutil
+
+    own = {VARIABLE: _identity(os.getpid()), "SLURM_JOB_ID": os.environ.get("SLURM_JOB_ID")}
+    steps = []
+    for process, variables in _started_here():
+        with suppress(psutil.Error):
+            step = any(word.startswith(STEPS) for word in process.cmdline())
+            if step and all(variables.get(name) == value for name, value in own.items()):
+                steps.append(process)
+    return steps
+
+
+def _started_here() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    """Yield the processes in this folder that a run started, with their environment variables."""
+    import psutil
+
+    here = str(Path.cwd())
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.cwd() != here or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            variables = process.environ()
+            if VARIABLE in variables:
+                yield process, variables
+
+
 def _step(words: list[str]) -> str:
     """Return the step that a process runs, or the name of its program."""
     for word in " ".join(words).split():
-        if word.startswith("workflow_scripts."):
-            return word.removeprefix("workflow_scripts.")
+        if word.startswith(STEPS):
+            return word.removeprefix(STEPS)
     return Path(words[0]).name if words else "?"
 
 

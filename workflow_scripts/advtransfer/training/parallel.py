@@ -328,8 +328,9 @@ def launch(count: int) -> NoReturn:
 
 
 def _belong_to_parent() -> None:
-    """Make a new process leave Ctrl-C to its parent and, on Linux, end when its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Make a new process leave signals to its parent and, on Linux, end when its parent ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         set_parent_death_signal = 1  # as in prctl.h
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .advtransfer.cli import log, positive, run, seed_index, step_parser
+from .advtransfer.cli import log, run, seed_index, step_parser, whole_number
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     parser = step_parser(__doc__, hardware=True)
     parser.add_argument(
         "--processes",
-        type=positive,
+        type=whole_number(0),  # the rule passes the number of GPUs, which may be 0
         default=1,
         help="number of processes, each on its own GPU; it changes no result (default: 1)",
     )

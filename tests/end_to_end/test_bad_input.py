@@ -105,7 +105,7 @@ MISTAKES = [
     Mistake(
         "unknown dataset",
         FIRST + "{sources: {dataset: cifar}}}",
-        ("no 'cifar' in `data.datasets`", "there are cifar10"),
+        ("no 'cifar' in `data.datasets`", "There are cifar10"),
     ),
     Mistake(
         "dataset without a module",
@@ -430,6 +430,7 @@ OFFLINE = {
     "npm_config_registry": NOWHERE,
     "npm_config_proxy": NOWHERE,
     "npm_config_https_proxy": NOWHERE,
+    "npm_config_fetch_retry_mintimeout": "100",  # instead of 10 s
 }
 
 

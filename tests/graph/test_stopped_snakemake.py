@@ -112,7 +112,7 @@ def start(folder: Path, target: str, *options: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_failed_job_of_a_cluster(folder: Path) -> None:
-    ended = start(folder, "told.txt", *CLUSTER)
+    ended = start(folder, "told.txt", *CLUSTER, "--seconds-between-status-checks", "1")
     assert ended.wait(300) == 1
     told = (folder / "told").read_text()
     assert told.count("error: 9 is too many. Lower it.\n    failed: told for told.txt\n") == 1

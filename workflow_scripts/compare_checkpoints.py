@@ -10,9 +10,19 @@ and the attribute `class_names` (JSON). Its test images are used. Checkpoints ar
 of this project; results/index.csv lists the ones that the studies made.
 """
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .advtransfer.cli import log, positive, radius, run, seed_index, step_parser
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from .advtransfer.data.dataset import RawDataset
 
 COLUMNS = ("direction", "attack", "norm", "epsilon", "steps", "metric", "value", "n_images")
 
@@ -56,9 +66,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
-    import numpy as np
-    import torch
-
     from .advtransfer.artifacts.table_writer import write_rows
     from .advtransfer.attacks.recipe import AttackRecipe
     from .advtransfer.data.batches import as_float, to_device
@@ -69,45 +76,24 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.metrics.compare import compare
     from .advtransfer.models.network import inference_copy
     from .advtransfer.models.zoo import load_checkpoint
-    from .advtransfer.wording import listed
 
     epsilon = arguments.epsilon
-    check_radius("--epsilon", arguments.norm, epsilon)
     device = prepare(arguments.device, arguments.threads)
     pack = read_pack(Path(arguments.pack))
-    pixels, numbers = pack.splits["test"]
+    pixels, _ = pack.splits["test"]
     check_square(arguments.pack, pixels.shape)
     check_radius("--epsilon", arguments.norm, epsilon, pixels[0].size)
     size = pixels.shape[1]
     source, _ = load_checkpoint(arguments.source, device, size=size)
     reference, classes = load_checkpoint(arguments.reference, device, size=size)
-    names = np.array(pack.class_names)[numbers]
-    known = np.flatnonzero(np.isin(names, classes))
-    labels = None
-    if len(known):
-        chosen = known[: arguments.images]
-        position = {name: k for k, name in enumerate(classes)}
-        labels = torch.tensor([position[name] for name in names[chosen]], device=device)
-        log.info("%d test images of the reference's classes", len(chosen))
-        left_out = sorted(set(names) - set(classes))
-        if left_out:
-            log.warning(
-                "%d test images are left out: the reference does not know their classes, %s. Its "
-                "classes without a test image are %s",
-                len(names) - len(known),
-                listed(left_out),
-                listed(name for name in classes if name not in names) or "none",
-            )
-    else:
-        chosen = np.arange(min(arguments.images, len(names)))
-        log.info("the reference has none of the pack's classes: all %d images count", len(chosen))
+    chosen, labels = _test_images(pack, classes, arguments.images)
     iterated = arguments.attack == "pgd"
     steps = arguments.steps if iterated else 1
     measured = compare(
         inference_copy(source, "fp32"),
         inference_copy(reference, "fp32"),
         as_float(to_device(pixels[chosen], device)),
-        labels,
+        None if labels is None else labels.to(device),
         AttackRecipe(
             arguments.attack,
             arguments.norm,
@@ -135,6 +121,39 @@ def main(arguments: argparse.Namespace) -> None:
         print(
             f"{row['direction']:20} {row['metric']:28} {row['value']:10.4f} (n={row['n_images']})"
         )
+
+
+def _test_images(
+    pack: RawDataset, classes: Sequence[str], most: int
+) -> tuple[np.ndarray, torch.Tensor | None]:
+    """Return positions of at most ``most`` test images, and their labels among ``classes``.
+
+    Only images of these classes count; if the pack has none of them, all do, without labels.
+    """
+    import numpy as np
+    import torch
+
+    from .advtransfer.wording import listed
+
+    names = np.array(pack.class_names)[pack.splits["test"][1]]
+    known = np.flatnonzero(np.isin(names, classes))
+    if not len(known):
+        chosen = np.arange(min(most, len(names)))
+        log.info("the reference has none of the pack's classes: all %d images count", len(chosen))
+        return chosen, None
+    chosen = known[:most]
+    log.info("%d test images of the reference's classes", len(chosen))
+    left_out = sorted(set(names) - set(classes))
+    if left_out:
+        log.warning(
+            "%d test images are left out: the reference does not know their classes, %s. Its "
+            "classes without a test image are %s",
+            len(names) - len(known),
+            listed(left_out),
+            listed(name for name in classes if name not in names) or "none",
+        )
+    position = {name: k for k, name in enumerate(classes)}
+    return chosen, torch.tensor([position[name] for name in names[chosen]])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from .artifacts.json_files import write_json
 from .errors import UserError
+from .wording import first_of
 
 if TYPE_CHECKING:
     import psutil
@@ -29,7 +30,6 @@ RECORDS = Path(".snakemake") / "runs"
 VARIABLE = "ADVTRANSFER_RUN"  # environment variable of every job: the process of its run
 STEPS = "workflow_scripts."  # before the name of a step in its command
 JOB_NAMES = "advtransfer"  # prefix of the names of jobs in the profiles
-NAMED_AT_MOST = 5  # number of leftovers that a message names
 PROCESS, SLURM_JOB = "process", "SLURM job"
 
 
@@ -143,8 +143,7 @@ def leftovers() -> list[Leftover]:
 
 def listed(found: list[Leftover]) -> str:
     """Return the first few leftovers by name, and the number of the others, as text."""
-    more = f" and {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
-    return ", ".join(str(one) for one in found[:NAMED_AT_MOST]) + more
+    return first_of(found)
 
 
 def _own_record() -> Path:

@@ -12,9 +12,9 @@ from typing import Any
 
 from ..advtransfer.characters import CONTROL
 from ..advtransfer.errors import UserError
+from ..advtransfer.wording import short
 
 SCHEMA = Path(__file__).parents[2] / "rules" / "schemas" / "config.schema.json"
-SHOWN = 80  # characters of a text that a message repeats
 Config = dict[str, Any]
 
 
@@ -185,7 +185,7 @@ def _description(schema: Mapping[str, Any], root: Any) -> str:
 
 
 def _join(path: str, key: str) -> str:
-    key = key if len(key) <= SHOWN and key.isprintable() else _shown(key)
+    key = key if short(key) == key and key.isprintable() else _shown(key)
     return f"{path}.{key}" if path else key
 
 
@@ -198,4 +198,4 @@ def _dotted(path: Any) -> str:
 
 def _shown(text: str) -> str:
     """A text in quotes as a message can hold it: short, and without control characters."""
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
+    return repr(short(text))

@@ -9,6 +9,7 @@ import pytest
 
 from workflow_scripts.advtransfer.data.folders import ENDINGS
 from workflow_scripts.advtransfer.data.text_lists import (
+    checked_class_names,
     composed,
     files_in_list,
     lines_of,
@@ -72,6 +73,14 @@ def test_class_names_that_cannot_be_meant(text: str, says: str, tmp_path: Path) 
     (tmp_path / "names.txt").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=says):
         read_class_names(tmp_path / "names.txt")
+
+
+def test_very_many_class_names_are_checked_in_one_pass() -> None:
+    """By comparing every name with every other, this would take hours."""
+    names = tuple(f"class {k}" for k in range(200_000))
+    assert checked_class_names(names, "here") == names
+    with pytest.raises(UserError, match="'class 7' is in place 8 and again in place 200001"):
+        checked_class_names([*names, "class 7"], "here")
 
 
 def test_no_file(tmp_path: Path) -> None:

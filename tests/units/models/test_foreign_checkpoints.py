@@ -592,9 +592,12 @@ def test_the_number_of_classes(plain, tmp_path):
     model = ModelRecipe("resnet", IMAGENET)
     message = refusal(path, model, classes=("cat", "dog"), normaliser=NORMALISER)
     assert "3 classes ('fc.weight'" in message and "2 are named" in message
-    assert "given twice: cat" in refusal(path, model, classes=("cat", "dog", "cat"))
-    assert "empty or missing" in refusal(path, model, classes=("cat", "", "dog"))
-    assert "empty or missing" in refusal(path, model, classes=())
+    message = refusal(path, model, classes=("cat", "dog", "cat"))
+    assert "--classes: the class 'cat' is in place 1 and again in place 3" in message
+    message = refusal(path, model, classes=("cat", "a\nb", "dog"))
+    assert r"--classes: place 2, 'a\nb', has a control character" in message
+    assert "place 2 is empty or missing" in refusal(path, model, classes=("cat", "", "dog"))
+    assert "are missing" in refusal(path, model, classes=())
     assert "expected at least 1" in refusal(path, model, size=0)
 
 

@@ -19,12 +19,12 @@ from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import to_plain
+from ..wording import first_of
 from .comparison_recipe import ComparisonRecipe
 from .recipe import REFUSE
 from .view_recipe import ViewRecipe
 from .views import View
 
-NAMED_AT_MOST = 5  # number of shared images that a message names
 PARTS = {"train": "training", "test": "test"}
 Positions = NDArray[np.int64]
 
@@ -71,14 +71,10 @@ def compare_views(
         counts.append(len(labels))
         if not len(shared):
             continue
-        named = ", ".join(
-            f"{arrays['indices'][k]} ({view.label_names[labels[k]]})"
-            for k in shared[:NAMED_AT_MOST]
-        )
-        more = ", ..." if len(shared) > NAMED_AT_MOST else ""
+        named = first_of(f"{arrays['indices'][k]} ({view.label_names[labels[k]]})" for k in shared)
         told.append(
             f"{len(shared)} of the {len(labels)} {PARTS[part]} images of the target, "
-            f"which are the {part} images {named}{more} of {_dataset(view)}"
+            f"which are the {part} images {named} of {_dataset(view)}"
         )
         left = set(np.delete(labels, shared).tolist())
         lost = [name for k, name in enumerate(view.label_names) if k in set(labels) - left]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..characters import CONTROL
 from ..errors import UserError
 from ..home import expanded
+from ..wording import first_of
 from .text_lists import composed, files_in_list
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -21,7 +22,6 @@ UNREAD = (".jfif", ".jpe", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif")  #
 TESTS = ("test", "val", "valid")  # the first existing one has the test images
 # Folders of operating systems and storage, some with previews that have the endings of images.
 SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
-NAMED_AT_MOST = 5  # greatest number of files that a message names
 
 
 class ClassFolders(NamedTuple):
@@ -159,12 +159,6 @@ def _images(folder: Path, files: Mapping[str, int]) -> dict[str, int]:
     return images
 
 
-def first_of(names: Sequence[str]) -> str:
-    """Return the first of ``names`` for a message, and the number of the others."""
-    more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-
-
 Images = dict[str, list[tuple[str, str]]]  # split to class and name
 
 
@@ -174,7 +168,7 @@ def _folders_say(folder: Path, sizes: Mapping[str, int]) -> Images:
     if "train" not in tops or test is None:
         raise UserError(
             f"{folder}: expected train/<class>/ and test/<class>/ with images in it, found "
-            f"{', '.join(sorted(tops)[:5]) or 'no folder with images'}. If these are the classes, "
+            f"{first_of(sorted(tops)) or 'no folder with images'}. If these are the classes, "
             "say how to split them with the key `split`: `split: 30` (the first 30 images of every "
             "class train) or `split: <file that lists the test images>`."
         )

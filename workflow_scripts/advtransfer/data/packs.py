@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..artifacts.hdf5 import decode_attribute, open_foreign_hdf5, readable
-from ..characters import CONTROL
 from ..errors import UserError
 from ..home import expanded
-from ..wording import listed
+from ..wording import listed, short
 from .dataset import RawDataset, checked_splits
-from .text_lists import composed
+from .text_lists import checked_class_names, composed
 
 SPLITS = ("train", "test")
 SHOWN = 200  # characters of an attribute that a message repeats
@@ -57,8 +56,8 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
         ]
         if missing:
             raise UserError(
-                f"{path}: this HDF5 pack lacks {', '.join(missing)}; it has {sorted(file)}. "
-                "A pack holds images, labels and split."
+                f"{path}: this HDF5 pack lacks {', '.join(missing)}; it has "
+                f"{listed(sorted(file)) or 'nothing'}. A pack holds images, labels and split."
             )
         _check_images(path, file["images"])
         images, labels, split = (file[name][()] for name in ("images", "labels", "split"))
@@ -139,27 +138,18 @@ def _check_images(path: Path, images: Any) -> None:
 
 def _class_names(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
     names = composed(attributes.pop("class_names", None))
-    if (
-        not isinstance(names, list)
-        or not names
-        or not all(isinstance(name, str) and name for name in names)
-        or any(CONTROL.search(name) for name in names)
-        or len(set(names)) != len(names)
-    ):
+    where = f"{path}: the attribute 'class_names'"
+    if not isinstance(names, list) or not names or not all(isinstance(k, str) for k in names):
+        shown = f"[{listed(map(repr, names))}]" if isinstance(names, list) else repr(names)
         raise UserError(
-            f"{path}: the attribute 'class_names' is {_shown(names)}; expected a JSON list or an "
-            'array of different names of one line, one per label, like ["cat", "dog"].'
+            f"{where} is {short(shown, SHOWN)}; expected a JSON list or an array of names, one "
+            'per label, like ["cat", "dog"].'
         )
-    return tuple(names)
+    return checked_class_names(names, where)
 
 
 def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _shown(names: Any) -> str:
-    text = f"[{listed(map(repr, names))}]" if isinstance(names, list) else repr(names)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _plain(value: Any) -> Any:

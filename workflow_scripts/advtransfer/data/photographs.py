@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from ..artifacts.hdf5 import Hdf5Writer
 from ..errors import UserError
+from ..wording import LINES_AT_MOST, first_of
 from .dataset import Blob, OfficialFile
 from .fingerprints import fingerprints
 from .formats import reason_of
@@ -31,7 +32,6 @@ from .separation import Misplaced, check_separate, left_out, misplaced
 from .trees import Tree
 
 RESIZED, CROPPED = 256, 224  # their ratio is the same at every size
-NAMED_AT_MOST = 10  # greatest number of broken images that a message names
 QUEUED = 64  # number of images per thread that are read and wait to be decoded
 
 Listing = Mapping[str, Sequence[tuple[str, int]]]
@@ -146,13 +146,9 @@ class RawPhotographs:
             if not broken:
                 writer.place(f"{split}/images", position, pixels, totals[split])
         if broken:
-            more = (
-                f"\n  and {len(broken) - NAMED_AT_MOST} more" if len(broken) > NAMED_AT_MOST else ""
-            )
             raise UserError(
                 f"{len(broken)} of {len(places)} images cannot be decoded:\n  "
-                + "\n  ".join(sorted(broken)[:NAMED_AT_MOST])
-                + more
+                + first_of(sorted(broken), LINES_AT_MOST, "\n  ")
                 + "\nReplace these files (or fetch their archive anew) and run the same command "
                 "again. If the folder is your own, you can also remove them."
             )
@@ -263,8 +259,8 @@ def checked_listing(listing: Listing, tree: Tree, class_names: Sequence[str]) ->
         if missing:
             raise UserError(
                 f"{tree.where}: {len(missing)} of the {len(images)} {split} images that its lists "
-                f"name are not there: {', '.join(repr(name) for name in missing[:3])}. Unpack or "
-                "fetch it anew."
+                f"name are not there: {first_of(map(repr, missing))}. Unpack or fetch "
+                "it anew."
             )
     seen: set[str] = set()
     for images in listing.values():

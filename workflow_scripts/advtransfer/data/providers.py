@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from ..artifacts.files import file_error
 from ..errors import UserError
+from ..wording import counted
 from .dataset import (
     Blob,
     Dataset,
@@ -117,9 +118,9 @@ def _from_local(
         raw = read_pack(pack)
         if raw.class_names != dataset.class_names:
             raise UserError(
-                f"{pack}: its classes {list(raw.class_names)} are not those of {dataset.title}, "
-                f"{list(dataset.class_names)}. Use it under its own name with hdf5_pack, or move "
-                "it away."
+                f"{pack}: its {counted(raw.class_names)} are not the "
+                f"{counted(dataset.class_names)} of {dataset.title}. Use it under its own name "
+                "with hdf5_pack, or move it away."
             )
         official = False
     else:

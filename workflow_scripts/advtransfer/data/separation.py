@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from ..wording import first_of
 from .dataset import RawDataset
 from .fingerprints import fingerprints
 from .recipe import DROP
 
 log = logging.getLogger("advtransfer")
 
-NAMED_AT_MOST = 5  # number of pictures that a message names
 SPLITS = ("train", "test")
 Pairs = list[tuple[str, str]]  # names of two images with the same pixels
 
@@ -90,9 +90,8 @@ def check_separate(found: Misplaced, where: str) -> None:
         (found.within, "Images that are also in another class"),
     ):
         if pairs:
-            more = ", ..." if len(pairs) > NAMED_AT_MOST else ""
-            named = ", ".join(f"{one} = {other}" for one, other in pairs[:NAMED_AT_MOST])
-            told += f"{what}: {len(pairs)} ({named}{more}). "
+            named = first_of(f"{one} = {other}" for one, other in pairs)
+            told += f"{what}: {len(pairs)} ({named}). "
     if told:
         raise UserError(
             f"{where}: the same pictures stand in two places, by their pixels. {told}Accuracy on "

@@ -20,8 +20,8 @@ from ..artifacts.files import file_error
 from ..characters import CONTROL
 from ..errors import UserError
 from ..home import expanded
+from ..wording import first_of, short
 
-NAMED_AT_MOST = 5  # greatest number of lines that a message repeats
 LINE_END = re.compile("\r\n|\n|\r")
 MARKS = {  # how files of other encodings begin; that of UTF-32 begins with that of UTF-16
     b"\xff\xfe\0\0": "UTF-32",
@@ -60,21 +60,47 @@ def read_class_names(path: str | Path) -> tuple[str, ...]:
     """Return the class names of a text file with one a line.
 
     Raises:
-        UserError: The file cannot be read, has no name, or has a name twice.
+        UserError: The file cannot be read, has no name, or `checked_class_names` refuses one.
     """
-    lines: dict[str, int] = {}
-    for number, name in _numbered(path):
-        if name in lines:
-            raise UserError(
-                f"{path}: the class '{name}' is in line {lines[name]} and again in line {number}; "
-                "every class needs a name of its own."
-            )
-        if CONTROL.search(name):
-            raise UserError(f"{path}: line {number}, {name!r}, has a control character.")
-        lines[name] = number
-    if not lines:
+    numbered = _numbered(path)
+    if not numbered:
         raise UserError(f"{path}: no class name in it; expected one a line.")
-    return tuple(lines)
+    lines, names = zip(*numbered, strict=True)
+    return checked_class_names(names, str(path), lines)
+
+
+def checked_class_names(
+    names: Sequence[str], where: str, lines: Sequence[int] | None = None
+) -> tuple[str, ...]:
+    """Return the names of classes, which have to differ and to have one line each.
+
+    Args:
+        names: the names, in NFC.
+        where: what messages call their origin.
+        lines: number of the line that each name stands in; None: they stand in no file.
+
+    Raises:
+        UserError: There is no name, one is empty, has a control character, or is there twice.
+    """
+    place, numbers = ("place", range(1, len(names) + 1)) if lines is None else ("line", lines)
+    if not names:
+        raise UserError(f"{where}: class names are missing; expected one for every class.")
+    found: dict[str, int] = {}
+    for number, name in zip(numbers, names, strict=True):
+        if not name:
+            raise UserError(f"{where}: the class name in {place} {number} is empty or missing.")
+        if CONTROL.search(name):
+            raise UserError(
+                f"{where}: {place} {number}, {short(repr(name))}, has a control character; "
+                "expected names of one line."
+            )
+        if name in found:
+            raise UserError(
+                f"{where}: the class '{short(name)}' is in {place} {found[name]} and again in "
+                f"{place} {number}; expected different names."
+            )
+        found[name] = number
+    return tuple(found)
 
 
 def files_in_list(
@@ -110,15 +136,13 @@ def files_in_list(
     if lost:
         near = {variant: name for name in by_name for variant in _variants(name)}
         told = []
-        for number, line in lost[:NAMED_AT_MOST]:
+        for number, line in lost:
             meant = (near.get(_variants(name)[0]) for name in _readings(line, ending))
             hint = next((f" (there is {name!r})" for name in meant if name), "")
-            told.append(f"\n  line {number}: {line!r}{hint}")
-        more = len(lost) - NAMED_AT_MOST
+            told.append(f"line {number}: {line!r}{hint}")
         raise UserError(
-            f"{path}: {len(lost)} of its {len(numbered)} lines name no image in {where}:"
-            + "".join(told)
-            + (f"\n  and {more} more" if more > 0 else "")
+            f"{path}: {len(lost)} of its {len(numbered)} lines name no image in {where}:\n  "
+            + first_of(told, between="\n  ")
             + f"\nNames are relative to {where}, with their folders and endings. Correct these "
             "lines, or remove them if their images are gone."
         )

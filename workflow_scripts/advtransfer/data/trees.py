@@ -16,8 +16,9 @@ from typing import BinaryIO, Protocol
 
 from ..artifacts.files import file_error
 from ..errors import UserError
+from ..wording import first_of
 from .dataset import Blob
-from .folders import first_of, folder_files
+from .folders import folder_files
 from .formats import damaged
 
 LISTS = (".txt", ".json", ".mat")  # files that list the images, kept on the first pass over a tar
@@ -56,7 +57,7 @@ def find(tree: Tree, ending: str) -> str:
     if len(found) != 1:
         raise UserError(
             f"{tree.where}: expected one file {ending} in it, found "
-            f"{', '.join(sorted(found)[:3]) or 'none'}. Is this the official layout, and whole? "
+            f"{first_of(sorted(found)) or 'none'}. Is this the official layout, and whole? "
             "docs/datasets.md says which files a dataset has."
         )
     return found[0]

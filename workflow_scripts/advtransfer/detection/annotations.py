@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..wording import LINES_AT_MOST, first_of, short
 
 if TYPE_CHECKING:  # the plan imports this module, and imports no array library
     import numpy as np
@@ -27,7 +28,6 @@ FARTHEST = 1_000_000  # pixels: greatest coordinate, and greatest side of an ima
 LARGEST = 1e10  # square pixels: pycocotools ignores objects above it
 SMALLEST = 0.01  # pixels: narrower boxes are lost in the detectors' float32 and are not learned
 FEWEST = 6  # numbers of a polygon: three points
-NAMED_AT_MOST = 10  # greatest number of problems that a message lists
 REMARKS = {  # what need not be a mistake; the log gives the number
     "small": f"boxes narrower or lower than {SMALLEST} pixels: %d. They are not learned, and count "
     "as objects in the evaluation, as in pycocotools.",
@@ -101,11 +101,9 @@ def refusal(where: str, problems: Sequence[str], named: bool = False) -> UserErr
     """
     if len(problems) == 1:
         return UserError(f"{problems[0]}." if named else f"{where}: {problems[0]}.")
-    more = len(problems) - NAMED_AT_MOST
     return UserError(
         f"{where}: {len(problems)} problems:\n  "
-        + "\n  ".join(problems[:NAMED_AT_MOST])
-        + (f"\n  and {more} more" if more > 0 else "")
+        + first_of(problems, LINES_AT_MOST, "\n  ")
         + "\nCorrect these entries or remove them, and run the same command again."
     )
 
@@ -298,8 +296,7 @@ def _check_form_of_boxes(boxes: Sequence[Sequence[float]], beyond: int, where: s
 
 def shown(value: Any) -> str:
     """Return a value as the file has it, shortened."""
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return short(json.dumps(value, ensure_ascii=False, default=repr))
 
 
 def _field(item: Mapping[str, Any], name: str) -> Any:

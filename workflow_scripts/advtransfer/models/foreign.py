@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from ..data.text_lists import checked_class_names
 from ..errors import UserError
 from .foreign_files import CHOOSE, file_sha256, first_few, read_weights
 from .foreign_wrappers import Normaliser, bare_name, last_part, unwrap
@@ -330,11 +331,11 @@ def import_checkpoint(
 
     Raises:
         UserError: `file_sha256`, `read_weights`, `unwrap` or `load_foreign` refuses the file, its
-            sha256 is another one, class names are empty or repeated, or there is not exactly one
-            valid normaliser.
+            sha256 is another one, `checked_class_names` refuses the classes, or there is not
+            exactly one valid normaliser.
     """
     path = Path(path)
-    _check_names_of_classes(classes)
+    classes = checked_class_names(classes, "--classes")
     if size < 1:
         raise UserError(f"images of {size} pixels a side: expected at least 1.")
     if Path(output).exists() and path.exists() and path.samefile(output):
@@ -356,7 +357,7 @@ def import_checkpoint(
         output,
         network,
         model,
-        tuple(classes),
+        classes,
         size,
         imported={
             "file": path.name,
@@ -368,24 +369,6 @@ def import_checkpoint(
         },
     )
     return scheme
-
-
-def _check_names_of_classes(classes: Sequence[str]) -> None:
-    """Refuse classes without a name of their own.
-
-    Raises:
-        UserError: There is no class, a class has no name, or two classes share one.
-    """
-    repeated = sorted({name for name in classes if list(classes).count(name) > 1})
-    if not classes or repeated or not all(classes):
-        raise UserError(
-            "every class needs a name of its own"
-            + (
-                f"; given twice: {first_few(repeated)}."
-                if repeated
-                else "; one is empty or missing."
-            )
-        )
 
 
 def _verified_sha256(path: Path, expected: str | None) -> str:

@@ -23,11 +23,12 @@ import torch
 from ..artifacts.files import file_error
 from ..artifacts.tensors import ATTRIBUTES_KEY
 from ..errors import UserError
+from ..wording import first_of, short
 from .foreign_wrappers import WRAPPERS
 
 Tensors = dict[str, torch.Tensor]
 
-NAMED_AT_MOST = 3  # greatest number of tensors that a message names
+FEW = 3  # tensors that a message names: their names are long
 NAME_CHARACTERS = 300  # greatest length of a tensor's name
 LEVELS = 3  # of mappings in mappings, in which weights are looked for
 WHOLE = "."  # the entry that stands for the file's content itself
@@ -403,7 +404,9 @@ def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
         if not isinstance(value, torch.Tensor):
             continue
         if not isinstance(name, str) or not name.isprintable() or len(name) > NAME_CHARACTERS:
-            raise UserError(f"{path}: a tensor is named {str(name)[:80]!r}, which no program does.")
+            raise UserError(
+                f"{path}: a tensor is named {short(str(name))!r}, which no program does."
+            )
         plain = (
             value.layout == torch.strided
             and value.device.type == "cpu"
@@ -420,12 +423,10 @@ def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
 
 
 def first_few(names: Iterable[str]) -> str:
-    """Return the first names in words, and how many more there are."""
-    names = list(names)
-    more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    """Return the first few names of tensors, and the number of the others."""
+    return first_of(names, FEW)
 
 
 def _listed(entries: Iterable[Any]) -> str:
-    texts = [str(entry)[:80] for entry in entries]
+    texts = [short(str(entry)) for entry in entries]
     return first_few(text if text.isprintable() else repr(text) for text in texts)

@@ -143,6 +143,13 @@ def test_what_is_refused_is_told_once_with_numbers_places_and_the_way_out(
     assert not collections.path("comparison").exists()
 
 
+def test_many_shared_images_are_counted_and_some_are_named(collections: Collections) -> None:
+    share(collections, {"train": [*range(7)]})
+    with pytest.raises(UserError, match=r"7 of the 20 .* and 2 more of 'zoo\.h5'") as told:
+        collections.compared(dataclasses.replace(COMPARISON, shared_images=REFUSE))
+    assert str(told.value).count(" (") == 5
+
+
 @pytest.mark.parametrize(
     ("split", "lost"),
     [("train", "no training image of ape"), ("test", "no test image of ape, bat")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,7 @@ def test_a_folder_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None
         ((), None, "expected train/<class>/ and test/<class>/.* no folder with images"),
         (("jay/1.jpg", "wren/1.jpg"), None, "found jay, wren.*`split: 30`"),
         (TREE[:4], None, "found train.*"),
+        ([f"c{k}/1.jpg" for k in range(8)], None, "found c0, c1, c2, c3, c4 and 3 more. If"),
         ((*TREE, "test/owl/1.jpg"), None, "test/owl/1.jpg is of class 'owl', which has no train"),
         ((*TREE, "train/1.jpg"), None, "1.jpg: an image beside the classes' folders"),
         (("1.jpg", "jay/1.jpg"), 1, "1.jpg: an image beside the classes' folders"),
@@ -322,7 +324,7 @@ def test_a_folder_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None
     ],
 )
 def test_a_folder_laid_out_otherwise(
-    names: tuple[str, ...], split: int | str | None, says: str, tmp_path: Path
+    names: Sequence[str], split: int | str | None, says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=says):
         class_folders(tree(tmp_path, *names), split)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..artifacts.sealed import csv_bytes
 from ..errors import UserError
 from ..seals import damaged
+from ..wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def select(frame: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
     for column, wanted in conditions.items():
         chosen = rows_where(frame, **{column: wanted})
         if chosen.empty:
-            there = ", ".join(str(value) for value in frame[column].dropna().unique()[:20])
+            there = listed(frame[column].dropna().unique())
             path = frame.attrs.get("path", "the table")
             raise UserError(
                 f"{path}: no row left with {column} = {wanted}; column '{column}' has: {there}."

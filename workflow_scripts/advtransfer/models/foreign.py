@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from .foreign_files import CHOOSE, file_sha256, first_few, read_weights
+from .foreign_files import CHOOSE, checkpoint_sha256, first_few, read_weights
 from .foreign_wrappers import Normaliser, bare_name, last_part, unwrap
 from .library import foreign_names
 from .network import Network
@@ -329,9 +329,9 @@ def import_checkpoint(
         The scheme of names that was recognised.
 
     Raises:
-        UserError: `file_sha256`, `read_weights`, `unwrap` or `load_foreign` refuses the file, its
-            sha256 is another one, class names are empty or repeated, or there is not exactly one
-            valid normaliser.
+        UserError: `checkpoint_sha256`, `read_weights`, `unwrap` or `load_foreign` refuses the file,
+            its sha256 is another one, class names are empty or repeated, or there is not exactly
+            one valid normaliser.
     """
     path = Path(path)
     _check_names_of_classes(classes)
@@ -394,7 +394,7 @@ def _verified_sha256(path: Path, expected: str | None) -> str:
     Raises:
         UserError: It is not the ``expected`` one (None: any), or the file cannot be read.
     """
-    found = file_sha256(path)
+    found = checkpoint_sha256(path)
     if expected is not None and found != expected.strip().lower():
         raise UserError(
             f"{path}: this is another file than the one asked for: sha256 expected {expected}, "

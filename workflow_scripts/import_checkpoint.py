@@ -47,6 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     from .advtransfer.errors import UserError
     from .advtransfer.models.foreign import NO_HEAD, import_checkpoint
     from .advtransfer.models.recipe import ModelRecipe
+    from .advtransfer.wording import counted
 
     try:
         parameters = json.loads(arguments.parameters)
@@ -76,7 +77,8 @@ def main(arguments: argparse.Namespace) -> None:
         entry=arguments.entry,
         trunk_only=arguments.no_head,
     )
-    log.info("%s: %d classes, weights named as in %s", arguments.output, len(classes), scheme)
+    known = "a trunk without its head" if arguments.no_head else counted(classes)
+    log.info("%s: %s, weights named as in %s", arguments.output, known, scheme)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import argparse
 
 from .advtransfer.cli import log, run, step_parser
 
-PATIENCE = 60.0  # seconds that Snakemake has, before it is killed
+PATIENCE = 60.0  # seconds that Snakemake has before it is killed, and its jobs then have
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +23,6 @@ def main(arguments: argparse.Namespace) -> None:
     import math
     import socket
     import time
-    from contextlib import suppress
     from pathlib import Path
 
     import psutil
@@ -38,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         if host != socket.gethostname():
             continue
         log.info("asking Snakemake to stop (process %d)", number)
-        with suppress(psutil.NoSuchProcess):
+        try:
             process = psutil.Process(number)
             process.terminate()
             patience = time.monotonic() + PATIENCE
@@ -49,6 +48,13 @@ def main(arguments: argparse.Namespace) -> None:
                     runs.kill(process)
                     patience = math.inf
                 time.sleep(0.2)
+        except psutil.NoSuchProcess:
+            pass  # it has ended
+        except psutil.AccessDenied:
+            raise UserError(
+                f"the run of this folder (process {number}) belongs to another user, who has to "
+                "stop it."
+            ) from None
     if elsewhere := [host for host, _ in runs.going()]:  # its jobs on a cluster are not leftovers
         raise UserError(
             f"a run of this folder works on {elsewhere[0]}: call this there. If that machine went "
@@ -58,7 +64,13 @@ def main(arguments: argparse.Namespace) -> None:
     for one in left:
         log.info("ending %s", one)
         one.cancel()
-    while runs.leftovers():
+    patience = time.monotonic() + PATIENCE
+    while still := runs.leftovers():
+        if time.monotonic() > patience:
+            raise UserError(
+                f"still at work: {runs.listed(still)}. They may belong to another user, or wait "
+                "for a disk that does not answer."
+            )
         time.sleep(0.5)
     log.info("stopped" if going or left else "nothing of this folder is running")
 

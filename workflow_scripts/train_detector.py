@@ -38,11 +38,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    import hashlib
     from pathlib import Path
 
     import torch
 
+    from .advtransfer.artifacts.files import file_sha256
     from .advtransfer.artifacts.measurements import write_measurements
     from .advtransfer.artifacts.sealed_json import write_sealed_json
     from .advtransfer.artifacts.tensors import save_tensors
@@ -67,8 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
     scenes.check("train", recipe.masks)
     measured.check("val", recipe.masks)
     detector = untrained(recipe, len(scenes.categories), arguments.source, arguments.seed, device)
-    with open(arguments.source, "rb") as handle:
-        source = hashlib.file_digest(handle, "sha256").hexdigest()
+    source = file_sha256(arguments.source)
     log.info(
         "%s on %d images of %s, seed %d, strides %s, on %s",
         "Mask R-CNN" if recipe.masks else "Faster R-CNN",

@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import re
+import select
 import signal
 import sys
 import time
@@ -197,12 +198,19 @@ def _unwritable(error: OSError) -> int:
     Raises:
         OSError: The error is another one.
     """
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
         return READER_GONE
     if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         print(f"error: the output cannot be written: {error.strerror}.", file=sys.stderr)
         return 1
     raise error
+
+
+def _reader_is_gone() -> bool:
+    """Return whether standard output is a pipe that nobody reads any more."""
+    looks = select.poll()
+    looks.register(1)
+    return any(event & select.POLLERR for _, event in looks.poll(0))
 
 
 def _be_interrupted_once() -> None:

@@ -5,10 +5,11 @@ No torch here: it runs at every start of Snakemake.
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ..advtransfer.artifacts.files import file_sha256
 from ..advtransfer.data.text_lists import read_class_names
 from ..advtransfer.epsilon import check_radius, parse_epsilon
 from ..advtransfer.errors import UserError
@@ -121,15 +122,17 @@ def read_checkpoint(reader: StudyReader, name: str, key: str) -> Checkpoint:
     # Without its files a study can be planned, not made: other studies need not wait for them.
     content = part.get("sha256", MISSING)
     names: tuple[str, ...] = ()
-    if expanded(part["file"]).is_file():
-        with open(expanded(part["file"]), "rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
+    if os.path.isfile(expanded(part["file"])):
+        try:
+            content = file_sha256(expanded(part["file"]))
+        except UserError as error:
+            raise UserError(f"{where}.file: {error}") from None
     if content != part.get("sha256", content):
         raise UserError(
             f"{where}.file: '{part['file']}' is another file than the one that sha256 names "
             f"(it has {content}); download it again."
         )
-    if "classes_file" in part and expanded(part["classes_file"]).is_file():
+    if "classes_file" in part and os.path.isfile(expanded(part["classes_file"])):
         try:
             names = read_class_names(part["classes_file"])
         except UserError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..advtransfer.addresses import Seeds, seeds_name
+from ..advtransfer.artifacts.files import file_sha256
 from ..advtransfer.attacks.recipe import AttackRecipe, attack_label
 from ..advtransfer.data.folders import class_folders
 from ..advtransfer.data.recipe import DROP, REFUSE, DatasetRecipe
@@ -162,11 +163,13 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> DatasetRecipe:
         )
     if pack is None:
         return DatasetRecipe(name, size=size)
-    if not expanded(pack).is_file():
+    if not os.path.isfile(expanded(pack)):
         raise UserError(f"{where}.pack: no such file '{pack}'.")
     # Size and time would re-make everything when a file is only touched; 100 MB hash in .1 s.
-    with open(expanded(pack), "rb") as handle:
-        content = hashlib.file_digest(handle, "sha256").hexdigest()
+    try:
+        content = file_sha256(expanded(pack))
+    except UserError as error:
+        raise UserError(f"{where}.pack: {error}") from None
     return DatasetRecipe("hdf5_pack", path=pack, sha256=content, shared_images=shared)
 
 
@@ -428,7 +431,10 @@ class StudyReader(ABC):
         if len(datasets) > 1 or first.split != second.split:
             return
         shared = sorted(set(first.classes) & set(second.classes))
-        if shared and {first.half, second.half} != {0, 1}:
+        halved = {first.half, second.half} == {0, 1} and (  # of the same images
+            first.dataset.shared_images == second.dataset.shared_images
+        )
+        if shared and not halved:
             raise UserError(
                 f"{self.key}: sources and target '{name}' would share images of "
                 f"{listed(shared)}. Give them different classes, or `half: 0` to the sources "

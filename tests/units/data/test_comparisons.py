@@ -152,12 +152,12 @@ def test_many_shared_images_are_counted_and_some_are_named(collections: Collecti
 
 @pytest.mark.parametrize(
     ("split", "lost"),
-    [("train", "no training image of ape"), ("test", "no test image of ape, bat")],
+    [("train", "no training image of ape"), ("test", "no test image of ape")],
 )
 def test_a_target_of_which_nothing_is_left_is_told(
     collections: Collections, split: str, lost: str
 ) -> None:
-    places = range(0, 20, 2) if split == "train" else range(8)
+    places = range(0, 20, 2) if split == "train" else range(0, 8, 2)  # every other one is an ape
     share(collections, {split: list(places)})
     with pytest.raises(UserError, match=lost):
         collections.compared()

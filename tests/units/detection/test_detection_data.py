@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -351,6 +353,25 @@ def test_images_of_16_bits_are_scaled_and_others_refused(coco: CocoRecipe, tmp_p
     Image.fromarray(values.astype(np.int32)).save(file, "TIFF")
     with pytest.raises(UserError, match="id 139 could not be read.*32 bits.*8 bits a channel"):
         scenes.image(0)
+
+
+def test_coco_in_the_home(
+    coco: CocoRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths with ``~``, and a name with another system's folders."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    content = copy.deepcopy(COCO_FILE)
+    for entry in content["images"]:
+        entry["file_name"] = f".\\{entry['file_name']}"
+    (tmp_path / "windows.json").write_text(json.dumps(content))
+    file, digest = "~/windows.json", _sha256(tmp_path / "windows.json")
+    at_home = CocoRecipe(file, "~/train2017", file, "~/val2017", (digest,) * 2)
+    make_scenes(DetectionDataRecipe("coco", coco=at_home), tmp_path / "coco.h5")
+    scenes, _ = load_scenes(tmp_path / "coco.h5", "val")
+    assert (scenes.image(0) == 100).all()
+    same = dataclasses.replace(at_home, val_images=str(tmp_path / "train2017"))
+    with pytest.raises(UserError, match="000000000139.jpg"):
+        make_scenes(DetectionDataRecipe("coco", coco=same), tmp_path / "same.h5")
 
 
 @pytest.mark.parametrize("written", ["{0}", "{0}/", "{0}/../val2017", "{0}/../linked"])

@@ -48,9 +48,9 @@ def test_turned_images_are_turned_if_their_annotations_are(
 ) -> None:
     stored = store(tmp_path / "a.png", orientation)
     assert stored == (6, 8)
-    (entry,) = with_files(coco(a=(8, 6)), str(tmp_path))["images"]
+    (entry,) = with_files(coco(a=(8, 6)), tmp_path)["images"]
     assert (pixels_of(str(tmp_path), entry) == SHOWN).all()
-    (entry,) = with_files(coco(a=stored), str(tmp_path))["images"]
+    (entry,) = with_files(coco(a=stored), tmp_path)["images"]
     with Image.open(tmp_path / "a.png") as raw:
         assert (pixels_of(str(tmp_path), entry) == np.asarray(raw)).all()
 
@@ -60,11 +60,11 @@ def test_where_the_size_does_not_tell_other_images_do(orientation: int, tmp_path
     store(tmp_path / "a.png", orientation)
     store(tmp_path / "b.png", 6)
     store(tmp_path / "c.png", 8)
-    folder = str(tmp_path)
+    folder = tmp_path
     upright = with_files(coco(a=(8, 6), b=(8, 6)), folder)["images"]
-    assert (pixels_of(folder, upright[0]) == SHOWN).all()
+    assert (pixels_of(str(folder), upright[0]) == SHOWN).all()
     stored = with_files(coco(a=(8, 6), b=(6, 8)), folder)["images"]
-    assert (pixels_of(folder, stored[0]) != SHOWN).any()
+    assert (pixels_of(str(folder), stored[0]) != SHOWN).any()
     for sizes in ({"a": (8, 6)}, {"a": (8, 6), "b": (8, 6), "c": (6, 8)}):
         with pytest.raises(UserError, match=rf"a\.png: its EXIF orientation is {orientation}, and"):
             with_files(coco(**sizes), folder)
@@ -79,7 +79,7 @@ def test_images_without_a_turn_stay_as_they_are(tmp_path: Path) -> None:
         else:
             store(tmp_path / f"{name}.png", orientation)
     content = coco(a=(8, 6), b=(8, 6), c=(8, 6), d=(8, 6))
-    assert with_files(content, str(tmp_path)) == content
+    assert with_files(content, tmp_path) == content
 
 
 def test_every_image_is_tried_before_any_training(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_every_image_is_tried_before_any_training(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "c.png").unlink()
     with pytest.raises(UserError) as told:
-        with_files(coco(a=(8, 6), b=(8, 6), c=(8, 6), d=(6, 8)), str(tmp_path))
+        with_files(coco(a=(8, 6), b=(8, 6), c=(8, 6), d=(6, 8)), tmp_path)
     lines = str(told.value).splitlines()
     assert lines[0] == f"{tmp_path}: 3 problems:"
     assert [line.strip().partition(": ")[0] for line in lines[1:4]] == [
@@ -101,7 +101,7 @@ def test_every_image_is_tried_before_any_training(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere: no such folder of images"):
-        with_files(coco(a=(8, 6), b=(8, 6)), str(tmp_path / "nowhere"))
+        with_files(coco(a=(8, 6), b=(8, 6)), tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,6 @@ def test_names_of_other_systems_are_found(on_disk: str, written: str, tmp_path: 
     file.parent.mkdir(exist_ok=True)
     store(file, None)
     content = {"images": [{"id": 1, "file_name": written, "width": 8, "height": 6}]}
-    (entry,) = with_files(content, str(tmp_path))["images"]
+    (entry,) = with_files(content, tmp_path)["images"]
     assert entry["file_name"] == on_disk
     assert (pixels_of(str(tmp_path), entry) == SHOWN).all()

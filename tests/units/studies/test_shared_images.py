@@ -36,7 +36,10 @@ def test_a_page_says_how_many_images_were_left_out_of_which_target() -> None:
 
 
 def test_a_page_says_when_nothing_is_shared_or_nothing_is_known() -> None:
-    assert shared_in_words([row("near", 0, 0)]) == "No source was trained on an image of a target."
+    none = "No source that was trained here saw an image of a target."
+    assert shared_in_words([row("near", 0, 0)]) == none
+    unknown = "The images that imported sources were trained on are not known."
+    assert shared_in_words([row("near", 0, 0), row("near", "", "")]) == f"{none} {unknown}"
     assert "are not known" in shared_in_words([row("near", "", "")])
     assert shared_in_words([]) == shared_in_words([{"target": "near"}]) == ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -45,19 +46,13 @@ def file_error(path: str | Path, error: Exception, doing: str) -> UserError:
     return UserError(f"{path}: could not {doing} this file ({text}).")
 
 
-_NO_LOCKS = (
-    "its file system has no locks. Set HDF5_USE_FILE_LOCKING=FALSE in the environment and run the "
-    "same command again"
-)
-_ENOTSUPP = 524  # the kernel's own number for a lock that a network file system does not have
 _WAYS = {
+    errno.ENOENT: "there is no such file. Correct the path, or put the file there",
+    errno.ENOTDIR: "a part of its path is a file, not a folder. Correct the path",
     errno.EAGAIN: (
         "another program has it open and is writing it. Close it there (in a notebook, "
         "`file.close()` or a restart of the kernel) and run the same command again"
     ),
-    errno.ENOLCK: _NO_LOCKS,
-    errno.EOPNOTSUPP: _NO_LOCKS,
-    _ENOTSUPP: _NO_LOCKS,
     errno.EISDIR: "it is a folder; a file was expected. Correct the path",
     errno.EIO: (
         "the disk or the network failed. The file itself may be whole: run the same command again, "
@@ -70,6 +65,19 @@ _WAYS = {
     errno.EMFILE: "this process has too many files open. Raise the limit with `ulimit -n`",
     errno.ENFILE: "this machine has too many files open. Close programs, and run it again",
 }
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    try:
+        with open(path, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise file_error(path, error, "read") from None
 
 
 @contextlib.contextmanager

@@ -78,8 +78,8 @@ def compare_views(
         )
         left = set(np.delete(labels, shared).tolist())
         lost = [name for k, name in enumerate(view.label_names) if k in set(labels) - left]
-        if (part == "train" and lost) or not left:
-            left_out = f"Without them there is no {PARTS[part]} image of {', '.join(lost)}. "
+        if lost:
+            left_out += f"Without them there is no {PARTS[part]} image of {', '.join(lost)}. "
     if told and (recipe.shared_images == REFUSE or left_out):
         drop = "" if left_out else ", or leave them out by `shared_images: drop` in the study"
         raise UserError(

@@ -7,12 +7,12 @@ text), ``source`` and ``licence``.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..artifacts.files import file_sha256
 from ..artifacts.hdf5 import decode_attribute, open_foreign_hdf5, readable
 from ..errors import UserError
 from ..home import expanded
@@ -40,8 +40,7 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
     path = expanded(path)
     _check_exists(path)
     if sha256 is not None:
-        with readable(path), open(path, "rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        found = file_sha256(path)
         if found != sha256.lower():
             raise UserError(
                 f"{path}: this is another file than the config asks for: sha256 expected {sha256}, "
@@ -89,12 +88,10 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
 
 def size_of_pack(path: Path) -> int | None:
     """Return the pixels a side of a pack's images; None: `read_pack` will say what is wrong."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_foreign_hdf5(expanded(path)) as file:
             height, width = file["images"].shape[1:3]
-    except (OSError, KeyError, ValueError, AttributeError):
+    except (UserError, AttributeError):
         return None
     return int(height) if height == width else None
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..data.formats import reason_of
 from ..data.pictures import FORMATS, to_rgb
 from ..errors import UserError
 from ..home import expanded
@@ -45,7 +46,7 @@ class Look(NamedTuple):
         return self.size[::-1] if self.orientation in ON_ITS_SIDE else self.size
 
 
-def with_files(coco: Coco, folder: str) -> Coco:
+def with_files(coco: Coco, folder: Path) -> Coco:
     """Return annotations whose images were all found, decoded, and compared with their size.
 
     Names become those on disk: a name may have been written with ``\\`` or in another Unicode form.
@@ -57,7 +58,7 @@ def with_files(coco: Coco, folder: str) -> Coco:
         UserError: Images are missing, cannot be decoded, have another size than annotated, or leave
             open which way up their annotations are. All images are tried first.
     """
-    if not expanded(folder).is_dir():
+    if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of images; correct the path, or put them there.")
     images = coco["images"]
     pool = ThreadPoolExecutor()
@@ -77,7 +78,7 @@ def with_files(coco: Coco, folder: str) -> Coco:
     }
     placed = []
     for entry, look in found:
-        path = expanded(folder) / look.name
+        path = folder / look.name
         annotated = entry["width"], entry["height"]
         more = {}
         if annotated not in (look.size, look.upright):
@@ -94,14 +95,14 @@ def with_files(coco: Coco, folder: str) -> Coco:
             more = {"orientation": look.orientation}
         placed.append({**entry, "file_name": look.name, **more})
     if problems:
-        raise refusal(folder, problems, named=True)
+        raise refusal(str(folder), problems, named=True)
     return {**coco, "images": placed}
 
 
-def same_images(train: Coco, val: Coco, folders: Mapping[str, str]) -> list[str]:
+def same_images(train: Coco, val: Coco, folders: Mapping[str, Path]) -> list[str]:
     """Return the paths of the files that are in both splits."""
     first, second = (
-        {os.path.realpath(os.path.join(folders[split], e["file_name"])) for e in part["images"]}
+        {os.path.realpath(folders[split] / e["file_name"]) for e in part["images"]}
         for split, part in (("train", train), ("val", val))
     )
     return sorted(first & second)
@@ -128,11 +129,11 @@ def pixels_of(folder: str, entry: Mapping[str, Any]) -> np.ndarray:
     return found
 
 
-def _look(folder: str, entry: Mapping[str, Any]) -> Look | str:
+def _look(folder: Path, entry: Mapping[str, Any]) -> Look | str:
     """Decode an image, and return what it says about itself, or a problem."""
-    path = expanded(folder) / entry["file_name"]
+    path = folder / entry["file_name"]
     try:
-        path = expanded(folder) / _name_on_disk(folder, entry["file_name"])
+        path = folder / _name_on_disk(folder, entry["file_name"])
         with Image.open(path, formats=FORMATS) as file:
             size = to_rgb(file).size
             orientation = file.getexif().get(ORIENTATION, 1)
@@ -141,14 +142,14 @@ def _look(folder: str, entry: Mapping[str, Any]) -> Look | str:
     return Look(str(path.relative_to(folder)), size, orientation if orientation in TURNS else 1)
 
 
-def _name_on_disk(folder: str, name: str) -> str:
+def _name_on_disk(folder: Path, name: str) -> str:
     slashes = name.replace("\\", "/")
     forms = (name, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")))
-    return next((form for form in forms if os.path.isfile(os.path.join(folder, form))), name)
+    return next((form for form in forms if os.path.isfile(folder / form)), name)
 
 
 def _unreadable(path: Path, entry: Mapping[str, Any], error: Exception) -> str:
-    reason = " ".join(str(error).split())
+    reason = reason_of(error)
     return (
         f"{path}: the image of id {shown(entry['id'])} could not be read ({reason}); put it there, "
         "or copy it anew"

@@ -7,7 +7,6 @@ data the file has only the annotations and the paths of the folders with the ima
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.files import file_error
+from ..artifacts.files import file_sha256
 from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
@@ -199,8 +198,9 @@ def make_scenes(
         raise UserError(f"detection data '{recipe.name}': composed, coco or voc is missing.")
     same_categories(found["train"], found["val"], f"detection data '{recipe.name}'")
     if recipe.composed is None:
-        found = {split: with_files(found[split], folders[split]) for split in SPLITS}
-        shared = same_images(found["train"], found["val"], folders)
+        there = {split: expanded(folder) for split, folder in folders.items()}
+        found = {split: with_files(found[split], there[split]) for split in SPLITS}
+        shared = same_images(found["train"], found["val"], there)
         if shared:
             raise UserError(
                 f"detection data '{recipe.name}': {shared[0]} is a training and a validation image "
@@ -216,12 +216,7 @@ def make_scenes(
 def _check_digests(files: Iterable[str | Path], known: Iterable[str]) -> None:
     """Refuse annotation files that have changed since the recipe was made."""
     for file, digest in zip(files, known, strict=True):
-        try:
-            with open(expanded(file), "rb") as handle:
-                found = hashlib.file_digest(handle, "sha256").hexdigest()
-        except OSError as error:
-            raise file_error(file, error, "read") from None
-        if found != digest:
+        if file_sha256(expanded(file)) != digest:
             raise UserError(
                 f"{file}: this file has changed since the run was planned; run the same command "
                 "again."

@@ -20,7 +20,7 @@ import torch
 
 from ..data.text_lists import checked_class_names
 from ..errors import UserError
-from .foreign_files import CHOOSE, file_sha256, first_few, read_weights
+from .foreign_files import CHOOSE, checkpoint_sha256, first_few, read_weights
 from .foreign_wrappers import Normaliser, bare_name, last_part, unwrap
 from .library import foreign_names
 from .network import Network
@@ -330,8 +330,8 @@ def import_checkpoint(
         The scheme of names that was recognised.
 
     Raises:
-        UserError: `file_sha256`, `read_weights`, `unwrap` or `load_foreign` refuses the file, its
-            sha256 is another one, `checked_class_names` refuses the classes, or there is not
+        UserError: `checkpoint_sha256`, `read_weights`, `unwrap` or `load_foreign` refuses the file,
+            its sha256 is another one, `checked_class_names` refuses the classes, or there is not
             exactly one valid normaliser.
     """
     path = Path(path)
@@ -377,7 +377,7 @@ def _verified_sha256(path: Path, expected: str | None) -> str:
     Raises:
         UserError: It is not the ``expected`` one (None: any), or the file cannot be read.
     """
-    found = file_sha256(path)
+    found = checkpoint_sha256(path)
     if expected is not None and found != expected.strip().lower():
         raise UserError(
             f"{path}: this is another file than the one asked for: sha256 expected {expected}, "

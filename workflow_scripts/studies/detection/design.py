@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...advtransfer.addresses import dataset_path
+from ...advtransfer.artifacts.files import file_sha256
 from ...advtransfer.data.text_lists import composed
 from ...advtransfer.data.view_recipe import ViewRecipe
 from ...advtransfer.detection.data_recipe import (
@@ -332,7 +333,4 @@ class Reader(StudyReader):
 
 def _digest(path: Path) -> str:
     """SHA-256 of a file; without it a study can be planned, not made."""
-    if not path.is_file():
-        return MISSING
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return file_sha256(path) if os.path.isfile(path) else MISSING

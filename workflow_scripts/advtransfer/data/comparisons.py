@@ -19,7 +19,7 @@ from ..artifacts.hdf5 import read_hdf5, write_hdf5
 from ..artifacts.versions import provenance
 from ..errors import UserError
 from ..recipes import to_plain
-from ..wording import first_of
+from ..wording import first_of, listed
 from .comparison_recipe import ComparisonRecipe
 from .recipe import REFUSE
 from .view_recipe import ViewRecipe
@@ -79,7 +79,7 @@ def compare_views(
         left = set(np.delete(labels, shared).tolist())
         lost = [name for k, name in enumerate(view.label_names) if k in set(labels) - left]
         if lost:
-            left_out += f"Without them there is no {PARTS[part]} image of {', '.join(lost)}. "
+            left_out += f"Without them there is no {PARTS[part]} image of {listed(lost)}. "
     if told and (recipe.shared_images == REFUSE or left_out):
         drop = "" if left_out else ", or leave them out by `shared_images: drop` in the study"
         raise UserError(

@@ -157,6 +157,6 @@ def _unreadable(path: Path, entry: Mapping[str, Any], error: Exception) -> str:
 
 def _other_size(path: Path, size: tuple[int, int], entry: Mapping[str, Any]) -> str:
     return (
-        f"{path}: the image has {size[0]}x{size[1]} pixels, but its annotation says "
+        f"{path}: the image has {size[0]}x{size[1]} pixels, its annotation says "
         f"{entry['width']}x{entry['height']}; the two do not belong together"
     )

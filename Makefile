@@ -11,7 +11,7 @@ TESTS ?= tests --ignore=tests/cluster
 ifneq ($(shell test -w ~ && { test ! -e ~/.cache || test -w ~/.cache; } && echo yes),yes)
 export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/home/.cache
 endif
-# `python -m workflow_scripts...` is found in this folder, which this variable would leave out.
+# With this variable, `python -m workflow_scripts...` would not look in this folder.
 unexport PYTHONSAFEPATH
 
 # The options of the run that was killed: `make resume ARGS="--workflow-profile profiles/slurm"`.
@@ -60,7 +60,9 @@ quick: setup
 	$(BIN)/snakemake --configfile configs/quick.yaml
 	@$(BIN)/python -m workflow_scripts.show_results results/quick
 
-stop: setup
+# Without `setup`: after an update it would install packages before it stops anything.
+stop:
+	@test -x $(BIN)/python || { echo "error: no $(BIN)/python; run make setup first."; exit 1; }
 	$(BIN)/python -m workflow_scripts.stop
 
 resume: setup

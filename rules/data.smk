@@ -5,7 +5,7 @@
 # How the bytes are found does not decide what they are, so none of this is a param.
 PROVIDERS = shlex.join(config["data"]["providers"])
 LOCAL_DATA = (
-    f"--local {shlex.quote(str(expanded(config['data']['local'])))}"
+    f"--local {shlex.quote(config['data']['local'])}"
     if config["data"].get("local")
     else ""
 )

@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
             ) from None
     if elsewhere := [host for host, _ in runs.going()]:  # its jobs on a cluster are not leftovers
         raise UserError(
-            f"a run of this folder works on {elsewhere[0]}: call this there. If that machine went "
+            f"a run of this folder works on {elsewhere[0]}: stop it there. If that machine went "
             "down, `python -m workflow_scripts.resume --force` goes on without it."
         )
     left = runs.leftovers()

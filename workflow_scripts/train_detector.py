@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
         torch.use_deterministic_algorithms(False)
     scenes, _ = load_scenes(arguments.data, "train")
     measured, _ = load_scenes(arguments.data, "val")
-    # What would stop the step after the training stops it before.
+    # Refuse before the training what would otherwise fail after it.
     scenes.check("train", recipe.masks)
     measured.check("val", recipe.masks)
     detector = untrained(recipe, len(scenes.categories), arguments.source, arguments.seed, device)

@@ -1,6 +1,6 @@
-"""Characters that no name may have: they break messages, tables and pages, or are not seen.
+"""Characters that no name may have: they break messages, tables and pages, or cannot be seen.
 
-The last is the byte-order mark, with which two names that look equal differ.
+The last is the byte-order mark: names that differ in it alone look equal.
 """
 
 import re

@@ -27,7 +27,7 @@ from .errors import UserError
 from .home import expanded
 
 log = logging.getLogger("advtransfer")
-CLEARING_UP = 5.0  # seconds after a signal in which others are not heard
+CLEARING_UP = 5.0  # seconds after a signal in which further ones are ignored
 LAST_SEED = 999_999_999  # the config's limit, too
 READER_GONE = 141  # exit code of a program that SIGPIPE ended, as a shell reports it
 
@@ -51,10 +51,9 @@ def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
     expected = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
 
     def number(text: str) -> int:
-        try:
+        value: int | None = None
+        with contextlib.suppress(ValueError):
             value = int(text)
-        except ValueError:
-            value = None  # type: ignore[assignment]
         if value is None or not least <= value <= most:
             raise argparse.ArgumentTypeError(f"expected a whole number {expected}, got '{text}'")
         return value

@@ -50,11 +50,11 @@ def check_radius(key: str, norm: str, radius: float, pixels: int | None = None) 
         limit = math.sqrt(pixels)
     if math.isfinite(radius) and 0 <= radius <= limit:
         return
-    within = "a finite number of 0 or more" if limit == math.inf else f"0 to {limit:.4g}"
+    within = "0 or more, and finite" if limit == math.inf else f"0 to {limit:.4g}"
     levels = f"; {radius:g} grey levels are {radius:g}/255" if 1 < radius < math.inf else ""
     raise UserError(
-        f"{key}: {radius:g} cannot be meant. Pixels are in [0, 1], so that a length in {norm} is "
-        f"{within}{levels}."
+        f"{key}: {radius:g} cannot be meant. Pixels are in [0, 1]; in {norm}, expected {within}"
+        f"{levels}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a failed job shows on the terminal: the step's own error first, once, and where more stands.
+"""What a failed job shows on the terminal: the step's own error, once, and where to read more.
 
 Snakemake prints the whole command first, recipe and class names included, and the log of the step
 last. Here the error comes first and alone. The command goes to the end of the step's log, which the
@@ -31,7 +31,7 @@ UNTRUE_OF_A_STOP = ("Will exit after finishing currently running jobs", "Trying 
 
 
 def explain(workflow: Any) -> None:
-    """Make Snakemake show of a failed job what `message` returns, on the terminal.
+    """Show on the terminal what `message` returns for each failed job.
 
     Args:
         workflow: Snakemake's workflow object after its start (``onstart``).
@@ -89,7 +89,7 @@ def _messages(jobs: list[Mapping[str, Any]], ending: str) -> list[str]:
 
 
 def message(job: Mapping[str, Any], ending: str = "") -> str:
-    """Return the text about a failed job: its error, what it was about, and where more stands.
+    """Return the text about a failed job: its error, what it was making, and where to read more.
 
     Args:
         job: what Snakemake's record says: ``rule_name``, ``output``, ``log`` and ``aux``.

@@ -79,12 +79,12 @@ def _stop(workflow: Any, number: int, _: FrameType | None) -> None:
 
 
 def _end_jobs(workflow: Any, number: int) -> None:
-    """Ask all jobs on this machine to end, those that still start too, and kill them in the end."""
+    """Ask all jobs on this machine to end, also those that are starting; at last, kill them."""
     import psutil
 
     workflow.logger_manager.logger.warning(
-        f"{signal.Signals(number).name}: the jobs are being ended. Finished results stay; the same "
-        "command goes on, trainings after their last whole epoch."
+        f"{signal.Signals(number).name}: the jobs are being ended. Finished results stay. The same "
+        "command continues the run, and trainings after their last whole epoch."
     )
     if not workflow.non_local_exec:
         workflow.scheduler.exit_gracefully()  # it starts no other job

@@ -72,6 +72,15 @@ def _unfit(value: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {_shown(value)} has a line break or another control character."
 
 
+KINDS = {  # JSON Schema's types in words
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -112,10 +121,10 @@ def _lines(error: Any, schema: Any) -> list[str]:
     if error.validator == "type" and error.validator_value == "integer" and _is_whole(value):
         return [f"{path}: expected a whole number, got {value}; write {int(value)}."]
     if isinstance(value, bool) and error.validator in ("type", "anyOf"):
-        kind = error.validator_value if isinstance(error.validator_value, str) else "number or text"
+        kind = KINDS.get(str(error.validator_value), "a number or text")
         return [
-            f"{path}: expected {kind}, got {str(value).lower()} (as which YAML also reads yes, no, "
-            "on and off)."
+            f"{path}: expected {kind}, got {str(value).lower()}. YAML reads yes, no, on and off as "
+            "true or false; put text in quotes."
         ]
     if error.validator == "pattern":
         what = _description(error.schema, schema)
@@ -154,10 +163,10 @@ def _study_lines(error: Any, place: list[Any], schema: Any) -> list[str]:
         ]
     if len(place) == 3 and place[2] == "kind" and error.validator == "enum":
         near = get_close_matches(str(error.instance), kinds, 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = f"did you mean '{near[0]}'? There" if near else "there"
         return [
-            f"{path}: no kind of study is called {_shown(str(error.instance))}; {hint}"
-            f"There are {', '.join(kinds)}."
+            f"{path}: no kind of study is called {_shown(str(error.instance))}; {hint} are "
+            f"{', '.join(kinds)}."
         ]
     return []
 

@@ -45,7 +45,7 @@ def check_files(files: Iterable[str | Path]) -> None:
         try:
             root = yaml.compose(Path(file).read_text(encoding="utf-8-sig"), Loader=LOADER)
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            continue  # which whoever reads the file tells
+            continue  # whoever reads the file reports it
         found += [f"{file}: {twice}" for twice in dict.fromkeys(_twice(root, "", set()))]
     if found:
         raise UserError(

@@ -56,9 +56,9 @@ def _complete(part: Any, config: Mapping[str, Any], section: str, key: str) -> A
     known = [name for name, entry in entries.items() if entry is not None]
     if wanted not in known:
         near = get_close_matches(str(wanted), known, 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = f"did you mean '{near[0]}'? There" if near else "there"
         raise UserError(
-            f"{key}.{USE}: no '{wanted}' in `{section}`; {hint}There are {listed(known) or 'none'}."
+            f"{key}.{USE}: no '{wanted}' in `{section}`; {hint} are {listed(known) or 'none'}."
         )
     entry = entries[wanted]
     return {**entry, **own} if isinstance(entry, Mapping) else own

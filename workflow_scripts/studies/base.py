@@ -76,7 +76,7 @@ class Study:
             yield Artefact("evaluations", "", evaluation, "csv")
 
     def comparisons(self) -> list[ComparisonRecipe]:
-        """What tells which images of a target a source is trained on, for every transfer."""
+        """Return the comparisons of sources' images with targets' that transfers need."""
         found: dict[ComparisonRecipe, None] = {}
         for source in self.sources:
             for artefact in self.artefacts(source):

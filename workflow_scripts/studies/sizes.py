@@ -22,7 +22,7 @@ def check_size(network: Network, recipe: Any, studies: Iterable[Study]) -> None:
         studies: the studies of the plan, which know the keys of both sizes.
 
     Raises:
-        UserError: with those keys.
+        UserError: They differ; the message names the keys of both sizes.
     """
     own = network.size if isinstance(network, ImportedRecipe) else image_size(network.view)
     for view in _views(recipe):
@@ -39,7 +39,7 @@ def check_size(network: Network, recipe: Any, studies: Iterable[Study]) -> None:
 
 
 def _views(recipe: Any) -> Iterator[ViewRecipe]:
-    """The images that an artefact is made from."""
+    """Yield the views that an artefact is made from."""
     for item in dataclasses.fields(recipe):
         value = getattr(recipe, item.name)
         if isinstance(value, ViewRecipe):
@@ -47,7 +47,7 @@ def _views(recipe: Any) -> Iterator[ViewRecipe]:
 
 
 def _keys(network: Network, view: ViewRecipe, studies: Iterable[Study]) -> tuple[str, str]:
-    """Where the configuration names a network's size, and the target with these images."""
+    """Return the key that holds a network's size, and that of the target with these images."""
     used = [s for s in studies if any(source.recipe == network for source in s.sources)]
     targets = (
         f"studies.{study.name}.targets.{target.name}"

@@ -73,7 +73,7 @@ def test_other_shapes_are_left_to_the_schema(part: Any) -> None:
         ),
         (
             {"targets": {"a": {"use": "far"}}},
-            ["studies.mine.targets.a.use: no 'far' in `targets`", "There are near."],
+            ["studies.mine.targets.a.use: no 'far' in `targets`", "there are near."],
         ),
         ({"targets": {"a": {"use": ["near"]}}}, ["no '['near']' in `targets`"]),
     ],
@@ -84,7 +84,7 @@ def test_an_entry_that_is_not_there(part: dict[str, Any], parts: list[str]) -> N
     for text in parts:
         assert text in str(told.value)
     removed = {"targets": {"near": None}, "studies": {"mine": {"targets": {"a": {"use": "near"}}}}}
-    with pytest.raises(UserError, match="There are none"):
+    with pytest.raises(UserError, match="there are none"):
         resolved(removed)
 
 

@@ -130,7 +130,7 @@ def test_small_numbers_in_16_bits_are_refused(bits: int, kind: str) -> None:
         "rgb": lambda: png(grey(values, 3), 2),
         "white_is_zero": lambda: tiff(values.tobytes(), 16, photometric=0),
     }[kind]()
-    with pytest.raises(UserError, match=r"less than 16 of 256 grey levels.*8 bits a channel"):
+    with pytest.raises(UserError, match=r"fewer than 16 of 256 grey levels.*8 bits a channel"):
         pixels(data)
 
 

@@ -211,6 +211,7 @@ def test_a_pack_under_a_published_name_is_checked_if_it_is_known_to_be_other_dat
     with pytest.raises(UserError, match="Training images that are also test images: 1") as told:
         fetch(DatasetRecipe(name), ["local"], tmp_path, tmp_path)
     assert str(tmp_path / f"{name}.h5") in str(told.value)
+    assert "makes it your own, which takes `shared_images`" in str(told.value)
 
 
 # What is published -------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_lines_of_every_system(data: bytes, tmp_path: Path) -> None:
         ("jay\nhörn\n".encode("utf-16"), "in UTF-8 but in UTF-16, as PowerShell"),
         (b"\xfe\xff" + "jay\n".encode("utf-16-be"), "in UTF-8 but in UTF-16"),
         ("jay\n".encode("utf-32"), "in UTF-8 but in UTF-32"),
-        ("jay\n".encode("utf-16-le"), "bytes of 0"),
+        ("jay\n".encode("utf-16-le"), "zero bytes"),
     ],
 )
 def test_other_encodings_are_told(data: bytes, says: str, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def without(part: str, field: str) -> Change:
             for crowd in ("0", "false", 2, 0.5, math.nan, [])
         ),
         (first(image_id="139"), r"'image_id' is \"139\".*no such image \(there is 139: write both"),
-        (first(category_id="1"), r"'category_id' is \"1\".*\(there is 1: write both alike\)"),
+        (first(category_id="1"), r"'category_id' is \"1\".*\(there is 1: write both the same"),
         (first(category_id="person"), r"'category_id' is \"person\", and the file lists no such"),
         (first(category_id=None), r"'category_id' is null; expected a whole number or text"),
         (first(category_id=True), r"'category_id' is true"),

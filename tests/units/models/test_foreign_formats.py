@@ -473,7 +473,7 @@ def test_torchscript_and_exported_programs_by_name(tmp_path: Path) -> None:
             lambda path: path.write_text(
                 json.dumps({"metadata": {"total_size": 9}, "weight_map": {"a": "b.safetensors"}})
             ),
-            ["index of weights", "join them", "save_file("],
+            ["index of weights", "join the parts", "save_file("],
         ),
         (lambda path: tarred(path), ["tar archive of inner.pt", "unpack it"]),
         (lambda path: in_zip(path), ["zip archive of inner.pt", "unpack it"]),
@@ -503,7 +503,7 @@ def in_zip(path: Path) -> None:
 def test_one_part_of_several(theirs: Theirs, tmp_path: Path) -> None:
     path = tmp_path / "model-00001-of-00002.safetensors"
     save_file({"conv1.weight": theirs.conv1.weight.detach()}, str(path))
-    assert "part 1 of 2" in refusal(path) and "join them" in refusal(path)
+    assert "part 1 of 2" in refusal(path) and "join the parts" in refusal(path)
     only = tmp_path / "model-00001-of-00001.safetensors"
     save_file(theirs.state_dict(), str(only))
     check_same(theirs, only)

@@ -133,14 +133,14 @@ def folder_files(folder: Path) -> dict[str, int]:
 
 
 def _images(folder: Path, files: Mapping[str, int]) -> dict[str, int]:
-    """Return the images among ``files``; refuse some that would silently be left out or mixed."""
+    """Return the images among ``files``; refuse files that would be left out without a word."""
     images = {name: size for name, size in files.items() if name.lower().endswith(ENDINGS)}
     unread = [name for name in files if name.lower().endswith(UNREAD)]
     if unread:
         raise UserError(
             f"{folder}: {len(unread)} photographs in it are of kinds that are not read, beside "
-            f"{len(images)} others: {first_of(unread)}. Convert them ({' '.join(ENDINGS)}), or "
-            "remove them."
+            f"{len(images)} others: {first_of(unread)}. Convert them to one of "
+            f"{' '.join(ENDINGS)}, or remove them."
         )
     empty = [name for name, size in images.items() if not size]
     if empty:

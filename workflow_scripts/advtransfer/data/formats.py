@@ -30,7 +30,7 @@ def damaged(where: str, expected: str, found: str) -> UserError:
 def reason_of(error: Exception) -> str:
     """Return the text of a library's error in one line, without the addresses of Python objects.
 
-    Libraries name what they read, and what they are given here is a buffer and not the file.
+    Libraries name what they read, which here is a buffer and not the file.
     """
     return re.sub(r" *<[\w.]+ object at 0x[0-9a-f]+>", "", " ".join(str(error).split()))
 

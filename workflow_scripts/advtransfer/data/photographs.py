@@ -62,7 +62,7 @@ class RawPhotographs:
 
     ``attributes`` says which provider supplied it and whether it is known to be the official data.
     With ``prepared``, an image that already has the size is neither resized nor cropped. With
-    ``separate``, no picture may stand in both splits or in two classes.
+    ``separate``, no picture may be in both splits or in two classes.
     """
 
     tree: Tree
@@ -83,9 +83,9 @@ class RawPhotographs:
         }
 
     def separated(self) -> RawPhotographs:
-        """Return the dataset without pictures that stand in both splits, or in two classes.
+        """Return the dataset without pictures that are in both splits, or in two classes.
 
-        Every photograph is decoded for this. Those that cannot be decoded stay: `store` tells.
+        Every photograph is decoded for this. Those that cannot be decoded stay; `store` names them.
 
         Raises:
             UserError: Too few images would be left.

@@ -29,7 +29,7 @@ def to_rgb(image: Any) -> Any:
     deep = ";16" in str(getattr(image, "tile", ""))  # of a file that is not yet loaded
     if image.mode in FAITHFUL:
         rgb = image.convert("RGB")
-        if deep:
+        if deep:  # Pillow gives the upper 8 bits alone, so black may be 12 bits too: it is refused
             _check_range(max(high for _, high in rgb.getextrema()))
         return rgb
     # Pillow scales a PGM of more than 8 bits to 16 bits, and calls its mode I.
@@ -50,7 +50,7 @@ def _from_16_bits(image: Any) -> Any:
     grey = (values >> unused).astype(np.uint8)
     if values.any():
         _check_range(grey.max())
-    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow minds it up to 8 bits only
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow inverts up to 8 bits only
         grey = 255 - grey
     return Image.fromarray(grey).convert("RGB")
 
@@ -59,7 +59,7 @@ def _check_range(greatest: int) -> None:
     """Refuse an image whose greatest value says that its numbers were meant in another range."""
     if greatest < DARK:
         raise ValueError(
-            f"its pixels use less than {DARK} of 256 grey levels of their 16 bits, and would be "
+            f"its pixels have 16 bits but use fewer than {DARK} of 256 grey levels, and would be "
             "almost black (some devices store 12 bits so). Scale it, and convert it to 8 bits a "
             "channel"
         )

@@ -131,7 +131,10 @@ def _from_local(
         raw = _read_files(dataset, paths, f"local files {', '.join(path.name for path in paths)}")
     official = official or split_digests(raw.splits) == dataset.digests
     if pack.is_file() and not official and dataset.digests is not None:
-        where = f"{pack} (not the published data: `{name}: {{pack: {pack}}}` makes it your own)"
+        where = (
+            f"{pack} (not the published data: `{name}: {{pack: {pack}}}` makes it your own, which "
+            "takes `shared_images`)"
+        )
         raw = separated(raw, REFUSE, where)
     return _marked(_warned_if_unofficial(raw, dataset, official), "local", official)
 

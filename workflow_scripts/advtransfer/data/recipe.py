@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..recipes import Addressed, NamesModule
 
-REFUSE, DROP = "refuse", "drop"  # what happens to a picture that stands where it must not
+REFUSE, DROP = "refuse", "drop"  # what happens to pictures that are where they must not be
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""Pictures that stand in a user's dataset where they must not: twice, by their pixels.
+"""Pictures that occur twice in a user's dataset: in both splits, or in two classes.
 
 A picture in training and test images makes the accuracy on it worthless. A picture in two classes
 has a wrong label in one of them. Published datasets are used as they were published, whatever they
 contain; only data that users put together are checked. Copies that differ in a pixel are not found,
-and a picture may stand twice in one class of one split.
+and a picture may occur twice in one class of one split.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pairs = list[tuple[str, str]]  # names of two images with the same pixels
 
 @dataclass(frozen=True)
 class Misplaced:
-    """Pictures that stand where they must not, and which images leave for them to be right.
+    """Pictures that occur twice, and the images that leave the dataset because of them.
 
     Training images that are test images leave the training images. Images of a picture with several
     classes in one split leave that split.
@@ -51,7 +51,7 @@ def misplaced(
     labels: Mapping[str, np.ndarray],
     name: Callable[[str, int], str],
 ) -> Misplaced:
-    """Find the pictures of a dataset that stand in both splits, or in two classes of one.
+    """Find the pictures of a dataset that occur in both splits, or in two classes of one.
 
     Args:
         prints, labels: fingerprint and label of every image, by split.
@@ -61,7 +61,7 @@ def misplaced(
     leave: dict[str, NDArray[np.bool_]] = {}
     for split in SPLITS:
         _, first, picture = np.unique(prints[split], return_index=True, return_inverse=True)
-        before = first[picture]  # where the picture of every image stands first
+        before = first[picture]  # where the picture of every image occurs first
         other = labels[split] != labels[split][before]
         leave[split] = np.isin(prints[split], prints[split][other])
         within += [
@@ -94,7 +94,7 @@ def check_separate(found: Misplaced, where: str) -> None:
             told += f"{what}: {len(pairs)} ({named}). "
     if told:
         raise UserError(
-            f"{where}: the same pictures stand in two places, by their pixels. {told}Accuracy on "
+            f"{where}: some pictures occur twice: their pixels are equal. {told}Accuracy on "
             "pictures that were trained on, or that have two labels, says nothing. Remove them, or "
             "add `shared_images: drop` to the dataset's entry in data.datasets: then training "
             "images that are also test images are left out, and so is every picture in two classes."
@@ -113,24 +113,28 @@ def left_out(
     lost = len(np.unique(labels["train"])) - len(np.unique(rest["train"]))
     train, test = found.counts().values()
     if lost or not len(rest["test"]):
-        what = f"{lost} classes would have no training image" if lost else "no test image is left"
+        lack = (
+            f"{lost} classes would have no training image"
+            if lost
+            else "there would be no test image"
+        )
         raise UserError(
             f"{where}: `shared_images: drop` would leave out {train} training and {test} test "
-            f"images, and {what}. Are training and test images the same pictures?"
+            f"images, so that {lack}. Are training and test images the same pictures?"
         )
     log.warning("%s: left out %d training and %d test images", where, train, test)
     return {"left_out": found.counts()}
 
 
 def separated(raw: RawDataset, shared_images: str, where: str) -> RawDataset:
-    """Return a dataset in memory without pictures that stand where they must not.
+    """Return a dataset in memory in which no picture is in both splits or in two classes.
 
     Args:
         shared_images: ``refuse`` or ``drop``, as in the recipe of the dataset.
         where: what messages call the dataset.
 
     Raises:
-        UserError: There are such pictures and they are refused, or too little would be left.
+        UserError: There are such pictures and they are refused, or too few images would be left.
     """
     prints = {split: fingerprints(images) for split, (images, _) in raw.splits.items()}
     labels = {split: numbers for split, (_, numbers) in raw.splits.items()}

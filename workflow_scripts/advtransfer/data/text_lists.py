@@ -23,7 +23,7 @@ from ..home import expanded
 from ..wording import first_of, short
 
 LINE_END = re.compile("\r\n|\n|\r")
-MARKS = {  # how files of other encodings begin; that of UTF-32 begins with that of UTF-16
+MARKS = {  # how files in other encodings begin; UTF-32 is first, as it begins like UTF-16
     b"\xff\xfe\0\0": "UTF-32",
     b"\0\0\xfe\xff": "UTF-32",
     b"\xff\xfe": "UTF-16",
@@ -185,7 +185,7 @@ def _text(where: str, data: bytes) -> str:
                 f"write it. Save it as UTF-8: iconv -f {encoding} -t UTF-8 <list> > <new list>"
             )
     if b"\0" in data:
-        raise UserError(f"{where}: not a text file: it has bytes of 0. Is this the right file?")
+        raise UserError(f"{where}: not a text file: it has zero bytes in it. Is it the right one?")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -58,7 +58,7 @@ def select(recipe: ViewRecipe, labels: np.ndarray, class_names: list[str]) -> np
     unknown = [name for name in recipe.classes if name not in class_names]
     if unknown:
         raise UserError(
-            f"dataset '{recipe.dataset.name}' has no class [{listed(map(repr, unknown))}]; its "
+            f"dataset '{recipe.dataset.name}' has no class {listed(map(repr, unknown))}; its "
             f"classes are {listed(class_names)}."
         )
     # The order within a class is seeded by dataset, split and class alone. If it depended on the

@@ -44,7 +44,7 @@ def checked(content: Any, where: str, names: Sequence[str] = ()) -> Coco:
     """Return annotations in the one form that the module's docstring describes.
 
     Args:
-        content: COCO's form as a file has it, nothing of it is trusted.
+        content: what a file in COCO's form holds; nothing in it is trusted.
         where: what messages call it, such as its path.
         names: what messages call each annotation (default: position and id in ``content``).
 
@@ -344,7 +344,7 @@ def _listed(item: Mapping[str, Any], name: str, listed: Mapping[int | str, Any])
     other = str(value) if isinstance(value, int) else None
     if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
         other = int(value)  # type: ignore[assignment]
-    hint = f" (there is {shown(other)}: write both alike)" if other in listed else ""
+    hint = f" (there is {shown(other)}: write both the same way)" if other in listed else ""
     raise ValueError(f"'{name}' is {shown(value)}, and the file lists no such {kind}{hint}")
 
 

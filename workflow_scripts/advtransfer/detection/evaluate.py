@@ -144,8 +144,8 @@ def _numbered(truth: Coco, results: Results, kind: str) -> tuple[Coco, Results]:
         image, category = row.get("image_id"), row.get("category_id")
         if image not in images or category not in categories:
             raise UserError(
-                f"detections[{k}] is of image {image} and category {category}, of which the "
-                "annotations list no such one."
+                f"detections[{k}] is of image {image} and category {category}; the annotations do "
+                "not list both."
             )
         box, mask = row.get("bbox"), row.get("segmentation")
         values = [row.get("score"), *([None] if box is None else box)]

@@ -159,5 +159,5 @@ def _unreadable(path: Path, entry: Mapping[str, Any], error: Exception) -> str:
 def _other_size(path: Path, size: tuple[int, int], entry: Mapping[str, Any]) -> str:
     return (
         f"{path}: the image has {size[0]}x{size[1]} pixels, its annotation says "
-        f"{entry['width']}x{entry['height']}; they are not of one dataset"
+        f"{entry['width']}x{entry['height']}; the two do not belong together"
     )

@@ -19,7 +19,7 @@ from .transferability import PairMetrics, measure_pair, tau_1
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 MASKS = ("reference_correct", "all")
-# Parts of a model that do something else in training, beside whatever is called a kind of dropout.
+# Parts of a model that work otherwise in training, besides all whose names say dropout.
 TRAINED_OTHERWISE = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
 
 
@@ -151,7 +151,7 @@ def _check_labels(labels: Any, count: int) -> None:
     if numbers and labels.shape == (count,):
         return
     one_hot = isinstance(labels, torch.Tensor) and labels.ndim == 2 and len(labels) == count
-    way_out = " Of one-hot labels, take labels.argmax(1)." if one_hot else ""
+    way_out = " For one-hot labels, give labels.argmax(1)." if one_hot else ""
     raise UserError(
         f"labels: expected a tensor with one whole number for each of the {count} images, got "
         f"{_form(labels)}.{way_out}"
@@ -209,12 +209,12 @@ def _logits(side: str, model: Model, images: torch.Tensor) -> np.ndarray:
 
 
 def _way(found: Any) -> str:
-    """Return how logits are taken from what a model returned instead."""
+    """Return how to take the logits from what a model returned instead."""
     if isinstance(found, dict) and found:
         key = "logits" if "logits" in found else next(iter(found))
         return f"Wrap the model: lambda images: model(images)[{key!r}]."
     if isinstance(getattr(found, "logits", None), torch.Tensor):
         return "Wrap the model: lambda images: model(images).logits."
     if isinstance(found, tuple | list):
-        return "Wrap the model: lambda images: model(images)[0], if its first item are the logits."
+        return "Wrap the model: lambda images: model(images)[0], if the logits are its first item."
     return "Wrap the model in a function that returns a tensor (N, classes)."

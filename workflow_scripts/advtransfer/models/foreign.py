@@ -179,8 +179,8 @@ def load_foreign(
         if value.shape != own[ours].shape:
             if not value.numel():
                 raise UserError(
-                    f"'{name}' holds no values, as where DeepSpeed (ZeRO-3) or FSDP shares a "
-                    "network out to several files. Gather the weights with the program that wrote "
+                    f"'{name}' holds no values, as where DeepSpeed (ZeRO-3) or FSDP divides a "
+                    "network among several files. Gather the weights with the program that wrote "
                     "them (DeepSpeed: zero_to_fp32.py)."
                 )
             others = sum(
@@ -222,7 +222,7 @@ def _check_head(
 
 
 def _check_one_network(known: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse tensors of several networks, as student and teacher, by the first part of names."""
+    """Refuse tensors of several networks, such as student and teacher, by how names begin."""
     firsts = dict.fromkeys(name.partition(".")[0] for name in tensors)
     fitting = [first for first in firsts if any(f"{first}.{name}" in tensors for name in known)]
     if fitting:
@@ -245,7 +245,7 @@ def _check_names(
             f"{', '.join(head)}"
             + (f" (there is {first_few(unexpected)} in its place)" if unexpected else "")
             + ". To transfer the network, import its trunk alone with --no-head (`head: false` in "
-            "the configuration) in place of the classes; it cannot be evaluated or compared. "
+            "the configuration) instead of the classes; it cannot be evaluated or compared. "
             "Otherwise get a file with the head."
         )
     if missing or unexpected:
@@ -317,7 +317,7 @@ def import_checkpoint(
         path: the foreign file.
         output: the checkpoint to write.
         model, size: the architecture, and pixels a side of its images.
-        classes: class names in the order of the logits; `NO_HEAD` alone of a trunk.
+        classes: class names in the order of the logits; `NO_HEAD` alone for a trunk.
         normaliser: mean and std that the network's images were normalised with, one value or three
             each; None: the file has its own.
         sha256: expected sha256 of the file; None: any.

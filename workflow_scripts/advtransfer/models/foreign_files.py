@@ -33,7 +33,7 @@ LEVELS = 3  # of mappings in mappings, in which weights are looked for
 WHOLE = "."  # the entry that stands for the file's content itself
 CHOOSE = "--entry (`entry` in the configuration)"
 ZIP = b"PK\x03\x04"
-LONGEST_HEADER = 100_000_000  # bytes of a safetensors file's, as that library itself limits it
+LONGEST_HEADER = 100_000_000  # bytes; the limit of the library safetensors itself
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.\w+$")
 # Files that are no weights by name: first bytes, what they are, and what to do.
 OTHER_FILES = [
@@ -48,7 +48,7 @@ OTHER_FILES = [
     (
         b"\x93NUMPY",
         "one numpy array",
-        "Save all by name with `numpy.savez('weights.npz', **arrays)`.",
+        "Save all arrays by name with `numpy.savez('weights.npz', **arrays)`.",
     ),
     (b"GGUF", "a GGUF file of quantised weights", "Save a PyTorch state dict with torch.save."),
 ]
@@ -115,7 +115,7 @@ def _refuse_others(path: Path, start: bytes) -> None:
             raise UserError(f"{path}: this file is {what}. {way_out}")
     if start[257:262] == b"ustar":
         raise UserError(
-            f"{path}: this is a tar archive{_members_of_tar(path)}. If it is one of files, unpack "
+            f"{path}: this is a tar archive{_members_of_tar(path)}. If it holds files, unpack "
             "it and import the file with the weights. PyTorch's oldest format, a tar archive as "
             f"well, cannot be read without executing it. {_way_out('model.state_dict()')}"
         )
@@ -143,7 +143,7 @@ def _is_index(path: Path) -> bool:
 
 def _shards(path: Path, what: str) -> UserError:
     return UserError(
-        f"{path}: this is {what}. One file is imported, which its sha256 can name: join them with "
+        f"{path}: this is {what}. Only a single file can be imported: join the parts with "
         "safetensors.torch, `save_file({name: value for part in parts for name, value in "
         "load_file(part).items()}, 'weights.safetensors')` (torch.load for parts of torch.save)."
     )
@@ -252,7 +252,7 @@ def _damaged(path: Path, reason: object) -> UserError:
 def _load_without_executing(path: Path) -> Any:
     """Return the content as torch's reader of plain weights gives it, or explain its failure."""
     try:
-        # Torch takes the ending's word for a file that it opens itself.
+        # A file that torch opens itself is read as what its ending says.
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # the error repeats the warning on the protocol
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -399,9 +399,7 @@ def _plain_tensors(path: Path, state: Mapping[Any, Any]) -> Tensors:
         if not isinstance(value, torch.Tensor):
             continue
         if not isinstance(name, str) or not name.isprintable() or len(name) > NAME_CHARACTERS:
-            raise UserError(
-                f"{path}: a tensor is named {short(str(name))!r}, which no program does."
-            )
+            raise UserError(f"{path}: no program names a tensor {short(str(name))!r}.")
         plain = (
             value.layout == torch.strided
             and value.device.type == "cpu"

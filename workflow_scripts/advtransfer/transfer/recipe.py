@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..data.recipe import DROP
 from ..data.view_recipe import ViewRecipe
 from ..recipes import Addressed
 from ..training.recipe import TrainingRecipe
@@ -37,7 +38,7 @@ class TransferRecipe(Addressed):
     modes: tuple[ModeRecipe, ...]
     trial: int = 0  # repeats the transfer with other initial heads and orders of the images
     # What happens to images of the target that the source is trained on (data.comparison_recipe).
-    shared_images: str = "drop"
+    shared_images: str = DROP
 
     def label(self) -> str:
         return self.train.label()

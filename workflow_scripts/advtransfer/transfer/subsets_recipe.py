@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..attacks.recipe import AttackRecipe
+from ..data.recipe import DROP
 from ..data.view_recipe import ViewRecipe
 from ..recipes import Addressed
 from .modes import has_fixed_activations
@@ -39,7 +40,7 @@ class SubsetsRecipe(Addressed):
     subset_seeds: tuple[int, ...]
     attacks: tuple[AttackRecipe, ...] = ()  # on the transferred networks, for their robust accuracy
     attacked_images: int = 0  # number of test images, from the first, to attack
-    shared_images: str = "drop"  # as in `TransferRecipe`
+    shared_images: str = DROP  # as in `TransferRecipe`
 
     def label(self) -> str:
         return self.train.label()

@@ -43,7 +43,7 @@ LIBRARY = {
 
 
 def trained_on(images: int, shared: Shared | None) -> int:
-    """Return how many images a subset has, which a pool without shared images can limit."""
+    """Return how many images a subset has; without shared images the pool may be too small."""
     if shared is None:
         return images
     return min(images, shared.images[0] - len(shared.train))

@@ -717,3 +717,11 @@ def test_full_disk_leaves_table_and_seal(tmp_path: Path) -> None:
         write_rows(path, [{"a": 2}], ["a"])
     assert read_rows(path) == [{"a": "1"}]
     assert sorted(os.listdir(tmp_path)) == [".a.csv.sha256", "a.csv"]
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match="no regular file"), atomic(pipe):
+        pass
+    assert pipe.is_fifo()

@@ -27,6 +27,7 @@ from .errors import UserError
 from .home import expanded
 
 log = logging.getLogger("advtransfer")
+MOST_THREADS = 1024  # very many end in a crash
 CLEARING_UP = 5.0  # seconds after a signal in which further ones are ignored
 LAST_SEED = 999_999_999  # the config's limit, too
 READER_GONE = 141  # exit code of a program that SIGPIPE ended, as a shell reports it
@@ -100,7 +101,12 @@ def step_parser(
         parser.add_argument(
             "--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ..."
         )
-        parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1)")
+        parser.add_argument(
+            "--threads",
+            type=whole_number(1, MOST_THREADS),
+            default=1,
+            help="CPU threads (default: 1)",
+        )
     return parser
 
 

@@ -662,6 +662,21 @@ def test_a_bad_pack_is_refused(changes: dict[str, Any], says: str, tmp_path: Pat
     assert str(path) in str(caught.value)
 
 
+def test_a_pack_whose_pixels_are_in_a_lost_file(tmp_path: Path) -> None:
+    """HDF5 itself reads zeros."""
+    path = write_pack(tmp_path / "virtual.h5", images=None)
+    with h5py.File(tmp_path / "pixels.h5", "w") as file:
+        file["images"] = IMAGES[32]
+    layout = h5py.VirtualLayout(IMAGES[32].shape, np.uint8)
+    layout[:] = h5py.VirtualSource("pixels.h5", "images", IMAGES[32].shape)
+    with h5py.File(path, "a") as file:
+        file.create_virtual_dataset("images", layout)
+    fetch_pack(path)
+    (tmp_path / "pixels.h5").unlink()
+    with pytest.raises(UserError, match=r"virtual\.h5: .*not there: pixels\.h5"):
+        fetch_pack(path)
+
+
 def test_a_truncated_pack(tmp_path: Path) -> None:
     path = write_pack(tmp_path / "half.h5")
     path.write_bytes(path.read_bytes()[:30_000])

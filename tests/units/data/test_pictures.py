@@ -210,3 +210,15 @@ def test_a_folder_with_such_images_names_them(tmp_path: Path) -> None:
     ):
         stored(raw, tmp_path)
     assert not (tmp_path / "stored.h5").exists()
+
+
+def test_signed_pixels_are_refused() -> None:
+    with pytest.raises(UserError, match="its pixels are signed"):
+        pixels(tiff(EIGHT.tobytes(), 8, form=2))
+
+
+def test_a_colour_ppm_of_16_bits_with_small_numbers_is_refused() -> None:
+    head = f"P6 {SIDE} {SIDE} 65535\n".encode()
+    assert (pixels(head + grey(RAMP, 3).astype(">u2").tobytes()) == EIGHT[..., None]).mean() > 0.9
+    with pytest.raises(UserError, match="16 bits but use fewer than"):
+        pixels(head + grey(RAMP >> 4, 3).astype(">u2").tobytes())

@@ -167,3 +167,9 @@ def test_many_such_lines_are_counted(tmp_path: Path) -> None:
 def test_composed_texts_in_lists_and_mappings() -> None:
     name = NAMES[2]
     assert composed({NFD: [NFD, 1, {"a": (NFD, None)}]}) == {name: [name, 1, {"a": (name, None)}]}
+
+
+@pytest.mark.parametrize("line", ["dog/a.jpg,train", "dog/a.jpg\tTraining", '"dog/a.jpg","train"'])
+def test_a_table_of_both_splits_is_refused(line: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="line 2 says that its image is one to train on"):
+        listed(tmp_path, f"filename,split\n{line}\n")

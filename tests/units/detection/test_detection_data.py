@@ -22,7 +22,7 @@ from workflow_scripts.advtransfer.detection.data_recipe import (
     DetectionDataRecipe,
     VocRecipe,
 )
-from workflow_scripts.advtransfer.detection.formats import read_coco, read_voc
+from workflow_scripts.advtransfer.detection.formats import read_coco, read_voc, voc_names
 from workflow_scripts.advtransfer.detection.scenes import (
     Scenes,
     export_scenes,
@@ -241,7 +241,8 @@ def coco(tmp_path: Path) -> CocoRecipe:
     for folder in folders:
         folder.mkdir()
         for entry in COCO_FILE["images"]:
-            Image.new("L", (8, 6), 100).save(folder / entry["file_name"])
+            grey = 100 if folder.name == "val2017" else 50
+            Image.new("L", (8, 6), grey).save(folder / entry["file_name"])
     train, val = map(str, folders)
     return CocoRecipe(str(file), train, str(file), val, (_sha256(file),) * 2)
 
@@ -384,6 +385,13 @@ def test_an_image_of_both_splits_is_refused(written: str, coco: CocoRecipe, tmp_
         make_scenes(DetectionDataRecipe("coco", coco=same), tmp_path / "coco.h5")
 
 
+def test_a_copy_of_a_training_image_is_found(coco: CocoRecipe, tmp_path: Path) -> None:
+    train, val = Path(coco.train_images), Path(coco.val_images)
+    (val / "000000000285.jpg").write_bytes((train / "000000000139.jpg").read_bytes())
+    with pytest.raises(UserError, match=r"is a training and a validation image"):
+        make_scenes(DetectionDataRecipe("coco", coco=coco), tmp_path / "coco.h5")
+
+
 def test_masks_are_needed_for_masks_alone(coco: CocoRecipe) -> None:
     content = json.loads(json.dumps(COCO_FILE))
     content["annotations"][0].pop("segmentation")
@@ -422,7 +430,8 @@ def devkit(tmp_path: Path) -> Path:
         (folder / "ImageSets/Main" / f"{part}.txt").write_text("\n".join(names) + "\n")
         for name in names:
             (folder / "Annotations" / f"{name}.xml").write_text(VOC_XML.format(name=name))
-            Image.new("RGB", (500, 375)).save(folder / "JPEGImages" / f"{name}.jpg")
+            colour = (10 * int(name[-1]), 0, 0)
+            Image.new("RGB", (500, 375), colour).save(folder / "JPEGImages" / f"{name}.jpg")
     return tmp_path / "VOCdevkit"
 
 
@@ -517,3 +526,19 @@ def test_lists_of_voc_are_text_that_names_every_image_once(devkit: Path) -> None
         UserError, match=r"train\.txt: .*'000007' is already listed in '2007/trainval"
     ):
         read_voc(devkit, ["2007/trainval", "2007/train"])
+
+
+def test_names_of_voc_may_have_spaces(devkit: Path) -> None:
+    """A file of the first word's name is another image."""
+    file = devkit / "VOC2007/ImageSets/Main/trainval.txt"
+    file.write_text("000005 1\n000007\n")
+    assert voc_names(devkit, "2007/trainval") == ["000005", "000007"]
+    file.write_text("000005 night\n")
+    with pytest.raises(UserError, match="000005 night"):
+        read_voc(devkit, ["2007/trainval"])
+
+
+@pytest.mark.parametrize("name", ["trainval", "VOC2007/trainval", "2007/"])
+def test_a_set_of_voc_has_a_year(name: str, devkit: Path) -> None:
+    with pytest.raises(UserError, match=f"'{name}' is no set of Pascal VOC; expected <year>/<set>"):
+        read_voc(devkit, [name])

@@ -85,11 +85,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; it replaces ``path`` if the block succeeds.
 
     Raises:
-        UserError: The disk is full or the folder cannot be written.
+        UserError: The disk is full, the folder cannot be written, or ``path`` is no regular file.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if path.exists() and not path.is_file():  # a device would be replaced by a file
+            raise UserError(f"{path}: this is no regular file; name a file to write.")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
         mode = temporary.stat().st_mode  # as the umask has it

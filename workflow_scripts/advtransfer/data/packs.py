@@ -16,7 +16,7 @@ from ..artifacts.files import file_sha256
 from ..artifacts.hdf5 import decode_attribute, open_foreign_hdf5, readable
 from ..errors import UserError
 from ..home import expanded
-from ..wording import listed, short
+from ..wording import first_of, listed, short
 from .dataset import RawDataset, checked_splits
 from .text_lists import checked_class_names, composed
 
@@ -66,7 +66,7 @@ def read_pack(path: Path, sha256: str | None = None) -> RawDataset:
             f"{path}: 'labels' is {labels.dtype} {labels.shape}; expected one integer for each of "
             f"the {len(images)} images."
         )
-    split = np.array([_text(value) for value in split.reshape(-1)])
+    split = np.array([_text(value) for value in np.reshape(split, -1)])
     values = np.unique(split).tolist()
     if split.shape != (len(images),) or set(values) != set(SPLITS):
         raise UserError(
@@ -121,6 +121,13 @@ def _check_exists(path: Path) -> None:
 
 def _check_images(path: Path, images: Any) -> None:
     """Refuse images of a wrong type or shape before reading them, because a pack may be large."""
+    if images.is_virtual:
+        lost = [s.file_name for s in images.virtual_sources() if not _is_there(path, s.file_name)]
+        if lost:  # HDF5 reads zeros in their place
+            raise UserError(
+                f"{path}: the pixels of 'images' are in other files, which are not there: "
+                f"{first_of(lost)}. Put them beside the pack, or copy the pixels into it."
+            )
     if images.dtype != np.uint8:
         raise UserError(
             f"{path}: 'images' is {images.dtype}; expected uint8 in 0..255. Store the pixels "
@@ -131,6 +138,11 @@ def _check_images(path: Path, images: Any) -> None:
             f"{path}: 'images' has shape {images.shape}; expected (N, H, W, 3). Give grey images "
             "three equal channels; channels come last."
         )
+
+
+def _is_there(path: Path, name: str) -> bool:
+    """Return whether a file that a pack names relative to itself is there; ``.`` is the pack."""
+    return name == "." or (path.parent / name).is_file()
 
 
 def _class_names(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from ..errors import UserError
 from ..home import expanded
 from ..wording import first_of, short
 
+TRAINS = re.compile(r"""[\s,;"']train(ing)?["']?$""", re.IGNORECASE)  # in a table of both splits
 LINE_END = re.compile("\r\n|\n|\r")
 MARKS = {  # how files in other encodings begin; UTF-32 is first, as it begins like UTF-16
     b"\xff\xfe\0\0": "UTF-32",
@@ -127,6 +128,11 @@ def files_in_list(
     found, lost = set(), []
     for k, (number, line) in enumerate(numbered):
         name = next((name for name in _readings(line, ending) if name in by_name), None)
+        if name is not None and line not in by_name and TRAINS.search(line):
+            raise UserError(
+                f"{path}: line {number} says that its image is one to train on: {line!r}. This "
+                "list names test images alone; leave the others out."
+            )
         if name is not None:
             found.add(by_name[name])
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -168,20 +169,24 @@ def _voc_annotation(path: Path) -> tuple[int, int, list[dict[str, Any]]]:
 def voc_list(root: str | Path, name: str) -> Path:
     """Return the path of the file that lists the images of ``<year>/<set>``."""
     year, _, part = name.partition("/")
+    if not (re.fullmatch(r"\d{4}", year) and part):
+        raise UserError(
+            f"'{name}' is no set of Pascal VOC; expected <year>/<set>, as 2007/trainval."
+        )
     return expanded(root) / f"VOC{year}" / "ImageSets" / "Main" / f"{part}.txt"
 
 
 def voc_names(root: str | Path, name: str) -> list[str]:
     """Return the names of the images of ``<year>/<set>``."""
-    return [line.split()[0] for line in read_lines(voc_list(root, name))]
+    # Lists of one class have 1, 0 or -1 after the name.
+    return [re.sub(r"\s+(-1|0|1)$", "", line) for line in read_lines(voc_list(root, name))]
 
 
 def _xml(path: Path) -> ElementTree.Element:
     try:
         text = path.read_bytes()
-        if (
-            b"<!DOCTYPE" in text or b"<!ENTITY" in text
-        ):  # VOC has none; entities can expand without limit
+        plain = text.replace(b"\0", b"")  # also of UTF-16
+        if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:  # entities can expand without limit
             raise UserError(f"{path}: an annotation of Pascal VOC declares no entities.")
         return ElementTree.fromstring(text)
     except OSError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..artifacts.files import file_sha256
 from ..data.formats import reason_of
 from ..data.pictures import FORMATS, to_rgb
 from ..errors import UserError
@@ -100,12 +101,17 @@ def with_files(coco: Coco, folder: Path) -> Coco:
 
 
 def same_images(train: Coco, val: Coco, folders: Mapping[str, Path]) -> list[str]:
-    """Return the paths of the files that are in both splits."""
+    """Return the paths of the training files that are in both splits, themselves or as copies."""
     first, second = (
         {os.path.realpath(folders[split] / e["file_name"]) for e in part["images"]}
         for split, part in (("train", train), ("val", val))
     )
-    return sorted(first & second)
+    sizes = {os.path.getsize(path) for path in second}
+    alike = [path for path in first if os.path.getsize(path) in sizes]
+    if not alike:
+        return []
+    contents = {file_sha256(path) for path in second}
+    return sorted(path for path in alike if file_sha256(path) in contents)
 
 
 def pixels_of(folder: str, entry: Mapping[str, Any]) -> np.ndarray:

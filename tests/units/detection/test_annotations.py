@@ -389,8 +389,10 @@ def test_nothing_to_measure_is_told(tmp_path: Path) -> None:
         scenes.check("val", masks=False)
 
 
-def test_flat_polygons_have_no_pixels(tmp_path: Path) -> None:
-    found = read(tmp_path, first(segmentation=[[1, 1, 5, 1, 3, 1]]))
+def test_flat_polygons_have_no_pixels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = read(tmp_path, first(segmentation=[[1, 1, 5, 1, 3, 1]]))
+    assert "masks that cover no pixel of their image though their box does: 1." in caplog.text
     assert mask_of(found["annotations"][0], HIGH, WIDE).sum() == 0
 
 

@@ -175,3 +175,40 @@ def test_restarts_are_made() -> None:
     )
     first, best = (compared(attack=attack)["source_to_reference"] for attack in (once, often))
     assert first.values["alpha_1_mean"] != best.values["alpha_1_mean"]
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        (lambda x: SOURCE(x).detach(), "no gradient leads from its logits"),
+        (torch.no_grad()(lambda x: SOURCE(x)), "no gradient leads from its logits"),
+        (lambda x: nn.functional.dropout(SOURCE(x), 0.5), "two calls on the same images"),
+        (linear(1).double(), "has to take float32 images"),
+        (SOURCE.state_dict(), "expected a function from images to logits"),
+        (None, "expected a function from images to logits"),
+    ],
+    ids=["detached", "no_grad", "random", "double", "state dict", "none"],
+)
+def test_a_model_that_cannot_be_attacked(model: Any, part: str) -> None:
+    with pytest.raises(UserError, match=f"source: .*{part}"):
+        compared(source=model)
+
+
+def test_images_that_were_divided_twice() -> None:
+    with pytest.raises(UserError, match="divided by 255 twice"):
+        compared(images=IMAGES / 255)
+
+
+def test_images_of_another_precision() -> None:
+    with pytest.raises(UserError, match="expected float32, got float64"):
+        compared(images=IMAGES.double())
+
+
+def test_an_attack_by_its_name() -> None:
+    with pytest.raises(UserError, match="expected an AttackRecipe, got a str"):
+        compared(attack="pgd")
+
+
+def test_probabilities_of_one_image() -> None:
+    with pytest.raises(UserError, match="every row sums to 1"):
+        compared(images=IMAGES[:1], labels=LABELS[:1], source=lambda x: SOURCE(x).softmax(1))

@@ -34,6 +34,8 @@ REMARKS = {  # what need not be a mistake; the log gives the number
     "beyond": "boxes that reach beyond their image by more than a pixel: %d. They are left as they "
     "are.",
     "points": "polygons of fewer than three points, which enclose nothing: %d. They are left out.",
+    "no pixel": "masks that cover no pixel of their image though their box does: %d. They are left "
+    "as they are, as in pycocotools; a detector of masks learns that nothing is there.",
     "repeated": "annotations that repeat another one of their image: %d. They count as objects of "
     "their own, as in pycocotools.",
     "listed again": "images or categories that are listed again: %d. They are left out.",
@@ -189,6 +191,8 @@ class _Annotations:
         if code is None and is_empty(box):
             size = [image["height"], image["width"]]
             code = encoded({"size": size, "counts": [size[0] * size[1]]}, *size)  # no pixel
+        elif code is not None and not is_empty(box) and not _covers(code):
+            self.remarks["no pixel"] += 1
         same = image["id"], category["id"], *box, code and code["counts"]
         if same in self.seen:
             self.remarks["repeated"] += 1
@@ -388,6 +392,13 @@ def encoded(segmentation: Any, height: int, width: int) -> dict[str, Any] | None
     counts = code["counts"]
     text = counts if isinstance(counts, str) else counts.decode("ascii")
     return {"size": [height, width], "counts": text}
+
+
+def _covers(code: dict[str, Any]) -> bool:
+    """Return whether a compressed run-length code has any pixel."""
+    from pycocotools import mask as codes
+
+    return bool(codes.area(code))
 
 
 def _points(polygon: list[Any]) -> list[float]:

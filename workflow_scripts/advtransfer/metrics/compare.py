@@ -19,6 +19,7 @@ from .transferability import PairMetrics, measure_pair, tau_1
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 MASKS = ("reference_correct", "all")
+FEW = 8  # images on which a model is tried
 # Parts of a model that work otherwise in training, besides all whose names say dropout.
 TRAINED_OTHERWISE = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
 
@@ -61,6 +62,7 @@ def compare(
     models = {"source": source, "reference": reference}
     for side, model in models.items():
         _check_mode(side, model, images)
+        _check_calls(side, model, images[:FEW])
     if labels is not None:
         _check_labels(labels, len(images))
     clean = {side: _logits(side, model, images) for side, model in models.items()}
@@ -114,9 +116,16 @@ def _check_images(images: Any) -> None:
             f"images: expected floats in [0, 1], got {_form(images)}. Convert pixels in 0 to 255 "
             "with images.float() / 255."
         )
+    if images.dtype != torch.float32:
+        raise UserError(f"images: expected float32, got {_form(images)}. Convert with .float().")
     if not torch.isfinite(images).all():
         raise UserError("images: some pixels are nan or infinite; expected values in [0, 1].")
     low, high = float(images.min()), float(images.max())
+    if 0 <= low < high <= 1 / 255:
+        raise UserError(
+            f"images: their values run from {low:.4g} to {high:.4g}, all within one of 255 grey "
+            "levels; expected [0, 1]. Were they divided by 255 twice?"
+        )
     if low >= 0 and high <= 1:
         return
     if low < 0:
@@ -133,7 +142,12 @@ def _check_images(images: Any) -> None:
     )
 
 
-def _check_attack(attack: AttackRecipe, images: torch.Tensor) -> None:
+def _check_attack(attack: Any, images: torch.Tensor) -> None:
+    if not isinstance(attack, AttackRecipe):
+        raise UserError(
+            f"attack: expected an AttackRecipe, got {_form(attack)}. For example "
+            'AttackRecipe("pgd", "linf", 8 / 255, steps=10, random_start=True).'
+        )
     load_attack(attack, images.shape[1:].numel())
     if not attack.epsilon:
         raise UserError("attack: epsilon is 0, so that nothing is perturbed; give one above 0.")
@@ -178,6 +192,35 @@ def _check_mode(side: str, model: Any, images: torch.Tensor) -> None:
         )
 
 
+def _check_calls(side: str, model: Any, images: torch.Tensor) -> None:
+    """Refuse what cannot be called or differentiated, and what answers differently every time."""
+    if not callable(model):
+        raise UserError(
+            f"{side}: expected a function from images to logits, got {_form(model)}. Build the "
+            "network first, and load its weights into it."
+        )
+    images = images.clone().requires_grad_()
+    try:
+        first, second = model(images), model(images)
+    except (RuntimeError, NotImplementedError) as error:
+        raise UserError(
+            f"{side}: the model cannot be run on {_form(images)} images: {error}. It has to take "
+            "float32 images of this shape on this device."
+        ) from None
+    if not isinstance(first, torch.Tensor):
+        return  # `_logits` says what to do
+    if not first.requires_grad:
+        raise UserError(
+            f"{side}: no gradient leads from its logits back to the images, so that it cannot be "
+            "attacked. Leave out torch.no_grad, torch.inference_mode and .detach()."
+        )
+    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
+        raise UserError(
+            f"{side}: two calls on the same images gave different logits. Call .eval() on the "
+            "model, or take out what is random in it."
+        )
+
+
 def _form(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
@@ -200,7 +243,7 @@ def _logits(side: str, model: Model, images: torch.Tensor) -> np.ndarray:
         parts.append(found.float().cpu())
     logits = torch.cat(parts)
     probabilities = (logits >= 0).all() and ((logits.sum(1) - 1).abs() < 1e-4).all()
-    if probabilities and len(logits) > 1:
+    if probabilities:
         raise UserError(
             f"{side}: expected logits, got probabilities (every row sums to 1). Leave out the last "
             "softmax: all metrics are defined on logits."

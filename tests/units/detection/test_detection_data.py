@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ from workflow_scripts.advtransfer.detection.data_recipe import (
     DetectionDataRecipe,
     VocRecipe,
 )
-from workflow_scripts.advtransfer.detection.formats import read_coco, read_voc, voc_names
+from workflow_scripts.advtransfer.detection.formats import (
+    read_coco,
+    read_voc,
+    same_categories,
+    voc_names,
+)
 from workflow_scripts.advtransfer.detection.scenes import (
     Scenes,
     export_scenes,
@@ -542,3 +548,23 @@ def test_names_of_voc_may_have_spaces(devkit: Path) -> None:
 def test_a_set_of_voc_has_a_year(name: str, devkit: Path) -> None:
     with pytest.raises(UserError, match=f"'{name}' is no set of Pascal VOC; expected <year>/<set>"):
         read_voc(devkit, [name])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_of_voc_in_either_form_of_unicode(form: str, devkit: Path) -> None:
+    folder = devkit / "VOC2007"
+    name = unicodedata.normalize(form, "Bär")
+    (folder / "Annotations" / f"{name}.xml").write_text(VOC_XML.format(name=name))
+    (folder / "ImageSets/Main/train.txt").write_text("Bär\n", encoding="utf-8")
+    (image,) = read_voc(devkit, ["2007/train"])["images"]
+    assert unicodedata.normalize("NFC", image["file_name"]) == "VOC2007/JPEGImages/Bär.jpg"
+
+
+def test_categories_in_two_forms_of_unicode_are_the_same(tmp_path: Path) -> None:
+    found = []
+    for form in ("NFC", "NFD"):
+        content = copy.deepcopy(COCO_FILE)
+        content["categories"][0]["name"] = unicodedata.normalize(form, "Bär")
+        (tmp_path / f"{form}.json").write_text(json.dumps(content))
+        found.append(read_coco(tmp_path / f"{form}.json"))
+    same_categories(*found, "mine")

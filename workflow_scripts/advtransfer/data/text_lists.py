@@ -9,6 +9,7 @@ This module imports no array library, because the plan uses it at every start of
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import unicodedata
@@ -102,6 +103,16 @@ def checked_class_names(
             )
         found[name] = number
     return tuple(found)
+
+
+def name_on_disk(folder: Path, name: str) -> str:
+    """Return the name of a file as the folder has it: with ``/``, and in NFC or NFD.
+
+    A name without a file is returned as it is.
+    """
+    slashes = name.replace("\\", "/")
+    forms = (name, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")))
+    return next((form for form in forms if os.path.isfile(folder / form)), name)
 
 
 def files_in_list(

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..data.text_lists import composed
 from ..errors import UserError
 from ..wording import LINES_AT_MOST, first_of, short
 
@@ -76,7 +77,8 @@ def checked(content: Any, where: str, names: Sequence[str] = ()) -> Coco:
     parse = _Annotations(images, categories, remarks)
     annotations = _each(parse, content["annotations"], "annotations", where, names)
     _same_name_twice(annotations, categories, where)
-    _check_form_of_boxes([a["bbox"] for a in annotations], remarks["beyond"], where)
+    if not names:  # of VOC, whose boxes were corners
+        _check_form_of_boxes([a["bbox"] for a in annotations], remarks["beyond"], where)
     for number, item in enumerate(annotations, 1):
         item["id"] = number
     for remark, count in (+remarks).items():
@@ -154,7 +156,7 @@ def _category(item: dict[str, Any]) -> dict[str, Any]:
     name = _field(item, "name")
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"'name' is {shown(name)}; expected text")
-    return {"id": _id(item, "id"), "name": name}
+    return {"id": _id(item, "id"), "name": composed(name)}
 
 
 class _Annotations:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..artifacts.files import file_error
-from ..data.text_lists import read_lines
+from ..data.text_lists import name_on_disk, read_lines
 from ..errors import UserError
 from ..home import expanded
 from .annotations import Coco, checked, refusal, shown
@@ -101,7 +101,8 @@ def read_voc(root: str | Path, sets: Sequence[str]) -> Coco:
                     f"'{listed[file_name]}'; list every image once."
                 )
             listed[file_name] = name
-            path = expanded(root) / f"VOC{year}" / "Annotations" / f"{stem}.xml"
+            folder = expanded(root) / f"VOC{year}" / "Annotations"
+            path = folder / name_on_disk(folder, f"{stem}.xml")
             try:
                 width, height, objects = _voc_annotation(path)
             except UserError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from ..artifacts.files import file_sha256
 from ..data.formats import reason_of
 from ..data.pictures import FORMATS, to_rgb
+from ..data.text_lists import name_on_disk
 from ..errors import UserError
 from ..home import expanded
 from .annotations import Coco, refusal, shown
@@ -139,19 +139,13 @@ def _look(folder: Path, entry: Mapping[str, Any]) -> Look | str:
     """Decode an image, and return what it says about itself, or a problem."""
     path = folder / entry["file_name"]
     try:
-        path = folder / _name_on_disk(folder, entry["file_name"])
+        path = folder / name_on_disk(folder, entry["file_name"])
         with Image.open(path, formats=FORMATS) as file:
             size = to_rgb(file).size
             orientation = file.getexif().get(ORIENTATION, 1)
     except Exception as error:  # as above
         return _unreadable(path, entry, error)
     return Look(str(path.relative_to(folder)), size, orientation if orientation in TURNS else 1)
-
-
-def _name_on_disk(folder: Path, name: str) -> str:
-    slashes = name.replace("\\", "/")
-    forms = (name, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")))
-    return next((form for form in forms if os.path.isfile(folder / form)), name)
 
 
 def _unreadable(path: Path, entry: Mapping[str, Any], error: Exception) -> str:

@@ -55,9 +55,9 @@ def test_make_setup_provides_a_home() -> None:
 def test_make_caches_where_it_can_write(workflow: Path) -> None:
     """pip and uv have caches below the folder before the environment is there."""
     (workflow / "show.mk").write_text("include Makefile\nshow:\n\t@echo $$XDG_CACHE_HOME\n")
-    command = ("env", "-u", "XDG_CACHE_HOME", "HOME=/nonexistent", "make", "-f", "show.mk", "show")
+    command = ("env", "-u", "XDG_CACHE_HOME", "HOME=/nonexistent", "make", "-sf", "show.mk", "show")
     assert run(command, workflow).stdout.strip() == f"{workflow}/.snakemake/home/.cache"
     home = workflow / "home"
     home.mkdir()
-    command = ("env", "-u", "XDG_CACHE_HOME", f"HOME={home}", "make", "-f", "show.mk", "show")
+    command = ("env", "-u", "XDG_CACHE_HOME", f"HOME={home}", "make", "-sf", "show.mk", "show")
     assert run(command, workflow).stdout.strip() == ""

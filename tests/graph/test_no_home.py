@@ -55,9 +55,11 @@ def test_make_setup_provides_a_home() -> None:
 def test_make_caches_where_it_can_write(workflow: Path) -> None:
     """pip and uv have caches below the folder before the environment is there."""
     (workflow / "show.mk").write_text("include Makefile\nshow:\n\t@echo $$XDG_CACHE_HOME\n")
-    command = ("env", "-u", "XDG_CACHE_HOME", "HOME=/nonexistent", "make", "-sf", "show.mk", "show")
+    make = ("make", "--silent", "--file=show.mk", "show")
+    outer = ("-u", "XDG_CACHE_HOME", "-u", "MAKEFLAGS", "-u", "MAKELEVEL")  # of a `make test`
+    command = ("env", *outer, "HOME=/nonexistent", *make)
     assert run(command, workflow).stdout.strip() == f"{workflow}/.snakemake/home/.cache"
     home = workflow / "home"
     home.mkdir()
-    command = ("env", "-u", "XDG_CACHE_HOME", f"HOME={home}", "make", "-sf", "show.mk", "show")
+    command = ("env", *outer, f"HOME={home}", *make)
     assert run(command, workflow).stdout.strip() == ""

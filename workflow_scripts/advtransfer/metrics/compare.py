@@ -202,7 +202,7 @@ def _check_calls(side: str, model: Any, images: torch.Tensor) -> None:
     images = images.clone().requires_grad_()
     try:
         first, second = model(images), model(images)
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:
         raise UserError(
             f"{side}: the model cannot be run on {_form(images)} images: {error}. It has to take "
             "float32 images of this shape on this device."

@@ -222,3 +222,12 @@ def test_a_colour_ppm_of_16_bits_with_small_numbers_is_refused() -> None:
     assert (pixels(head + grey(RAMP, 3).astype(">u2").tobytes()) == EIGHT[..., None]).mean() > 0.9
     with pytest.raises(UserError, match="16 bits but use fewer than"):
         pixels(head + grey(RAMP >> 4, 3).astype(">u2").tobytes())
+
+
+def test_separate_channels_of_16_bits_are_refused() -> None:
+    """Pillow reads their bytes in another order."""
+    whole = tiff(grey(RAMP, 3).tobytes(), 16, 3, photometric=2)
+    rows = struct.pack("<HHII", 278, 4, 1, SIDE)  # of one strip, which is all
+    separate = whole.replace(rows, struct.pack("<HHII", 284, 3, 1, 2))
+    with pytest.raises(UserError, match="stored one after the other"):
+        pixels(separate)

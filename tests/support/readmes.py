@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,44 @@ from workflow_scripts.studies import folders
 NUMBER = re.compile(r"[+−]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.\d+|\d+)")
 WITH_INTERVAL = re.compile(rf"({NUMBER.pattern}) \[({NUMBER.pattern}), ({NUMBER.pattern})\]")
 
+TESTS = ROOT / "tests" / "units" / "studies"
+SIGNED = ("value", "difference", "gain")  # columns of the CSV that are differences
 Conditions = Mapping[str, Any]  # column of the CSV: text, number, or a tuple of those
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a README's table: the numbers that its cells print, in this order."""
+    """A column of a README's table: what its cells print of a row of the CSV."""
 
-    numbers: tuple[str, ...] = ("value", "ci_low", "ci_high")  # columns of the CSV
+    numbers: tuple[str, ...] = ("value", "ci_low", "ci_high")  # columns of the CSV, in this order
     where: Conditions = field(default_factory=dict)  # which of its rows
+    digits: int = 3
+    signed: bool = False  # the number before an interval has its sign, + included
+    bold: bool = False  # an interval that excludes 0 is bold, with its number
+    # What stands in parentheses after the numbers: these columns of the CSV, by these labels.
+    names: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    note: Callable[[Mapping[str, str]], str] = lambda row: ""  # what follows all that
+
+    def cell(self, row: Mapping[str, str]) -> str:
+        """Return the text of a cell."""
+        parts = []
+        names = [name for name in self.numbers if row[name] != ""]
+        while names:
+            name = names.pop(0)
+            limits = [names.pop(0) for _ in range(2)] if "low" in "".join(names[:1]) else []
+            with_interval = len(limits) == 2
+            text = shown(float(row[name]), self.digits, plus=self.signed and name in SIGNED)
+            if with_interval:
+                low, high = (float(row[limit]) for limit in limits)
+                text += f" [{shown(low, self.digits)}, {shown(high, self.digits)}]"
+                if self.bold and (low > 0 or high < 0):
+                    text = f"**{text}**"
+            parts.append(text)
+        text = ", ".join(parts)
+        if self.names:
+            text += f" ({', '.join(self.labels.get(row[name], row[name]) for name in self.names)})"
+        return text + self.note(row)
 
 
 @dataclass(frozen=True)
@@ -43,6 +74,30 @@ class Printed:
 
     def __str__(self) -> str:
         return f"{self.study} {self.number}"
+
+    def cells(
+        self, heading: list[str], line: list[str], kept: list[dict[str, str]]
+    ) -> Iterator[tuple[int, Column, list[dict[str, str]]]]:
+        """Yield the cells of a line that are compared: position, column, and the rows of the CSV.
+
+        Lines in italics are other people's numbers, and empty cells have none.
+        """
+        if line[0].startswith("*"):
+            return
+        row = [texts[line[heading.index(name)]] for name, texts in self.rows.items()]
+        for name, column in self.columns.items():
+            position = heading.index(name)
+            if line[position]:
+                # Conditions are met one after the other: a row and a column may narrow the same.
+                yield position, column, reduce(matching, [*row, column.where, self.where], kept)
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """Rows of a table that sentences quote, kept beside those that the README's tables print."""
+
+    table: str
+    where: Conditions
 
 
 def folder_of(study: str) -> Path:
@@ -70,7 +125,7 @@ def sections(study: str) -> dict[str, str]:
 
 
 def markdown_tables(text: str) -> list[list[list[str]]]:
-    """The tables in a text: rows of cells, the heading first, without marks of emphasis."""
+    """The tables in a text: rows of cells, the heading first."""
     found: list[list[list[str]]] = []
     inside = False
     for line in text.splitlines():
@@ -80,7 +135,7 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
         if not inside:
             found.append([])
         inside = True
-        cells = [cell.strip().replace("**", "") for cell in line.strip().strip("|").split("|")]
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not all(set(cell) <= set(":-") for cell in cells):
             found[-1].append(cells)
     return found
@@ -100,9 +155,20 @@ def matching(rows: list[dict[str, str]], where: Conditions) -> list[dict[str, st
     return [row for row in rows if all(_is(row[name], wanted) for name, wanted in where.items())]
 
 
-def numbers_in(cell: str) -> list[str]:
-    """The numbers that a cell prints; what stands in brackets like (ℓ₂ 0.25) is no number of it."""
-    return NUMBER.findall(re.sub(r"\([^)]*\)|, r < 0", "", cell))
+def printed_by(study: str) -> tuple[list[Printed], list[Quoted]]:
+    """The tables of a study's README that are compared, and the rows that its sentences quote."""
+    if not (TESTS / study / "printed.py").is_file():
+        return [], []
+    module = importlib.import_module(f"units.studies.{study}.printed")
+    return module.TABLES, getattr(module, "QUOTED", [])
+
+
+def shown(value: float, digits: int, *, plus: bool = False) -> str:
+    """Return a number as READMEs print it, with a true minus."""
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        return text.removeprefix("-")
+    return ("+" + text if plus and value > 0 else text).replace("-", "−")
 
 
 def agrees(printed: str, exact: str) -> bool:

@@ -7,10 +7,7 @@ says which cell of a table in the README comes from which of them.
 
 from __future__ import annotations
 
-import importlib
 import re
-from functools import reduce
-from pathlib import Path
 
 import pytest
 
@@ -21,15 +18,13 @@ from support.readmes import (
     folder_of,
     kind_of,
     markdown_tables,
-    matching,
-    numbers_in,
+    printed_by,
     results,
     sections,
 )
 from workflow_scripts.studies import folders
 
 STUDIES = folders.with_settings()
-HERE = Path(__file__).parent
 RESULTS = "What came out"
 HEADINGS = ["", "Run it", RESULTS, "Files and columns", "Where to go on"]
 # Columns of a table that may hold a number with its interval.
@@ -43,12 +38,7 @@ INTERVALS = (
     ("gain", "gain_low", "gain_high"),
 )
 
-PRINTED: list[Printed] = [
-    printed
-    for study in STUDIES
-    if (HERE / study / "printed.py").is_file()
-    for printed in importlib.import_module(f"units.studies.{study}.printed").TABLES
-]
+PRINTED = [printed for study in STUDIES for printed in printed_by(study)[0]]
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -84,18 +74,10 @@ def test_a_printed_table_agrees_with_the_run(printed: Printed) -> None:
     assert set(printed.columns) <= set(heading)
     kept = results(printed.study)[printed.table]
     for line in lines:
-        cells = dict(zip(heading, line, strict=True))
-        row = [texts[cells[name]] for name, texts in printed.rows.items()]
-        for name, column in printed.columns.items():
-            if not cells[name]:
-                continue
-            # Conditions are met one after the other: a row and a column may narrow the same thing.
-            found = reduce(matching, [*row, column.where, printed.where], kept)
-            assert len(found) == 1, f"{line[0]}, {name}: {len(found)} rows of the table"
-            exact = [found[0][quantity] for quantity in column.numbers]
-            shown = numbers_in(cells[name])
-            assert len(shown) == len(exact), f"{line[0]}, {name}: {cells[name]}"
-            assert all(map(agrees, shown, exact)), f"{line[0]}, {name}: {cells[name]}, not {exact}"
+        for position, column, found in printed.cells(heading, line, kept):
+            where = f"{line[0]}, {heading[position]}"
+            assert len(found) == 1, f"{where}: {len(found)} rows of the table"
+            assert line[position] == column.cell(found[0]), where
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -122,7 +104,8 @@ def test_intervals_in_the_text_agree_with_the_run(study: str) -> None:
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_table_that_names_kept_rows_is_compared(study: str) -> None:
-    """Where a table links to the rows that the folder keeps, `printed.py` says how they compare."""
+    """The README links to the rows that are kept, and `printed.py` says what they are for."""
     named = set(re.findall(r"\]\(results/(\w+)\.csv\)", sections(study)[RESULTS]))
-    compared = {printed.table for printed in PRINTED if printed.study == study}
+    tables, quoted = printed_by(study)
+    compared = {part.table for part in (*tables, *quoted)}
     assert named == compared == set(results(study))

@@ -27,9 +27,9 @@ TABLES = [
             },
         },
         columns={
-            "natural sources (n = 8)": Column(where=NATURAL),
-            "with robust sources (n = 10)": Column(where=ROBUST),
-            "partial, given source accuracy (n = 8)": Column(where=PARTIAL),
+            "natural sources (n = 8)": Column(where=NATURAL, digits=2),
+            "with robust sources (n = 10)": Column(where=ROBUST, digits=2),
+            "partial, given source accuracy (n = 8)": Column(where=PARTIAL, digits=2),
         },
         where={
             "attack": "pgd",

@@ -18,8 +18,8 @@ TABLES = [
             },
         },
         columns={
-            "source → reference": Column(where={"direction": "source_to_reference"}),
-            "reference → source": Column(where={"direction": "reference_to_source"}),
+            "source → reference": Column(where={"direction": "source_to_reference"}, digits=2),
+            "reference → source": Column(where={"direction": "reference_to_source"}, digits=2),
         },
         where={
             "attack": "pgd",

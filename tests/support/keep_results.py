@@ -63,6 +63,7 @@ def read(folder: Path, study: str, table: str) -> Rows:
 
 
 def write(path: Path, rows: Rows, positions: list[int]) -> None:
+    path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

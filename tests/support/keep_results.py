@@ -46,6 +46,8 @@ def keep(study: str, folder: Path) -> None:
                     sys.exit(f"error: {where}: {len(found)} rows of {printed.table}.")
                 cells[position] = column.cell(found[0])
                 kept[printed.table].add(rows.index(found[0]))
+            if text_of(line) not in rest:
+                sys.exit(f"error: {readme}: the cells of {line[0]} need one space around them.")
             rest = rest.replace(text_of(line), text_of(cells), 1)
     for part in quoted:
         rows = known[part.table]
@@ -71,8 +73,11 @@ def write(path: Path, rows: Rows, positions: list[int]) -> None:
 
 
 def text_of(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    """Return a line of a table as READMEs write it; an empty cell is one space."""
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python -m support.keep_results <folder of the tables of a run>")
     main(Path(sys.argv[1]))

@@ -29,10 +29,11 @@ Conditions = Mapping[str, Any]  # column of the CSV: text, number, or a tuple of
 class Column:
     """A column of a README's table: what its cells print of a row of the CSV."""
 
-    numbers: tuple[str, ...] = ("value", "ci_low", "ci_high")  # columns of the CSV, in this order
+    # Columns of the CSV, in this order; those in _low and _high are the interval of the one before.
+    numbers: tuple[str, ...] = ("value", "ci_low", "ci_high")
     where: Conditions = field(default_factory=dict)  # which of its rows
     digits: int = 3
-    signed: bool = False  # the number before an interval has its sign, + included
+    signed: bool = False  # differences have their sign, + included
     bold: bool = False  # an interval that excludes 0 is bold, with its number
     # What stands in parentheses after the numbers: these columns of the CSV, by these labels.
     names: tuple[str, ...] = ()
@@ -41,19 +42,21 @@ class Column:
 
     def cell(self, row: Mapping[str, str]) -> str:
         """Return the text of a cell."""
-        parts = []
-        names = [name for name in self.numbers if row[name] != ""]
-        while names:
-            name = names.pop(0)
-            limits = [names.pop(0) for _ in range(2)] if "low" in "".join(names[:1]) else []
-            with_interval = len(limits) == 2
-            text = shown(float(row[name]), self.digits, plus=self.signed and name in SIGNED)
-            if with_interval:
-                low, high = (float(row[limit]) for limit in limits)
-                text += f" [{shown(low, self.digits)}, {shown(high, self.digits)}]"
-                if self.bold and (low > 0 or high < 0):
-                    text = f"**{text}**"
-            parts.append(text)
+        parts: list[str] = []
+        low = 0.0
+        for name in self.numbers:
+            if row[name] == "":
+                continue
+            value = float(row[name])
+            text = shown(value, self.digits, plus=self.signed and name in SIGNED)
+            if name.endswith("_low"):
+                low = value
+                parts[-1] += f" [{text}"
+            elif name.endswith("_high"):
+                number = f"{parts.pop()}, {text}]"
+                parts.append(f"**{number}**" if self.bold and (low > 0 or value < 0) else number)
+            else:
+                parts.append(text)
         text = ", ".join(parts)
         if self.names:
             text += f" ({', '.join(self.labels.get(row[name], row[name]) for name in self.names)})"

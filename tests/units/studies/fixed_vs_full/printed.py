@@ -1,13 +1,14 @@
 """Where the numbers of the README's tables stand in the rows that the folder keeps."""
 
 from support.readmes import Column, Printed, Quoted
+from workflow_scripts.advtransfer.plotting.labels import model_label
 
 TARGETS = {
     name: {"target": target}
     for name, target in (("near", "near"), ("Fashion-MNIST", "fashion_mnist"), ("MNIST", "mnist"))
 }
 MODES = {"fixed-feature": {"mode": "last_layer"}, "full-network": {"mode": "full_network"}}
-MODELS = {"resnet8": "ResNet-8", "resnet14": "ResNet-14"}
+MODELS = {name: model_label(name) for name in ("resnet8", "resnet14")}
 TRAININGS = {
     "natural": "natural",
     "robust_l2_quarter": "ℓ₂ 0.25",

@@ -54,18 +54,19 @@ def draw_panel(
 def draw_cost(
     panel: Axes, rows: pd.DataFrame, column: str, looks: dict[str, Look], robust: str
 ) -> None:
-    """Draw a cost on a log axis and print its mean; a cost of 0 stands at the left edge."""
+    """Draw a cost on a log axis, with its mean beside it; a cost of 0 stands at the left edge."""
     spent = rows[rows[column] > 0]
     if spent.empty:
         return
     panel.set_xscale("log")
-    panel.margins(x=0.2)
+    panel.margins(x=0.25)
     draw_panel(panel, spent, column, looks)
-    means = rows.groupby("source_training")[column].mean().dropna()
+    costs = rows.groupby("source_training")[column]
+    means, highest = costs.mean().dropna(), costs.max()
     for place, training in enumerate(looks):
         mean = means.get(training)
         if mean:
-            text, where = f"{mean:.3g}", (mean, place)
+            text, where = f"{mean:.3g}", (highest[training], place)
             panel.annotate(text, where, (5, 0), textcoords="offset points", va="center", size=7)
         elif mean == 0:
             panel.text(0.03, place, "0", transform=panel.get_yaxis_transform(), va="center", size=7)
